@@ -1,0 +1,26 @@
+// Builds dist/: one CommonJS file per function, because SCF loads the entry with require() from the root of the zip.
+const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+if (major < 20 || (major === 20 && minor < 12)) {
+  console.error(`Node 20.12 or newer is needed; this is ${process.versions.node}.`)
+  process.exit(1)
+}
+
+// Imported late, so that an old Node gets the line above and not a syntax error from a dependency.
+const { build } = await import('esbuild')
+const { mkdir, writeFile } = await import('node:fs/promises')
+const { fileURLToPath } = await import('node:url')
+
+const dist = new URL('dist/', import.meta.url)
+await mkdir(dist, { recursive: true })
+await build({
+  absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
+  entryPoints: { upload: 'functions/upload/index.ts', image: 'functions/image/index.ts' },
+  outdir: fileURLToPath(dist),
+  bundle: true,
+  minify: true,
+  platform: 'node',
+  format: 'cjs',
+  target: 'node20',
+  logLevel: 'warning',
+})
+await writeFile(new URL('package.json', dist), '{ "type": "commonjs" }\n')

@@ -1,0 +1,87 @@
+/**
+ * Trouble to inject, set through the control API (`PUT /api/faults`).
+ *
+ * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
+ * `Event` for the way of an object event to its function, or `*`.
+ */
+export interface Fault {
+  on: string
+  kind: FaultKind
+  /** Probability, 0 to 1; default 1. */
+  rate?: number
+  /** How often at most; default no bound. */
+  times?: number
+  /** For `delay`: milliseconds. */
+  ms?: number
+}
+
+const KINDS = [
+  'delay', // wait `ms`, then go on as usual
+  'error', // 500 InternalError, nothing done
+  'slow-down', // 503 SlowDown, nothing done
+  'reset', // connection reset, nothing done
+  'lose-answer', // everything done (and billed), then the connection is reset instead of an answer
+  'error-in-200', // GoodsMatting: nothing done, yet 200 with <Error> in the body
+  'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed
+  'duplicate', // Event: delivered twice
+] as const
+export type FaultKind = (typeof KINDS)[number]
+
+export interface Faults {
+  set(faults: Fault[], seed?: number): void
+  list(): Fault[]
+  /** The faults that strike this operation now, in the order they were set. */
+  draw(on: string): Fault[]
+}
+
+/** @throws TypeError naming what is wrong with JSON that came in from outside. */
+export function parseFaults(json: unknown): Fault[] {
+  if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
+  return json.map((entry: unknown, i) => {
+    const { on, kind, rate, times, ms } = Object(entry) as Record<string, unknown>
+    if (typeof on !== 'string') throw new TypeError(`faults[${i}].on: expected an operation's name or *`)
+    const known = KINDS.find((k) => k === kind)
+    if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
+    const fault: Fault = { on, kind: known }
+    for (const [name, value] of Object.entries({ rate, times, ms })) {
+      if (value === undefined) continue
+      if (typeof value !== 'number' || !(value >= 0))
+        throw new TypeError(`faults[${i}].${name}: expected a number >= 0`)
+      Object.assign(fault, { [name]: value })
+    }
+    return fault
+  })
+}
+
+export function createFaults(): Faults {
+  let active: { fault: Fault; left: number }[] = []
+  let random = mulberry32(1)
+  return {
+    set(faults, seed = 1) {
+      random = mulberry32(seed)
+      active = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }))
+    },
+    list: () => active.map(({ fault }) => fault),
+    draw(on) {
+      const struck: Fault[] = []
+      for (const entry of active) {
+        const { fault } = entry
+        if ((fault.on !== on && fault.on !== '*') || entry.left <= 0 || random() >= (fault.rate ?? 1)) continue
+        entry.left--
+        struck.push(fault)
+      }
+      return struck
+    },
+  }
+}
+
+/** Mulberry32: 32 bits of state, so that a seed gives the same faults again. */
+function mulberry32(seed: number): () => number {
+  let state = seed | 0
+  return () => {
+    state = (state + 0x6d2b79f5) | 0
+    let t = Math.imul(state ^ (state >>> 15), 1 | state)
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
+    return ((t ^ (t >>> 14)) >>> 0) / 4294967296
+  }
+}
