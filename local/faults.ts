@@ -30,8 +30,11 @@ export type FaultKind = (typeof KINDS)[number]
 export interface Faults {
   set(faults: Fault[], seed?: number): void
   list(): Fault[]
-  /** The faults that strike this operation now, in the order they were set. */
-  draw(on: string): Fault[]
+  /**
+   * The faults that strike this operation now, in the order they were set. A paid call goes by two names, its own and
+   * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
+   */
+  draw(...names: string[]): Fault[]
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
@@ -62,11 +65,12 @@ export function createFaults(): Faults {
       active = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }))
     },
     list: () => active.map(({ fault }) => fault),
-    draw(on) {
+    draw(...names) {
       const struck: Fault[] = []
       for (const entry of active) {
         const { fault } = entry
-        if ((fault.on !== on && fault.on !== '*') || entry.left <= 0 || random() >= (fault.rate ?? 1)) continue
+        if ((fault.on !== '*' && !names.includes(fault.on)) || entry.left <= 0 || random() >= (fault.rate ?? 1))
+          continue
         entry.left--
         struck.push(fault)
       }

@@ -1,0 +1,48 @@
+import { MattingError } from '../../lib/errors.ts'
+
+/** What a function URL expects back (product/583/96099). */
+export interface UrlResult {
+  statusCode: number
+  headers: Record<string, string>
+  body: string
+}
+
+/**
+ * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
+ * `rawPath`, `rawQueryString`.
+ * @throws MattingError bad-request
+ */
+export function toRequest(event: unknown): Request {
+  const { path, rawPath, httpMethod, requestContext, queryString, rawQueryString, headers } = fields(event)
+  const method = httpMethod ?? fields(fields(requestContext).http).method
+  const pathname = path ?? rawPath
+  if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
+  const search =
+    typeof rawQueryString === 'string' ? rawQueryString : new URLSearchParams(strings(queryString)).toString()
+  try {
+    return new Request(`http://function${escapePath(pathname)}?${search}`, { method, headers: strings(headers) })
+  } catch (cause) {
+    throw new MattingError('bad-request', undefined, { cause })
+  }
+}
+
+export async function toResult(response: Response): Promise<UrlResult> {
+  return { statusCode: response.status, headers: Object.fromEntries(response.headers), body: await response.text() }
+}
+
+/**
+ * Whether the platform hands over the path raw or decoded is not documented. A path with a character that no request line
+ * can carry was decoded, so it is encoded again; any other stays as it is, and request.ts weighs both readings.
+ */
+function escapePath(path: string): string {
+  if (/^\/[\x21-\x7e]*$/.test(path) && !/[?#\\]/.test(path)) return path
+  return `/${encodeURIComponent(path.replace(/^\//, '')).replaceAll('%2F', '/')}`
+}
+
+function fields(value: unknown): Record<string, unknown> {
+  return Object(value)
+}
+
+function strings(value: unknown): Record<string, string> {
+  return Object.fromEntries(Object.entries(fields(value)).map(([name, text]) => [name, String(text)]))
+}

@@ -1,0 +1,55 @@
+import middy from '@middy/core'
+import type { Context } from 'aws-lambda'
+import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
+import { createCos } from '../../lib/cos.ts'
+import { MattingError } from '../../lib/errors.ts'
+import { errorFields, type Fields, log } from '../../lib/log.ts'
+import { readEvent } from './event.ts'
+import { type Outcome, upload } from './upload.ts'
+
+/** Cache: the environment of an instance does not change, but for the credentials. */
+let config: Config | undefined
+
+/** Time kept for the last log line and for the platform, in milliseconds. */
+const MARGIN = 1_000
+
+/** The trigger function's entry. Throws what a retry can mend, so that the platform delivers the event again. */
+export const main_handler = middy({
+  timeoutEarlyInMillis: MARGIN / 2,
+  timeoutEarlyResponse: () => {
+    throw new MattingError('timeout')
+  },
+})
+  .handler(async (event: unknown, context: Context) => {
+    const now = Date.now
+    config ??= readConfig(process.env)
+    const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
+    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random: Math.random })
+    let retry: MattingError | undefined
+    for await (const outcome of upload(readEvent(event), { config, cos, now, deadline })) {
+      log({ function: 'upload', ...describe(outcome) })
+      if (outcome.outcome === 'failed' && outcome.error.retryable) retry = outcome.error
+    }
+    if (retry) throw retry
+    return 'done'
+  })
+  .onError((request) => {
+    const error = MattingError.from(request.error)
+    log({ function: 'upload', outcome: 'thrown', ...errorFields(error) })
+    // What is no COS event will not become one. Everything else goes back: a wrong configuration must not lose events either.
+    if (error.code === 'bad-event') request.response = 'ignored'
+  })
+
+function describe(outcome: Outcome): Fields {
+  const { key, ms } = outcome
+  switch (outcome.outcome) {
+    case 'cut': {
+      const paid = outcome.cutouts.filter((cutout) => cutout.paid).length
+      return { key, outcome: 'cut', cutouts: outcome.cutouts.map((cutout) => cutout.key), paid, ms }
+    }
+    case 'skipped':
+      return { key, outcome: 'skipped', why: outcome.why, ms }
+    case 'failed':
+      return { key, outcome: 'failed', ...errorFields(outcome.error), ms }
+  }
+}

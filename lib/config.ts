@@ -1,0 +1,190 @@
+import { MattingError } from './errors.ts'
+import { type Layout, parseLayout, plain } from './layout.ts'
+import type { Credentials } from './sign.ts'
+
+export interface Config {
+  bucket: string
+  region: string
+  /** Origin of the bucket, such as `https://photos-1250000000.cos.ap-guangzhou.myqcloud.com`. */
+  endpoint: string
+  sourcePrefixes: readonly string[]
+  cutoutPrefix: string
+  presets: ReadonlyMap<string, Layout>
+  /** Folder → its layouts, longest folder first. */
+  onUpload: readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
+  deliveryUrl: string | undefined
+  access: 'presets' | 'open'
+  /** Seconds. */
+  redirectTtl: number
+  /** Seconds. */
+  urlWindow: number
+  maxSourceBytes: number
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Reads the configuration from environment variables; the README has the table.
+ * @throws MattingError misconfigured, naming every mistake at once with the form expected.
+ */
+export function readConfig(env: Environment): Config {
+  const problems: string[] = []
+  /** Reads one variable; an empty one counts as not set. `undefined` from `read` is a mistake. */
+  function variable<T>(
+    name: string,
+    standard: string | undefined,
+    expected: string,
+    read: (text: string) => T | undefined,
+  ): T {
+    const text = env[name]?.trim() || standard
+    const value = text === undefined ? undefined : attempt(() => read(text))
+    if (value === undefined) problems.push(`${name}: expected ${expected}`)
+    // A placeholder is never seen: with a problem noted, readConfig throws before it returns.
+    return value as T
+  }
+
+  const bucket = variable(
+    'COS_BUCKET',
+    undefined,
+    'name-appid, such as photos-1250000000',
+    matching(/^[a-z0-9][a-z0-9-]*-\d+$/),
+  )
+  const region = variable('COS_REGION', undefined, 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
+  const presets = variable(
+    'PRESETS',
+    'plain=',
+    'name=layout; name=layout, where a layout is center-layout=1&padding-layout=20x10',
+    readPresets,
+  )
+  const sourcePrefixes = variable(
+    'SOURCE_PREFIXES',
+    'uploads/',
+    'folders, comma separated, each ending in /',
+    readPrefixes,
+  )
+  const everySource = sourcePrefixes?.map((prefix) => `${prefix}=plain`).join('; ')
+  const config: Config = {
+    bucket,
+    region,
+    endpoint: variable(
+      'COS_ENDPOINT',
+      `https://${bucket}.cos.${region}.myqcloud.com`,
+      'an http(s) origin without a path',
+      readOrigin,
+    ),
+    sourcePrefixes,
+    cutoutPrefix: variable(
+      'CUTOUT_PREFIX',
+      'cutouts/',
+      'an ASCII folder ending in /',
+      matching(/^[A-Za-z0-9][A-Za-z0-9./-]{0,99}\/$/),
+    ),
+    presets,
+    onUpload: variable('ON_UPLOAD', everySource, 'folder=preset,preset; folder=preset', (text) =>
+      readFolders(text, presets),
+    ),
+    deliveryUrl: env.DELIVERY_URL
+      ? variable('DELIVERY_URL', undefined, 'an http(s) origin without a path', readOrigin)
+      : undefined,
+    access: variable('ACCESS', 'presets', 'presets or open', (text) =>
+      (['presets', 'open'] as const).find((mode) => mode === text),
+    ),
+    redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
+    urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
+    maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
+  }
+  if (problems.length === 0) {
+    for (const source of sourcePrefixes) {
+      if (overlap(source, config.cutoutPrefix)) {
+        problems.push(
+          `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
+        )
+      }
+      if (overlap(source, '.matting/'))
+        problems.push(`SOURCE_PREFIXES ${source} overlaps with .matting/, where this project keeps its records`)
+    }
+    for (const [folder] of config.onUpload) {
+      if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
+    }
+  }
+  if (problems.length > 0) throw new MattingError('misconfigured', problems.join('\n'))
+  return config
+}
+
+/**
+ * The credentials of the execution role, from the environment. They rotate: read them at every invocation.
+ * @throws MattingError misconfigured if the function has no role.
+ */
+export function readCredentials(env: Environment): Credentials {
+  const { TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey, TENCENTCLOUD_SESSIONTOKEN: token } = env
+  if (!secretId || !secretKey) throw new MattingError('misconfigured', 'The function has no execution role.')
+  return { secretId, secretKey, ...(token && { token }) }
+}
+
+/** Whether a key may be cut out: it lies in a source folder. */
+export function isUnder(key: string, prefixes: readonly string[]): boolean {
+  return prefixes.some((prefix) => key.startsWith(prefix))
+}
+
+function overlap(a: string, b: string): boolean {
+  return a.startsWith(b) || b.startsWith(a)
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
+}
+
+function matching(form: RegExp): (text: string) => string | undefined {
+  return (text) => (form.test(text) ? text : undefined)
+}
+
+function integer(min: number, max: number): (text: string) => number | undefined {
+  return (text) => (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined)
+}
+
+function readOrigin(text: string): string | undefined {
+  const { origin, protocol, href } = new URL(text)
+  return /^https?:$/.test(protocol) && href === `${origin}/` ? origin : undefined
+}
+
+function list(text: string, separator: string): string[] {
+  return text
+    .split(separator)
+    .map((part) => part.trim())
+    .filter(Boolean)
+}
+
+function readPrefixes(text: string): string[] | undefined {
+  const prefixes = list(text, ',')
+  return prefixes.length > 0 && prefixes.every((prefix) => /^[^/].*\/$/.test(prefix)) ? prefixes : undefined
+}
+
+/** `name=value; name=value`; undefined if an entry has no name or a name comes twice. */
+function readEntries(text: string): Map<string, string> | undefined {
+  const entries = list(text, ';').map((entry) => /^([^=]+)=(.*)$/.exec(entry))
+  const pairs = new Map(entries.map((match) => [match?.[1]?.trim() ?? '', match?.[2]?.trim() ?? '']))
+  return pairs.size === entries.length && pairs.size > 0 && !pairs.has('') ? pairs : undefined
+}
+
+function readPresets(text: string): Map<string, Layout> | undefined {
+  const entries = readEntries(text)
+  if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
+  // `plain` always exists, and always means the same.
+  if (entries.get('plain')) return undefined
+  return new Map([['plain', plain], ...[...entries].map(([name, value]) => [name, parseLayout(value, '&')] as const)])
+}
+
+function readFolders(text: string, presets: ReadonlyMap<string, Layout> | undefined): Config['onUpload'] | undefined {
+  const entries = readEntries(text)
+  if (!entries || !presets) return undefined
+  const folders = [...entries].map(([folder, names]) => {
+    const layouts = list(names, ',').map((name) => presets.get(name))
+    if (!folder.endsWith('/') || layouts.includes(undefined)) throw new TypeError(folder)
+    return [folder, layouts.filter((layout) => layout !== undefined)] as const
+  })
+  return folders.sort(([a], [b]) => b.length - a.length)
+}

@@ -1,0 +1,257 @@
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { XMLParser } from 'fast-xml-parser'
+import { type Code, MattingError } from './errors.ts'
+import { type Credentials, encode, encodeKey, presign, signHeaders, signingKey } from './sign.ts'
+
+/** What HEAD tells of an object. `etag` without its quotes, `size` in bytes. */
+export interface ObjectHead {
+  etag: string
+  size: number
+}
+
+/** A rule of Pic-Operations: `fileid` is the result's key with a leading slash, which makes it absolute. */
+export interface PicRule {
+  fileid: string
+  rule: string
+}
+
+export interface Cos {
+  /** Undefined if there is no such object. */
+  head(key: string): Promise<ObjectHead | undefined>
+  /** Undefined if there is no such object. For small objects: at most 8 MiB. */
+  get(key: string): Promise<Buffer | undefined>
+  /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
+  put(key: string, body: string | Buffer, options: { type: string; forbidOverwrite?: boolean }): Promise<boolean>
+  delete(key: string): Promise<void>
+  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string }>
+  /**
+   * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
+   * repeated; waits `timeout` milliseconds for the answer.
+   * @throws MattingError unknown-outcome when it may have been done and billed all the same.
+   */
+  process(key: string, rules: readonly PicRule[], timeout: number): Promise<void>
+  /** A URL to GET the object, valid from `start` to `end`, both in Unix seconds. */
+  presign(key: string, start: number, end: number): string
+}
+
+export interface CosOptions {
+  endpoint: string
+  credentials: Credentials
+  /** Milliseconds since the epoch; nothing is waited for past it. */
+  deadline: number
+  now: () => number
+  random: () => number
+}
+
+interface Call {
+  method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
+  key: string
+  query?: Record<string, string>
+  /** Signed, all of them. */
+  headers?: Record<string, string>
+  type?: string
+  body?: string | Buffer
+}
+
+interface Answer {
+  status: number
+  headers: IncomingMessage['headers']
+  body: Buffer
+}
+
+const FREE_TIMEOUT = 5_000
+const FREE_ATTEMPTS = 3
+const MAX_BODY = 8 * 1024 * 1024
+/** Connections that were never made: nothing was sent, so nothing was done. */
+const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+// Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
+const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
+
+/** COS and Cloud Infinite as this project uses them; the only place that touches the network. */
+export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
+  const { protocol, hostname, port, host } = new URL(endpoint)
+
+  /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
+  function send({ method, key, query, headers, type, body }: Call, timeout: number, kept: boolean): Promise<Answer> {
+    const seconds = Math.floor(now() / 1000)
+    // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
+    const signing = signingKey(credentials, seconds - 300, seconds + 900)
+    const signed = signHeaders(
+      { method, pathname: `/${key}`, ...(query && { query }), headers: { host, ...headers } },
+      signing,
+    )
+    const search = query
+      ? `?${Object.entries(query)
+          .map(([name, value]) => `${encode(name)}=${encode(value)}`)
+          .join('&')}`
+      : ''
+    return new Promise((resolve, reject) => {
+      const outgoing = (protocol === 'https:' ? httpsRequest : httpRequest)(
+        {
+          method,
+          hostname,
+          port,
+          // Raw, not through URL: that would resolve the dots of a key such as `a/../b`.
+          path: `${encodeKey(key)}${search}`,
+          headers: {
+            ...signed,
+            ...(type && { 'content-type': type }),
+            'content-length': Buffer.byteLength(body ?? ''),
+          },
+          // The paid call opens its own connection: on a kept one that just died, "sent or not?" has no answer.
+          ...(!kept && { agent: false }),
+          signal: AbortSignal.timeout(Math.max(1, timeout)),
+        },
+        (incoming) => {
+          const chunks: Buffer[] = []
+          let size = 0
+          incoming.on('data', (chunk: Buffer) => {
+            size += chunk.length
+            if (size > MAX_BODY) incoming.destroy(new Error('The answer is too long'))
+            chunks.push(chunk)
+          })
+          incoming.on('error', reject)
+          incoming.on('end', () =>
+            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) }),
+          )
+        },
+      )
+      outgoing.on('error', reject)
+      outgoing.end(body)
+    })
+  }
+
+  /** A call that costs nothing: repeated, with growing and jittered pauses, while time is left. */
+  async function free(call: Call, attempts = FREE_ATTEMPTS): Promise<Answer> {
+    for (let attempt = 1; ; attempt++) {
+      const last = attempt >= attempts || now() >= deadline
+      try {
+        const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()), true)
+        if (answer.status < 500 && answer.status !== 429) return answer
+        if (last) throw failure(answer)
+      } catch (error) {
+        if (error instanceof MattingError) throw error
+        if (last) throw new MattingError('unavailable', undefined, { cause: error })
+      }
+      await sleep(100 * 2 ** attempt * (0.5 + random()))
+    }
+  }
+
+  return {
+    async head(key) {
+      const answer = await free({ method: 'HEAD', key })
+      if (answer.status === 404) return undefined
+      // 403 is not "absent": COS may answer it for a missing object when listing is not allowed.
+      if (answer.status !== 200) throw failure(answer)
+      return { etag: unquote(answer.headers.etag ?? ''), size: Number(answer.headers['content-length'] ?? 0) }
+    },
+
+    async get(key) {
+      const answer = await free({ method: 'GET', key })
+      if (answer.status === 404) return undefined
+      if (answer.status !== 200) throw failure(answer)
+      return answer.body
+    },
+
+    async put(key, body, { type, forbidOverwrite = false }) {
+      const headers = forbidOverwrite ? { 'x-cos-forbid-overwrite': 'true' } : {}
+      const answer = await free({ method: 'PUT', key, headers, type, body }, forbidOverwrite ? 1 : FREE_ATTEMPTS)
+      if (answer.status === 409 && forbidOverwrite) return false
+      if (answer.status !== 200) throw failure(answer)
+      return true
+    },
+
+    async delete(key) {
+      const answer = await free({ method: 'DELETE', key })
+      if (answer.status !== 204 && answer.status !== 404) throw failure(answer)
+    },
+
+    async *list(prefix) {
+      for (let marker = ''; ; ) {
+        const query = { prefix, marker, 'encoding-type': 'url' }
+        const answer = await free({ method: 'GET', key: '', query })
+        if (answer.status !== 200) throw failure(answer)
+        const page = child(xml.parse(answer.body), 'ListBucketResult')
+        const contents = Array.isArray(page.Contents) ? page.Contents : []
+        for (const entry of contents.map(Object)) {
+          marker = decodeURIComponent(String(entry.Key))
+          yield { key: marker, size: Number(entry.Size), etag: unquote(String(entry.ETag)) }
+        }
+        if (page.IsTruncated !== 'true' || contents.length === 0) return
+      }
+    },
+
+    async process(key, rules, timeout) {
+      const call: Call = {
+        method: 'POST',
+        key,
+        query: { image_process: '' },
+        headers: { 'pic-operations': JSON.stringify({ rules }) },
+      }
+      const answer = await send(call, timeout, false).catch((cause: NodeJS.ErrnoException) => {
+        throw new MattingError(UNSENT.has(cause.code ?? '') ? 'unavailable' : 'unknown-outcome', undefined, { cause })
+      })
+      // 200 is no proof: CI may put an <Error> into it.
+      if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
+    },
+
+    presign(key, start, end) {
+      return presign(
+        endpoint,
+        { method: 'GET', pathname: `/${key}`, headers: { host } },
+        signingKey(credentials, start, end),
+      )
+    },
+  }
+}
+
+function unquote(etag: string): string {
+  return etag.replace(/^"|"$|&quot;/g, '')
+}
+
+function child(parent: unknown, name: string): Record<string, unknown> {
+  return Object(Object(parent)[name])
+}
+
+/** The vendor's error code of an answer; answers to HEAD have no body, so they have none. */
+function vendorCode({ body }: Answer): string {
+  const { Code } = child(xml.parse(body), 'Error')
+  return typeof Code === 'string' ? Code : ''
+}
+
+/** What a free call's answer means that is neither success nor "not there". */
+function failure(answer: Answer): MattingError {
+  const code = vendorCode(answer)
+  const cause = new MattingError('refused', `COS answered ${answer.status} ${code}`.trim())
+  if (answer.status >= 500 || answer.status === 429) return new MattingError('unavailable', undefined, { cause })
+  // Temporary credentials end while an invocation runs; the next one has new ones.
+  if (code === 'ExpiredToken' || code === 'RequestTimeTooSkewed')
+    return new MattingError('unavailable', undefined, { cause })
+  return new MattingError('refused', undefined, { cause })
+}
+
+/** The vendor's codes (product/436/7730) that tell what became of a paid call. */
+const PAID: Readonly<Record<string, Code>> = {
+  NoSuchKey: 'not-found',
+  InvalidImageFormat: 'not-an-image',
+  InvalidImageSource: 'not-an-image',
+  ImageTooLarge: 'too-large',
+  ImageResolutionExceed: 'too-large',
+  EntityTooLarge: 'too-large',
+  SlowDown: 'busy',
+}
+
+function paidFailure(answer: Answer): MattingError {
+  const code = vendorCode(answer)
+  const cause = new MattingError('refused', `CI answered ${answer.status} ${code}`.trim())
+  const known = PAID[code]
+  if (known) return new MattingError(known, undefined, { cause })
+  if (answer.status === 429) return new MattingError('busy', undefined, { cause })
+  // After a 5xx, or an error inside a 200, the work may have been done and billed.
+  return new MattingError(answer.status >= 400 && answer.status < 500 ? 'refused' : 'unknown-outcome', undefined, {
+    cause,
+  })
+}

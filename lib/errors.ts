@@ -1,0 +1,48 @@
+/** code → HTTP status, whether a retry can mend it, what the world may read. The README lists the same codes; a test compares. */
+const CODES = {
+  'bad-request': [400, false, 'The request is malformed.'],
+  'bad-layout': [400, false, 'No such layout.'],
+  'bad-event': [400, false, 'The event is not one that COS sends.'],
+  'layout-refused': [403, false, 'This layout is not open to requests; ask for a preset.'],
+  'not-found': [404, false, 'No such photo.'],
+  'not-made': [404, false, 'The cutout is not made yet; a GET makes it.'],
+  'method-refused': [405, false, 'Only GET and HEAD are answered.'],
+  'too-large': [422, false, 'The photo is too large to be cut out.'],
+  'not-an-image': [422, false, 'The photo cannot be read as an image.'],
+  refused: [502, false, 'The vendor refused the call.'],
+  misconfigured: [500, false, 'The configuration is wrong.'],
+  internal: [500, true, 'Something went wrong here.'],
+  unavailable: [503, true, 'The storage does not answer; try again.'],
+  busy: [503, true, 'The vendor asks for fewer requests; try again.'],
+  'unknown-outcome': [503, true, 'The matting call was not answered; the cutout may still appear. Try again.'],
+  timeout: [504, true, 'There was not enough time; try again.'],
+} as const satisfies Record<string, readonly [status: number, retryable: boolean, message: string]>
+
+export type Code = keyof typeof CODES
+
+/** The one error of this project. `message` is public: it may be sent to anybody. What is private goes into `cause`. */
+export class MattingError extends Error {
+  override readonly name = 'MattingError'
+  readonly code: Code
+  readonly status: number
+  /** Whether trying the same again later may succeed. */
+  readonly retryable: boolean
+
+  constructor(code: Code, message?: string, options?: { cause?: unknown }) {
+    const [status, retryable, standard] = CODES[code]
+    super(message ?? standard, options)
+    this.code = code
+    this.status = status
+    this.retryable = retryable
+  }
+
+  /** Anything thrown as a MattingError; what is unknown becomes `internal` and keeps its text to itself. */
+  static from(thrown: unknown): MattingError {
+    return thrown instanceof MattingError ? thrown : new MattingError('internal', undefined, { cause: thrown })
+  }
+}
+
+/** Every code with its HTTP status, for documentation and its test. */
+export const codes: ReadonlyMap<string, { status: number; retryable: boolean; message: string }> = new Map(
+  Object.entries(CODES).map(([code, [status, retryable, message]]) => [code, { status, retryable, message }]),
+)

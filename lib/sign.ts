@@ -1,0 +1,120 @@
+import { createHmac, hash } from 'node:crypto'
+
+export interface Credentials {
+  secretId: string
+  secretKey: string
+  /** Security token of temporary credentials. */
+  token?: string
+}
+
+/** What a signature covers: all of it is signed. Path and query are decoded; the path has its leading slash. */
+export interface Signable {
+  method: string
+  pathname: string
+  query?: Readonly<Record<string, string>>
+  headers: Readonly<Record<string, string>>
+}
+
+/** A key for one span of time; it signs any number of requests within it. */
+export interface SigningKey {
+  secretId: string
+  /** `<start>;<end>` in Unix seconds. */
+  keyTime: string
+  /** 40 hex digits. As the next HMAC's key they are used as text, not as the 20 bytes they stand for. */
+  signKey: string
+  hmac: (text: string) => string
+  token?: string
+}
+
+/** The signature with every string on the way to it, so that a mismatch can be found by comparing with the server's. */
+export interface Signed {
+  httpString: string
+  stringToSign: string
+  headerList: string
+  urlParamList: string
+  signature: string
+}
+
+/**
+ * Percent-encodes as COS signs: only RFC 3986's unreserved characters stay, so `!'()*`, which encodeURIComponent leaves, go too.
+ * @throws URIError on a lone surrogate, which UTF-8 cannot carry.
+ */
+export function encode(text: string): string {
+  return text.replace(/[^\w.~-]+/g, percent)
+}
+
+/** The path of an object's key as it stands in a URL: slashes stay. */
+export function encodeKey(key: string): string {
+  return `/${key.replace(/[^\w.~/-]+/g, percent)}`
+}
+
+function percent(text: string): string {
+  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+}
+
+/** Derives the key for the span from `start` to `end`, both in Unix seconds. */
+export function signingKey({ secretId, secretKey, token }: Credentials, start: number, end: number): SigningKey {
+  const keyTime = `${start};${end}`
+  const signKey = createHmac('sha1', secretKey).update(keyTime).digest('hex')
+  return { secretId, keyTime, signKey, hmac: hmacSha1(signKey), ...(token && { token }) }
+}
+
+/** COS request signature, `q-sign-algorithm=sha1` (product/436/7778). */
+export function sign(request: Signable, { keyTime, hmac }: Pick<SigningKey, 'keyTime' | 'hmac'>): Signed {
+  const query = canonical(request.query)
+  const headers = canonical(request.headers)
+  const httpString = `${request.method.toLowerCase()}\n${request.pathname}\n${query.text}\n${headers.text}\n`
+  const stringToSign = `sha1\n${keyTime}\n${hash('sha1', httpString)}\n`
+  const signature = hmac(stringToSign)
+  return { httpString, stringToSign, headerList: headers.names, urlParamList: query.names, signature }
+}
+
+/** The request's headers with `authorization`, and with the token of temporary credentials, which is signed as well. */
+export function signHeaders(request: Signable, key: SigningKey): Record<string, string> {
+  const headers: Record<string, string> = { ...request.headers }
+  if (key.token) headers['x-cos-security-token'] = key.token
+  const { headerList, urlParamList, signature } = sign({ ...request, headers }, key)
+  headers.authorization = fields(key.secretId, key.keyTime, headerList, urlParamList, signature)
+  return headers
+}
+
+/** The URL that carries its own signature. `origin` is scheme and host; the host belongs into the signed headers. */
+export function presign(origin: string, request: Signable, key: SigningKey): string {
+  const { headerList, urlParamList, signature } = sign(request, key)
+  let query = ''
+  for (const name in request.query) query += `${encode(name)}=${encode(request.query[name] ?? '')}&`
+  query += fields(encode(key.secretId), encode(key.keyTime), encode(headerList), encode(urlParamList), signature)
+  // Encoded, because a `+` in a token would be read as a space: the vendor's SDK (3.0.0) appends it raw.
+  if (key.token) query += `&x-cos-security-token=${encode(key.token)}`
+  return `${origin}${encodeKey(request.pathname.slice(1))}?${query}`
+}
+
+function fields(id: string, time: string, headerList: string, urlParamList: string, signature: string): string {
+  return `q-sign-algorithm=sha1&q-ak=${id}&q-sign-time=${time}&q-key-time=${time}&q-header-list=${headerList}&q-url-param-list=${urlParamList}&q-signature=${signature}`
+}
+
+/** One sorted list makes both the names and the text, so that they cannot disagree (the vendor's SDK sorts them differently). */
+function canonical(record: Readonly<Record<string, string>> = {}): { names: string; text: string } {
+  const encoded = new Map<string, string>()
+  for (const name in record) encoded.set(encode(name).toLowerCase(), encode(record[name] ?? ''))
+  const names = [...encoded.keys()].sort()
+  return { names: names.join(';'), text: names.map((name) => `${name}=${encoded.get(name)}`).join('&') }
+}
+
+/**
+ * HMAC-SHA1 (RFC 2104) under an ASCII key of at most 64 characters. With the key's two blocks made once, a signature costs
+ * two one-shot hashes, a third of what node:crypto's Hmac object takes.
+ */
+export function hmacSha1(key: string): (text: string) => string {
+  const inner = Buffer.alloc(64, 0x36)
+  const outer = Buffer.alloc(84, 0x5c)
+  for (let i = 0; i < key.length; i++) {
+    inner[i] = 0x36 ^ key.charCodeAt(i)
+    outer[i] = 0x5c ^ key.charCodeAt(i)
+  }
+  const prefix = inner.toString('latin1')
+  return (text) => {
+    outer.write(hash('sha1', prefix + text), 64, 'hex')
+    return hash('sha1', outer)
+  }
+}

@@ -1,0 +1,54 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { Cos } from './cos/cos.ts'
+import { type Faults, parseFaults } from './faults.ts'
+import type { Scf } from './scf/scf.ts'
+
+export interface ControlOptions {
+  cos: Cos
+  scf: Scf
+  faults: Faults
+  reset: () => Promise<void>
+}
+
+/** The control API: shows what the local cloud did, and sets what shall go wrong. For this machine only. */
+export function createControl({ cos, scf, faults, reset }: ControlOptions): Server {
+  const routes: Record<string, (body: unknown) => unknown> = {
+    'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
+    'GET /api/requests': () => cos.requests(),
+    'GET /api/invocations': () => scf.invocations(),
+    'GET /api/dead-letters': () => scf.deadLetters(),
+    'GET /api/faults': () => faults.list(),
+    'PUT /api/faults': (body) => {
+      const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)
+      faults.set(parseFaults(list), typeof seed === 'number' ? seed : 1)
+      return faults.list()
+    },
+    'POST /api/reset': async () => {
+      await reset()
+      return {}
+    },
+  }
+  return createServer(async (request, response) => {
+    const answer = (status: number, body: unknown) =>
+      response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, null, 2)}\n`)
+    // A web page that somebody reads meanwhile must not be able to reset or watch the local cloud (DNS rebinding, CSRF).
+    const { host = '', origin } = request.headers
+    if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host) || (origin !== undefined && origin !== `http://${host}`)) {
+      return void answer(403, { error: 'Only for this machine' })
+    }
+    const [path] = (request.url ?? '/').split('?')
+    const route = routes[`${request.method} ${path}`]
+    if (!route) return void answer(404, { error: 'No such route', routes: Object.keys(routes) })
+    try {
+      answer(200, await route(await readJson(request)))
+    } catch (error) {
+      answer(400, { error: error instanceof Error ? error.message : String(error) })
+    }
+  })
+}
+
+async function readJson(request: IncomingMessage): Promise<unknown> {
+  let text = ''
+  for await (const chunk of request.setEncoding('utf8')) text += chunk
+  return text === '' ? undefined : JSON.parse(text)
+}

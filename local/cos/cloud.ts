@@ -1,0 +1,103 @@
+import type { Faults } from '../faults.ts'
+import type { Bill } from './bill.ts'
+import type { Buckets } from './buckets.ts'
+import type { Draft, Objects, Stored } from './objects.ts'
+import type { CosRequest } from './request.ts'
+import type { Uploads } from './uploads.ts'
+import type { Key } from './verify.ts'
+
+export interface ObjectEvent {
+  kind: 'created' | 'removed'
+  via: 'Put' | 'Post' | 'Copy' | 'CompleteMultipartUpload' | 'Delete'
+  bucket: string
+  region: string
+  key: string
+  size: number
+  /** Without quotes. */
+  etag: string
+  /** `Content-Type` and `x-cos-meta-*`. */
+  meta: Record<string, string>
+  requestId: string
+  /** The Authorization header, '' for a presigned URL: the vendor's events carry it. Not to be logged. */
+  authorization: string
+  at: number
+}
+
+export interface Layout {
+  center: boolean
+  dx: number
+  dy: number
+}
+
+export interface CosOptions {
+  dir: string
+  /** 0: a free one */
+  port: number
+  /** The bucket that is there from the start, `<name>-<appid>`. */
+  bucket: string
+  region: string
+  /** By SecretId. Read at every request: temporary keys may be added while running. */
+  keys: Map<string, Key>
+  /** @throws an Error whose `code` is InvalidImageFormat, ImageResolutionExceed or ImageTooLarge */
+  cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
+  faults: Faults
+  now?: () => number
+  /** Awaited before the request is answered, so that no accepted object's event is lost. */
+  onEvent(event: ObjectEvent): void | Promise<void>
+}
+
+/** What the operations share. */
+export interface Cloud extends CosOptions {
+  now: () => number
+  objects: Objects
+  uploads: Uploads
+  buckets: Buckets
+  bill: Bill
+}
+
+/** One request on its way, and the faults that strike it. */
+export interface Call {
+  request: CosRequest
+  /** The answer is going to be lost. */
+  lose: boolean
+  /** The last result of a GoodsMatting request is going to be dropped. */
+  drop: boolean
+}
+
+/** Publishes a draft and tells of it. */
+export async function create(
+  cloud: Cloud,
+  { request }: Call,
+  draft: Draft,
+  object: Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>,
+  via: ObjectEvent['via'],
+  forbidOverwrite = false,
+): Promise<Stored> {
+  const stored = cloud.objects.publish(draft, { ...object, modified: cloud.now() }, forbidOverwrite)
+  await tell(cloud, request, stored, { kind: 'created', via })
+  return stored
+}
+
+export async function tell(
+  cloud: Cloud,
+  request: CosRequest,
+  stored: Stored,
+  what: Pick<ObjectEvent, 'kind' | 'via'>,
+): Promise<void> {
+  const meta = Object.fromEntries(
+    Object.entries(stored.headers).filter(([name]) => name === 'Content-Type' || name.startsWith('x-cos-meta-')),
+  )
+  const { bucket, key, size, etag } = stored
+  await cloud.onEvent({
+    ...what,
+    bucket,
+    region: cloud.region,
+    key,
+    size,
+    etag,
+    meta,
+    requestId: request.id,
+    authorization: request.headers.get('authorization') ?? '',
+    at: cloud.now(),
+  })
+}

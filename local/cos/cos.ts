@@ -1,0 +1,246 @@
+import { mkdirSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Duplex, Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { FaultKind } from '../faults.ts'
+import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
+import { Bill, type BillItem } from './bill.ts'
+import { Buckets } from './buckets.ts'
+import type { Cloud, CosOptions } from './cloud.ts'
+import { Objects } from './objects.ts'
+import { isPaid, operationOf, refuseUnknown } from './operation.ts'
+import { type CosRequest, readRequest, safeTarget } from './request.ts'
+import { Uploads } from './uploads.ts'
+import { verify } from './verify.ts'
+
+export type { BillItem } from './bill.ts'
+export type { CosOptions, ObjectEvent } from './cloud.ts'
+export type { Key } from './verify.ts'
+
+export interface RequestRecord {
+  /** ISO 8601 */
+  at: string
+  id: string
+  operation: string
+  method: string
+  /** With its query, but without signature, token or authorization. */
+  path: string
+  /** 0: a fault took the answer away */
+  status: number
+  ms: number
+}
+
+export interface Cos {
+  port: number
+  bill(): BillItem[]
+  /** The last 10,000. */
+  requests(): RequestRecord[]
+  /** Objects, uploads, bill and requests are gone; buckets and what is switched on for them stay. */
+  reset(): Promise<void>
+  close(): Promise<void>
+}
+
+const MAX_RECORDS = 10_000
+
+/**
+ * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1.
+ * Also an HTTP proxy for the vendor's host names: `curl -x http://127.0.0.1:<port> http://<bucket>.cos.<region>.myqcloud.com/<key>`.
+ */
+export async function startCos(options: CosOptions): Promise<Cos> {
+  const under = new Set<Promise<void>>()
+  const records: RequestRecord[] = []
+  const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
+  // Before the folder is touched: if another process serves it, this one fails here.
+  await listen(server, options.port)
+  let cloud: Cloud
+  try {
+    cloud = open(options)
+  } catch (error) {
+    server.close()
+    throw error
+  }
+  server.on('request', (message, response) => {
+    const done = serve(cloud, message, response).then((record) => {
+      records.push(record)
+      if (records.length > MAX_RECORDS) records.shift()
+    })
+    under.add(done)
+    done.finally(() => under.delete(done))
+  })
+  server.on('clientError', refuseBroken)
+  return {
+    port: (server.address() as AddressInfo).port,
+    bill: () => cloud.bill.items(),
+    requests: () => [...records],
+    async reset() {
+      cloud.objects.clear()
+      cloud.uploads.clear()
+      cloud.bill.clear()
+      records.length = 0
+    },
+    async close() {
+      const closed = new Promise((resolve) => server.close(resolve))
+      await Promise.allSettled(under)
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+function open(options: CosOptions): Cloud {
+  mkdirSync(options.dir, { recursive: true })
+  const now = options.now ?? Date.now
+  return {
+    ...options,
+    now,
+    objects: new Objects(options.dir),
+    uploads: new Uploads(options.dir),
+    buckets: new Buckets(options.dir, options.bucket, now()),
+    bill: new Bill(options.dir),
+  }
+}
+
+function listen(server: Server, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+}
+
+/** Answers one request; never rejects. */
+async function serve(cloud: Cloud, message: IncomingMessage, response: ServerResponse): Promise<RequestRecord> {
+  const started = performance.now()
+  const at = new Date(cloud.now()).toISOString()
+  const id = newRequestId(cloud.now())
+  const method = message.method ?? ''
+  const outcome: Outcome = { operation: '', path: '', paid: false }
+  let answer: Answer | undefined
+  try {
+    answer = await answerTo(cloud, message, id, outcome)
+  } catch (error) {
+    answer = refusalAnswer(asRefusal(error, message, outcome.operation), outcome.path.split('?', 1)[0] ?? '', id)
+  }
+  const record = (status: number): RequestRecord => {
+    const ms = Math.round(performance.now() - started)
+    return { at, id, operation: outcome.operation, method, path: outcome.path, status, ms }
+  }
+  if (!answer) {
+    message.socket.resetAndDestroy()
+    return record(0)
+  }
+  const headers: Record<string, string> = {
+    Server: outcome.paid ? 'tencent-ci' : 'tencent-cos',
+    Date: new Date(cloud.now()).toUTCString(),
+    'x-cos-request-id': id,
+    ...answer.headers,
+  }
+  if (message.headers.origin !== undefined) {
+    headers['Access-Control-Expose-Headers'] = Object.keys(headers).join(', ')
+    headers['Access-Control-Allow-Origin'] = '*'
+  }
+  await send(message, response, { ...answer, headers })
+  return record(answer.status)
+}
+
+interface Outcome {
+  operation: string
+  path: string
+  paid: boolean
+}
+
+/** @returns undefined when a fault takes the connection away */
+async function answerTo(
+  cloud: Cloud,
+  message: IncomingMessage,
+  id: string,
+  outcome: Outcome,
+): Promise<Answer | undefined> {
+  const request = readRequest(message, id, cloud)
+  outcome.path = safeTarget(request)
+  if (request.method === 'OPTIONS') {
+    outcome.operation = 'OptionsObject'
+    return preflight(request)
+  }
+  const operation = operationOf(request)
+  outcome.operation = operation?.name ?? 'NotImplemented'
+  outcome.paid = isPaid(operation, request)
+  checkBucket(cloud, request, outcome.operation)
+  verify(request, cloud.keys, cloud.now())
+  refuseUnknown(operation, request)
+
+  const struck = cloud.faults.draw(...new Set([operation.name, ...(outcome.paid ? ['GoodsMatting'] : [])]))
+  for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)
+  const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
+  if (has('error')) throw new Refusal('InternalError')
+  if (has('slow-down')) throw new Refusal('SlowDown')
+  if (has('reset')) return undefined
+  if (has('error-in-200') && outcome.paid)
+    return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
+  const call = { request, lose: has('lose-answer'), drop: has('drop-result') }
+  const answer = await operation.run(cloud, call)
+  if (!call.lose) return answer
+  if (answer.body instanceof Readable) answer.body.destroy()
+  return undefined
+}
+
+function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
+  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
+  if (region !== cloud.region || !cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+}
+
+/** Any page may use any method: as with a CORS rule of `*`. */
+function preflight({ headers }: CosRequest): Answer {
+  const method = headers.get('access-control-request-method')
+  if (!headers.has('origin') || method === undefined) throw new Refusal('AccessForbidden')
+  const allowed = headers.get('access-control-request-headers')
+  return {
+    status: 200,
+    headers: {
+      'Access-Control-Allow-Methods': method,
+      ...(allowed !== undefined && { 'Access-Control-Allow-Headers': allowed }),
+      'Access-Control-Max-Age': '600',
+    },
+  }
+}
+
+async function send(
+  message: IncomingMessage,
+  response: ServerResponse,
+  { status, headers, body }: Answer,
+): Promise<void> {
+  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const empty = message.method === 'HEAD' || status === 204 || status === 304
+  if (bytes instanceof Readable) {
+    response.writeHead(status, headers)
+    // The client may go away while it is sent: that is its right.
+    await pipeline(bytes, response).catch(() => response.destroy())
+    return
+  }
+  const length = bytes || !empty ? { 'Content-Length': `${bytes?.length ?? 0}` } : {}
+  response.writeHead(status, { ...length, ...headers })
+  response.end(empty ? undefined : bytes)
+}
+
+function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
+  if (error instanceof Refusal) return error
+  if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
+  console.error(`local COS: ${operation} failed:`, error)
+  return new Refusal('InternalError')
+}
+
+/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
+function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
+  if (!socket.writable) return
+  const id = newRequestId(Date.now())
+  const { status, headers, body } =
+    error.code === 'HPE_INVALID_EOF_STATE'
+      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
+      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
+  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
+  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
+}

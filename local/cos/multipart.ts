@@ -1,0 +1,189 @@
+import { XMLParser, XMLValidator } from 'fast-xml-parser'
+import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
+import { type Call, type Cloud, tell } from './cloud.ts'
+import { applyRules, draftImage, picOperations } from './matting.ts'
+import type { Stored } from './objects.ts'
+import { listPage, readCount, readEncoding, readMax } from './read.ts'
+import type { CosRequest } from './request.ts'
+import { multipartEtag, type Part, type Upload } from './uploads.ts'
+import { forbidsOverwrite, MAX_OBJECT_BYTES, receiveBody, storedHeaders } from './write.ts'
+
+/** Only the last part may be smaller (product/436/14112). */
+const MIN_PART_BYTES = 1024 ** 2
+const MAX_PARTS = 10_000
+/** A list of 10,000 parts takes less than half of it. */
+const MAX_LIST_BYTES = 4 * 1024 ** 2
+
+/** Initiate Multipart Upload (product/436/7746). */
+export async function initiate(cloud: Cloud, { request }: Call): Promise<Answer> {
+  const { bucket, key } = request
+  if (forbidsOverwrite(request) && cloud.objects.get(bucket, key)) throw new Refusal('FileAlreadyExists')
+  const { id } = cloud.uploads.start({ bucket, key, started: cloud.now(), headers: storedHeaders(request) })
+  return xmlAnswer({ InitiateMultipartUploadResult: { Bucket: bucket, Key: key, UploadId: id } })
+}
+
+/** Upload Part (product/436/7750). */
+export async function uploadPart(cloud: Cloud, { request }: Call): Promise<Answer> {
+  const number = Number(request.query.get('partNumber'))
+  if (!Number.isInteger(number) || number < 1 || number > MAX_PARTS)
+    throw new Refusal('InvalidArgument', `partNumber is not 1 to ${MAX_PARTS}.`)
+  const { id } = findUpload(cloud, request)
+  const draft = await receiveBody(cloud, request, MAX_OBJECT_BYTES)
+  try {
+    // It may have been completed or aborted while the part was on its way.
+    findUpload(cloud, request)
+    cloud.uploads.add(id, number, draft, cloud.now())
+  } finally {
+    cloud.objects.discard(draft)
+  }
+  return { status: 200, headers: { ETag: `"${draft.md5}"`, 'x-cos-hash-crc64ecma': draft.crc64 } }
+}
+
+/** Complete Multipart Upload (product/436/7742), also with Pic-Operations. */
+export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
+  const { request } = call
+  const upload = findUpload(cloud, request)
+  const operations = picOperations(cloud, request)
+  const wanted = readPartList(await readBody(cloud, request))
+  // Again: reading took time, and only one may complete it.
+  findUpload(cloud, request)
+  const parts = chooseParts(wanted, cloud.uploads.parts(upload.id))
+  cloud.uploads.take(upload.id)
+  const { bucket, key, headers } = upload
+  let stored: Stored
+  let image: Buffer | undefined
+  try {
+    const draft = await cloud.objects.receive(cloud.uploads.stream(upload.id, parts), MAX_OBJECT_BYTES)
+    image = operations && draftImage(cloud, draft)
+    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: cloud.now() }
+    stored = cloud.objects.publish(draft, object, forbidsOverwrite(request))
+  } catch (error) {
+    cloud.uploads.putBack(upload)
+    throw error
+  }
+  cloud.uploads.remove(upload.id)
+  await tell(cloud, request, stored, { kind: 'created', via: 'CompleteMultipartUpload' })
+  const processed = operations && (await applyRules(cloud, call, 'upload', stored, image, operations))
+  const url = `http://${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
+  return xmlAnswer({
+    CompleteMultipartUploadResult: {
+      Location: url,
+      Bucket: bucket,
+      Key: key,
+      ETag: `"${stored.etag}"`,
+      // Where the vendor's own SDK looks for them.
+      ...(processed && { ...processed.original, Location: url, ProcessResults: { Object: processed.results } }),
+    },
+  })
+}
+
+/** Abort Multipart Upload (product/436/7740). */
+export async function abort(cloud: Cloud, { request }: Call): Promise<Answer> {
+  cloud.uploads.remove(findUpload(cloud, request).id)
+  return { status: 204 }
+}
+
+/** List Parts (product/436/7747). */
+export async function listParts(cloud: Cloud, { request }: Call): Promise<Answer> {
+  const { query } = request
+  const upload = findUpload(cloud, request)
+  const marker = readCount(query.get('part-number-marker') || '0')
+  const max = readMax(query.get('max-parts'))
+  const text = readEncoding(query)
+  const rest = cloud.uploads.parts(upload.id).filter(({ number }) => number > marker)
+  const shown = rest.slice(0, max)
+  return xmlAnswer({
+    ListPartsResult: {
+      Bucket: upload.bucket,
+      ...(query.has('encoding-type') && { EncodingType: 'url' }),
+      Key: text(upload.key),
+      UploadId: upload.id,
+      StorageClass: 'STANDARD',
+      PartNumberMarker: marker,
+      NextPartNumberMarker: shown.at(-1)?.number ?? marker,
+      MaxParts: max,
+      IsTruncated: rest.length > shown.length,
+      Part: shown.map(({ number, modified, md5, size }) => ({
+        PartNumber: number,
+        LastModified: new Date(modified).toISOString(),
+        ETag: `"${md5}"`,
+        Size: size,
+      })),
+    },
+  })
+}
+
+/** List Multipart Uploads (product/436/7736). */
+export async function listUploads(cloud: Cloud, { request: { bucket, query } }: Call): Promise<Answer> {
+  const text = readEncoding(query)
+  const prefix = query.get('prefix') ?? ''
+  const delimiter = query.get('delimiter') ?? ''
+  const keyMarker = query.get('key-marker') ?? ''
+  const idMarker = query.get('upload-id-marker') ?? ''
+  const max = readMax(query.get('max-uploads'))
+  const after = ({ key, id }: Upload) => keyMarker === '' || key !== keyMarker || (idMarker !== '' && id > idMarker)
+  const uploads = cloud.uploads.list(bucket).filter(after)
+  const page = listPage(uploads, ({ key }) => key, { prefix, delimiter, marker: '', max })
+  const last = page.items.at(-1)
+  return xmlAnswer({
+    ListMultipartUploadsResult: {
+      Bucket: bucket,
+      ...(query.has('encoding-type') && { EncodingType: 'url' }),
+      Prefix: text(prefix),
+      ...(delimiter !== '' && { Delimiter: text(delimiter) }),
+      KeyMarker: text(keyMarker),
+      UploadIdMarker: idMarker,
+      MaxUploads: max,
+      IsTruncated: page.next !== undefined,
+      ...(page.next !== undefined && { NextKeyMarker: text(page.next), NextUploadIdMarker: last?.id ?? '' }),
+      Upload: page.items.map(({ key, id, started }) => ({
+        Key: text(key),
+        UploadId: id,
+        StorageClass: 'STANDARD',
+        Initiated: new Date(started).toISOString(),
+      })),
+      CommonPrefixes: page.prefixes.map((common) => ({ Prefix: text(common) })),
+    },
+  })
+}
+
+function findUpload(cloud: Cloud, { bucket, key, query }: CosRequest): Upload {
+  const upload = cloud.uploads.get(query.get('uploadId') ?? '')
+  if (upload?.bucket !== bucket || upload.key !== key) throw new Refusal('NoSuchUpload')
+  return upload
+}
+
+async function readBody(cloud: Cloud, request: CosRequest): Promise<string> {
+  const draft = await receiveBody(cloud, request, MAX_LIST_BYTES)
+  try {
+    return cloud.objects.draftBytes(draft).toString()
+  } finally {
+    cloud.objects.discard(draft)
+  }
+}
+
+const parser = new XMLParser({ parseTagValue: false, processEntities: false, isArray: (name) => name === 'Part' })
+
+function readPartList(text: string): Pick<Part, 'md5' | 'number'>[] {
+  if (XMLValidator.validate(text) !== true) throw new Refusal('MalformedXML')
+  const tree: unknown = parser.parse(text)
+  const parts: unknown = Object(Object(tree).CompleteMultipartUpload).Part
+  if (!Array.isArray(parts)) throw new Refusal('MalformedXML')
+  return parts.map((part: unknown) => {
+    const { PartNumber: number, ETag: etag } = Object(part) as Record<string, unknown>
+    // Quotes may come as they are or as an entity, which is not decoded here.
+    const md5 = /^(?:"|&quot;|&#34;)?([0-9a-f]{32})(?:"|&quot;|&#34;)?$/i.exec(String(etag))?.[1]
+    if (!md5 || !/^\d{1,5}$/.test(String(number))) throw new Refusal('InvalidPart')
+    return { number: Number(number), md5: md5.toLowerCase() }
+  })
+}
+
+function chooseParts(wanted: readonly Pick<Part, 'md5' | 'number'>[], have: readonly Part[]): Part[] {
+  return wanted.map(({ number, md5 }, i) => {
+    if (i > 0 && number <= (wanted[i - 1]?.number ?? 0)) throw new Refusal('InvalidPartOrder')
+    const part = have.find((p) => p.number === number && p.md5 === md5)
+    if (!part) throw new Refusal('InvalidPart')
+    if (i < wanted.length - 1 && part.size < MIN_PART_BYTES) throw new Refusal('EntityTooSmall')
+    return part
+  })
+}

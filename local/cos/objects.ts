@@ -1,0 +1,197 @@
+import { createHash, randomUUID } from 'node:crypto'
+import {
+  createReadStream,
+  createWriteStream,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Refusal } from './answer.ts'
+import { Crc64 } from './crc64.ts'
+
+export interface Stored {
+  bucket: string
+  key: string
+  size: number
+  /** Without quotes. */
+  etag: string
+  crc64: string
+  /** ms since the epoch */
+  modified: number
+  /** Given back as they came: Content-Type and the like, `x-cos-meta-*`. */
+  headers: Record<string, string>
+  /** Name of the file with the bytes; bytes are never changed in place. */
+  file: string
+}
+
+/** Bytes received, not yet an object. */
+export interface Draft {
+  path: string
+  size: number
+  md5: string
+  crc64: string
+}
+
+/**
+ * The objects of all buckets, in a folder: `bytes/` by random names, `meta/` one JSON file an object by the hash of its
+ * key, so that any key will do. An object appears, changes and goes by one rename or unlink in `meta/`; what a killed
+ * process leaves in `tmp/`, or in `bytes/` without an owner, is removed at the next start.
+ */
+export class Objects {
+  readonly #dir: string
+  readonly #buckets = new Map<string, Map<string, Stored>>()
+  readonly #sorted = new Map<string, Stored[]>()
+
+  constructor(dir: string) {
+    this.#dir = dir
+    rmSync(join(dir, 'tmp'), { recursive: true, force: true })
+    for (const name of ['tmp', 'bytes', 'meta']) mkdirSync(join(dir, name), { recursive: true })
+    const owned = new Set<string>()
+    for (const name of readdirSync(join(dir, 'meta'))) {
+      const stored = parseStored(readFileSync(join(dir, 'meta', name), 'utf8'), name)
+      this.#bucket(stored.bucket).set(stored.key, stored)
+      owned.add(stored.file)
+    }
+    for (const name of readdirSync(join(dir, 'bytes'))) if (!owned.has(name)) rmSync(join(dir, 'bytes', name))
+  }
+
+  get(bucket: string, key: string): Stored | undefined {
+    return this.#bucket(bucket).get(key)
+  }
+
+  /** In the order of UTF-8 bytes, as COS lists. */
+  sorted(bucket: string): readonly Stored[] {
+    let list = this.#sorted.get(bucket)
+    if (!list) {
+      list = [...this.#bucket(bucket).values()]
+        .map((stored) => ({ stored, bytes: Buffer.from(stored.key) }))
+        .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
+        .map(({ stored }) => stored)
+      this.#sorted.set(bucket, list)
+    }
+    return list
+  }
+
+  /** Takes bytes in, up to `limit`; the caller publishes or discards the draft. */
+  async receive(source: Readable, limit: number): Promise<Draft> {
+    const path = this.#temporary()
+    const md5 = createHash('md5')
+    const crc64 = new Crc64()
+    let size = 0
+    try {
+      await pipeline(
+        source,
+        async function* (chunks: AsyncIterable<Buffer>) {
+          for await (const chunk of chunks) {
+            size += chunk.length
+            if (size > limit) throw new Refusal('EntityTooLarge')
+            md5.update(chunk)
+            crc64.update(chunk)
+            yield chunk
+          }
+        },
+        createWriteStream(path),
+      )
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
+    }
+    return { path, size, md5: md5.digest('hex'), crc64: crc64.digest() }
+  }
+
+  /** A draft with an object's bytes; as they never change, a second name for them will do. */
+  copy(stored: Stored): Draft {
+    const path = this.#temporary()
+    linkSync(join(this.#dir, 'bytes', stored.file), path)
+    return { path, size: stored.size, md5: '', crc64: stored.crc64 }
+  }
+
+  discard(draft: Draft): void {
+    rmSync(draft.path, { force: true })
+  }
+
+  /**
+   * Makes a draft an object. Synchronous from the check to the rename, so that of any number of writers who forbid
+   * overwriting exactly one succeeds.
+   */
+  publish(draft: Draft, object: Omit<Stored, 'crc64' | 'file' | 'size'>, forbidOverwrite = false): Stored {
+    const before = this.get(object.bucket, object.key)
+    if (forbidOverwrite && before) {
+      this.discard(draft)
+      throw new Refusal('FileAlreadyExists')
+    }
+    const stored: Stored = { ...object, size: draft.size, crc64: draft.crc64, file: randomUUID() }
+    renameSync(draft.path, join(this.#dir, 'bytes', stored.file))
+    const meta = this.#temporary()
+    writeFileSync(meta, JSON.stringify(stored))
+    renameSync(meta, this.#meta(stored))
+    this.#bucket(stored.bucket).set(stored.key, stored)
+    this.#sorted.delete(stored.bucket)
+    if (before) rmSync(join(this.#dir, 'bytes', before.file), { force: true })
+    return stored
+  }
+
+  /** @returns whether there was one */
+  remove(bucket: string, key: string): boolean {
+    const stored = this.get(bucket, key)
+    if (!stored) return false
+    rmSync(this.#meta(stored))
+    this.#bucket(bucket).delete(key)
+    this.#sorted.delete(bucket)
+    rmSync(join(this.#dir, 'bytes', stored.file), { force: true })
+    return true
+  }
+
+  clear(): void {
+    for (const [bucket, objects] of this.#buckets) for (const key of [...objects.keys()]) this.remove(bucket, key)
+  }
+
+  /** Opened at once: however the object is changed meanwhile, these are the bytes of this version. */
+  stream(stored: Stored, range?: { start: number; end: number }): Readable {
+    const path = join(this.#dir, 'bytes', stored.file)
+    return createReadStream(path, { fd: openSync(path, 'r'), ...range })
+  }
+
+  bytes(stored: Stored): Buffer {
+    return readFileSync(join(this.#dir, 'bytes', stored.file))
+  }
+
+  draftBytes(draft: Draft): Buffer {
+    return readFileSync(draft.path)
+  }
+
+  #bucket(name: string): Map<string, Stored> {
+    let bucket = this.#buckets.get(name)
+    if (!bucket) {
+      bucket = new Map()
+      this.#buckets.set(name, bucket)
+    }
+    return bucket
+  }
+
+  #temporary(): string {
+    return join(this.#dir, 'tmp', randomUUID())
+  }
+
+  #meta({ bucket, key }: Stored): string {
+    return join(this.#dir, 'meta', `${createHash('sha256').update(`${bucket}/${key}`).digest('hex')}.json`)
+  }
+}
+
+function parseStored(text: string, name: string): Stored {
+  const value = Object(JSON.parse(text)) as Partial<Record<keyof Stored, unknown>>
+  const { bucket, key, size, etag, crc64, modified, headers, file } = value
+  const texts = [bucket, key, etag, crc64, file, ...Object.values(Object(headers))]
+  if (texts.every((t) => typeof t === 'string') && typeof size === 'number' && typeof modified === 'number')
+    return value as Stored
+  // Rather no start than objects silently gone.
+  throw new Error(`meta/${name} does not describe an object`)
+}

@@ -1,0 +1,125 @@
+import { type Answer, Refusal } from './answer.ts'
+import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './buckets.ts'
+import type { Call, Cloud } from './cloud.ts'
+import { downloadMatting, imageProcess } from './matting.ts'
+import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
+import { getBucket, getObject, headObject } from './read.ts'
+import type { CosRequest } from './request.ts'
+import { notImplemented } from './rules.ts'
+import { copyObject, deleteObject, putObject } from './write.ts'
+
+interface Operation {
+  at: 'object' | 'bucket' | 'pic' | 'ci'
+  method: string
+  name: string
+  run(cloud: Cloud, call: Call): Promise<Answer>
+  /** The query parameter that makes it this operation. */
+  by?: string
+  /** The header that makes it this operation. */
+  header?: string
+  /** Further query parameters it understands. */
+  uses?: string[]
+}
+
+const LAYOUT = ['detect-url', 'center-layout', 'padding-layout']
+const LISTING = ['prefix', 'delimiter', 'encoding-type']
+
+/** The first that fits is it. */
+const OPERATIONS: readonly Operation[] = [
+  { at: 'object', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  {
+    at: 'object',
+    method: 'GET',
+    name: 'ListParts',
+    by: 'uploadId',
+    run: listParts,
+    uses: ['max-parts', 'part-number-marker', 'encoding-type'],
+  },
+  { at: 'object', method: 'GET', name: 'GetObject', run: getObject },
+  { at: 'object', method: 'HEAD', name: 'HeadObject', run: headObject },
+  { at: 'object', method: 'PUT', name: 'UploadPart', by: 'uploadId', run: uploadPart, uses: ['partNumber'] },
+  { at: 'object', method: 'PUT', name: 'CopyObject', header: 'x-cos-copy-source', run: copyObject },
+  { at: 'object', method: 'PUT', name: 'PutObject', run: putObject },
+  { at: 'object', method: 'POST', name: 'ImageProcess', by: 'image_process', run: imageProcess },
+  { at: 'object', method: 'POST', name: 'InitiateMultipartUpload', by: 'uploads', run: initiate },
+  { at: 'object', method: 'POST', name: 'CompleteMultipartUpload', by: 'uploadId', run: complete },
+  { at: 'object', method: 'DELETE', name: 'AbortMultipartUpload', by: 'uploadId', run: abort },
+  { at: 'object', method: 'DELETE', name: 'DeleteObject', run: deleteObject },
+  { at: 'bucket', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  {
+    at: 'bucket',
+    method: 'GET',
+    name: 'ListMultipartUploads',
+    by: 'uploads',
+    run: listUploads,
+    uses: [...LISTING, 'key-marker', 'upload-id-marker', 'max-uploads'],
+  },
+  { at: 'bucket', method: 'GET', name: 'GetBucket', run: getBucket, uses: [...LISTING, 'marker', 'max-keys'] },
+  { at: 'bucket', method: 'HEAD', name: 'HeadBucket', run: headBucket },
+  { at: 'bucket', method: 'PUT', name: 'PutBucket', run: putBucket },
+  { at: 'pic', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', by: 'unbind', run: unbind },
+  { at: 'pic', method: 'PUT', name: 'CreateCIBucket', run: bind },
+  { at: 'pic', method: 'GET', name: 'GetCIBucket', run: bindingStatus },
+  { at: 'ci', method: 'POST', name: 'CreateAIBucket', run: openAi },
+  { at: 'ci', method: 'DELETE', name: 'DeleteAIBucket', run: closeAi },
+  {
+    at: 'ci',
+    method: 'GET',
+    name: 'DescribeAIBuckets',
+    run: listAi,
+    uses: ['regions', 'bucketNames', 'bucketName', 'pageNumber', 'pageSize'],
+  },
+]
+
+export function operationOf(request: CosRequest): Operation | undefined {
+  const at = request.door === 'ci' ? 'ci' : request.key !== '' ? 'object' : request.door === 'pic' ? 'pic' : 'bucket'
+  return OPERATIONS.find(
+    ({ at: place, method, by, header }) =>
+      place === at &&
+      method === request.method &&
+      (by === undefined || request.query.has(by)) &&
+      (header === undefined || request.headers.has(header)),
+  )
+}
+
+/** Whether it is, or holds, a GoodsMatting call. */
+export function isPaid(operation: Operation | undefined, request: CosRequest): boolean {
+  if (operation?.name === 'GoodsMatting') return true
+  const takesRules = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload'].includes(operation?.name ?? '')
+  return takesRules && Boolean(request.headers.get('pic-operations'))
+}
+
+/** Parameters with a value that would change what is done; those without one, and styles with slashes, all would. */
+const MEANINGFUL = ['ci-process', 'image_process', 'partNumber', 'uploadId', 'versionId']
+
+const HEADERS: Record<string, RegExp> = {
+  'x-cos-acl': /^(private|default)$/,
+  'x-cos-forbid-overwrite': /^(true|false)$/i,
+  'x-cos-sdk-retry': /^/,
+  'x-cos-security-token': /^/,
+  'x-cos-storage-class': /^STANDARD$/,
+}
+
+/**
+ * Refuses, by name, what would otherwise be silently ignored. A parameter with a value that means nothing to COS is
+ * ignored, as there.
+ */
+export function refuseUnknown(operation: Operation | undefined, request: CosRequest): asserts operation {
+  const { method, query, headers, door, path } = request
+  if (door === 'ci' && path !== '/ai_bucket') throw new Refusal('InvalidUrl')
+  const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
+  for (const [name, value] of query) {
+    if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
+    if (value === '' || name.includes('/') || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
+  }
+  if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) throw new Refusal('MethodNotAllowed')
+  if (!operation) throw notImplemented(request.key === '' ? `${method} Bucket` : `${method} Object`)
+  const process = query.get('ci-process')
+  if (process !== undefined && process !== 'GoodsMatting') throw notImplemented(`ci-process=${process}`)
+  for (const [name, value] of headers) {
+    if (!name.startsWith('x-cos-') || name.startsWith('x-cos-meta-')) continue
+    if (operation.name === 'CopyObject' && /^x-cos-(copy-source|metadata-directive)/.test(name)) continue
+    if (!HEADERS[name]?.test(value)) throw notImplemented(`the header ${name}${HEADERS[name] ? `: ${value}` : ''}`)
+  }
+}

@@ -1,0 +1,123 @@
+import type { IncomingMessage } from 'node:http'
+import { Refusal } from './answer.ts'
+import type { Signable } from './verify.ts'
+
+export interface CosRequest extends Signable {
+  id: string
+  /** The path as sent: encoded, without query. Safe to show. */
+  rawPath: string
+  key: string
+  /** Which of the bucket's hosts: `cos` for objects, `pic` and `ci` also for switching Cloud Infinite on. */
+  door: 'cos' | 'pic' | 'ci'
+  bucket: string
+  region: string
+  body: IncomingMessage
+}
+
+export const MAX_KEY_BYTES = 850
+
+const VENDOR_HOST =
+  /^(?:(?<bucket>[a-z0-9-]+)\.)?(?<door>cos|cos-internal|pic|ci)\.(?<region>[a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
+
+/**
+ * Reads the request from its raw target: WHATWG URL parsing would turn `/a/../b` into another object's path.
+ * @throws Refusal
+ */
+export function readRequest(
+  message: IncomingMessage,
+  id: string,
+  home: { bucket: string; region: string },
+): CosRequest {
+  const target = utf8(message.url ?? '')
+  // RFC 9112 §3.2.2: an absolute-form target's host wins over the Host header.
+  const absolute = /^https?:\/\/([^/?]*)(.*)$/is.exec(target)
+  const host = absolute?.[1] ?? message.headers.host ?? ''
+  const local = absolute ? (absolute[2]?.startsWith('/') ? absolute[2] : `/${absolute[2]}`) : target
+  if (!local.startsWith('/')) throw new Refusal('InvalidURI')
+  const mark = local.indexOf('?')
+  const rawPath = mark < 0 ? local : local.slice(0, mark)
+  const path = decode(rawPath)
+  const key = path.slice(1)
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
+
+  return {
+    id,
+    method: message.method ?? '',
+    rawPath,
+    path,
+    key,
+    query: readQuery(mark < 0 ? '' : local.slice(mark + 1)),
+    headers: readHeaders(message),
+    hosts: [...new Set([host, host.replace(/:\d+$/, '')])],
+    ...readHost(host, home),
+    body: message,
+  }
+}
+
+function readHost(
+  host: string,
+  home: { bucket: string; region: string },
+): Pick<CosRequest, 'bucket' | 'door' | 'region'> {
+  const name = host.replace(/:\d+$/, '').toLowerCase()
+  if (/^service\.cos\./.test(name))
+    throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
+  const parts = VENDOR_HOST.exec(name)?.groups
+  if (!parts) return { ...home, door: 'cos' }
+  const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'
+  return { bucket: parts.bucket ?? '', region: parts.region ?? '', door }
+}
+
+function readQuery(raw: string): Map<string, string> {
+  const query = new Map<string, string>()
+  for (const part of raw.split('&')) {
+    if (part === '') continue
+    const at = part.indexOf('=')
+    const name = decode(at < 0 ? part : part.slice(0, at))
+    // Were one value verified and another used, a signature would be worth nothing.
+    if (query.has(name)) throw new Refusal('InvalidURI', 'A query parameter is repeated.')
+    query.set(name, at < 0 ? '' : decode(part.slice(at + 1)))
+  }
+  return query
+}
+
+function readHeaders(message: IncomingMessage): Map<string, string> {
+  const headers = new Map<string, string>()
+  for (const [name, value] of Object.entries(message.headers)) {
+    if (name !== 'host' && typeof value === 'string') headers.set(name, utf8(value))
+  }
+  return headers
+}
+
+/** `+` stays `+`: the vendor's own SDK sends tokens with it unencoded. */
+function decode(text: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw new Refusal('InvalidURI')
+  }
+}
+
+/** Node hands over bytes as Latin-1, while SDKs sign and send UTF-8. */
+function utf8(text: string): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(text, 'latin1'))
+  } catch {
+    return text
+  }
+}
+
+/** For the record: the target without signature, token or a detect-url's query, which may hold another's. */
+export function safeTarget({ rawPath, query }: CosRequest): string {
+  const kept = [...query].filter(([name]) => !/^q-|token|^sign/i.test(name))
+  if (kept.length === 0) return rawPath
+  const text = kept.map(([name, value]) => {
+    const safe = name === 'detect-url' ? withoutQuery(value) : value
+    return safe === '' ? encodeURIComponent(name) : `${encodeURIComponent(name)}=${encodeURIComponent(safe)}`
+  })
+  return `${rawPath}?${text.join('&')}`
+}
+
+/** A URL without what may be secret in it, be it encoded more than once. */
+export function withoutQuery(url: string): string {
+  return url.replace(/(?:[?#]|%(?:25)*3f).*$/is, '').replace(/\/\/[^/]*@/, '//')
+}

@@ -1,0 +1,115 @@
+import { Refusal } from './answer.ts'
+import { appid } from './buckets.ts'
+import type { Cloud, Layout } from './cloud.ts'
+import { type CosRequest, MAX_KEY_BYTES } from './request.ts'
+
+export interface Rule {
+  layout: Layout
+  bucket: string
+  key: string
+}
+
+export interface PicOperations {
+  isPicInfo: boolean
+  rules: Rule[]
+}
+
+const MAX_RULES = 5
+const MAX_PADDING = 1000
+
+/**
+ * The Pic-Operations header, checked to its end before anything is stored, cut or paid for (product/436/74972).
+ * @returns undefined without the header
+ */
+export function readPicOperations(cloud: Cloud, { headers, bucket, key }: CosRequest): PicOperations | undefined {
+  const header = headers.get('pic-operations')
+  if (header === undefined || header === '') return undefined
+  const { is_pic_info: isPicInfo = 0, rules, ...others } = asObject(parseJson(header), 'Pic-Operations')
+  refuseOthers(others)
+  if (isPicInfo !== 0 && isPicInfo !== 1) throw new Refusal('InvalidPicOperations', 'is_pic_info is neither 0 nor 1.')
+  // "If left blank, no image processing will be performed."
+  const list: unknown = rules ?? []
+  if (!Array.isArray(list)) throw new Refusal('InvalidPicOperations', 'rules is not an array.')
+  if (list.length > MAX_RULES) throw new Refusal('InvalidPicOperations', `More than ${MAX_RULES} rules.`)
+  return {
+    isPicInfo: isPicInfo === 1,
+    rules: list.map((entry: unknown) => {
+      const { bucket: target = bucket, fileid, rule, ...rest } = asObject(entry, 'A rule')
+      refuseOthers(rest)
+      if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
+      return { layout: readRuleText(rule), bucket: readTarget(cloud, target), key: readFileId(fileid, key) }
+    }),
+  }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw new Refusal('InvalidPicOperations', 'Pic-Operations is not JSON.')
+  }
+}
+
+function asObject(value: unknown, what: string): Record<string, unknown> {
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return { ...value }
+  throw new Refusal('InvalidPicOperations', `${what} is not a JSON object.`)
+}
+
+function refuseOthers(others: object): void {
+  const [name] = Object.keys(others)
+  if (name !== undefined) throw notImplemented(`${JSON.stringify(name)} in Pic-Operations`)
+}
+
+export function notImplemented(what: string): Refusal {
+  return new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+}
+
+/** `ci-process=GoodsMatting&center-layout=1&padding-layout=20x10` */
+function readRuleText(text: string): Layout {
+  const params = new Map<string, string>()
+  for (const part of text.split('&')) {
+    const at = part.indexOf('=')
+    const name = at < 0 ? part : part.slice(0, at)
+    if (params.has(name)) throw new Refusal('InvalidPicOperations', `The rule repeats ${name}.`)
+    params.set(name, at < 0 ? '' : part.slice(at + 1))
+  }
+  if (params.get('ci-process') !== 'GoodsMatting') throw notImplemented(`the rule ${JSON.stringify(text)}`)
+  for (const name of params.keys()) {
+    if (!['ci-process', 'center-layout', 'padding-layout'].includes(name))
+      throw notImplemented(`the parameter ${JSON.stringify(name)} of GoodsMatting`)
+  }
+  return readLayout(params)
+}
+
+/** The two parameters of GoodsMatting, as a rule or as a URL has them. */
+export function readLayout(params: ReadonlyMap<string, string>): Layout {
+  const center = params.get('center-layout') ?? '0'
+  if (center !== '0' && center !== '1') throw new Refusal('InvalidArgument', 'center-layout is neither 0 nor 1.')
+  const padding = /^(\d{1,4})x(\d{1,4})$/.exec(params.get('padding-layout') ?? '0x0')
+  const [dx, dy] = [Number(padding?.[1]), Number(padding?.[2])]
+  if (!(dx <= MAX_PADDING && dy <= MAX_PADDING))
+    throw new Refusal('InvalidArgument', `padding-layout is not <dx>x<dy>, each of 0 to ${MAX_PADDING}.`)
+  return { center: center === '1', dx, dy }
+}
+
+/** The text of a layout that equal layouts share, for the bill. */
+export function ruleText({ center, dx, dy }: Layout): string {
+  return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
+}
+
+function readTarget(cloud: Cloud, bucket: unknown): string {
+  if (typeof bucket !== 'string') throw new Refusal('InvalidPicOperations', 'A bucket is not a string.')
+  if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
+  if (!cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+  return bucket
+}
+
+/** Absolute with a leading slash; the source's own key; else relative to the source's folder. */
+function readFileId(fileid: unknown, source: string): string {
+  if (typeof fileid !== 'string' || fileid === '') throw new Refusal('InvalidPicOperations', 'A rule has no fileid.')
+  if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
+  const folder = source.slice(0, source.lastIndexOf('/') + 1)
+  const key = fileid.startsWith('/') ? fileid.slice(1) : fileid === source ? source : folder + fileid
+  if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
+  return key
+}

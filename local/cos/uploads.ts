@@ -1,0 +1,146 @@
+import { createHash, randomBytes } from 'node:crypto'
+import {
+  createReadStream,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import type { Draft } from './objects.ts'
+
+export interface Part {
+  number: number
+  size: number
+  md5: string
+  /** ms since the epoch */
+  modified: number
+}
+
+export interface Upload {
+  id: string
+  bucket: string
+  key: string
+  /** ms since the epoch */
+  started: number
+  headers: Record<string, string>
+}
+
+/** Multipart uploads under way: a folder each, with `upload.json` and one file a part, `<number>-<md5>`. */
+export class Uploads {
+  readonly #dir: string
+  readonly #uploads = new Map<string, { upload: Upload; parts: Map<number, Part> }>()
+
+  constructor(dir: string) {
+    this.#dir = join(dir, 'uploads')
+    mkdirSync(this.#dir, { recursive: true })
+    for (const id of readdirSync(this.#dir)) {
+      const upload = this.#read(id)
+      // Killed before its id was given out.
+      if (!upload) rmSync(join(this.#dir, id), { recursive: true })
+      else this.#uploads.set(id, { upload, parts: this.#readParts(id) })
+    }
+  }
+
+  start(upload: Omit<Upload, 'id'>): Upload {
+    const started = { ...upload, id: `${upload.started}${randomBytes(24).toString('hex')}` }
+    mkdirSync(join(this.#dir, started.id))
+    writeFileSync(join(this.#dir, started.id, 'upload.json'), JSON.stringify(started))
+    this.#uploads.set(started.id, { upload: started, parts: new Map() })
+    return started
+  }
+
+  get(id: string): Upload | undefined {
+    return this.#uploads.get(id)?.upload
+  }
+
+  list(bucket: string): Upload[] {
+    const uploads = [...this.#uploads.values()].map(({ upload }) => upload).filter((upload) => upload.bucket === bucket)
+    return uploads.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || (a.id < b.id ? -1 : 1))
+  }
+
+  /** By number. */
+  parts(id: string): Part[] {
+    return [...(this.#uploads.get(id)?.parts.values() ?? [])].sort((a, b) => a.number - b.number)
+  }
+
+  /** Takes a draft in as a part; a later one of the same number replaces it. */
+  add(id: string, number: number, draft: Draft, modified: number): void {
+    const entry = this.#uploads.get(id)
+    if (!entry) return
+    const part = { number, size: draft.size, md5: draft.md5, modified }
+    const before = entry.parts.get(number)
+    renameSync(draft.path, this.#file(id, part))
+    entry.parts.set(number, part)
+    if (before && before.md5 !== part.md5) rmSync(this.#file(id, before), { force: true })
+  }
+
+  /** Out of the list, so that it cannot be completed twice at once; `putBack` undoes it. */
+  take(id: string): void {
+    this.#uploads.delete(id)
+  }
+
+  putBack(upload: Upload): void {
+    this.#uploads.set(upload.id, { upload, parts: this.#readParts(upload.id) })
+  }
+
+  remove(id: string): void {
+    this.#uploads.delete(id)
+    rmSync(join(this.#dir, id), { recursive: true, force: true })
+  }
+
+  clear(): void {
+    for (const id of [...this.#uploads.keys()]) this.remove(id)
+  }
+
+  /** The bytes of the parts, one after the other. */
+  stream(id: string, parts: readonly Part[]): Readable {
+    const files = parts.map((part) => this.#file(id, part))
+    return Readable.from(
+      (async function* () {
+        for (const file of files) yield* createReadStream(file)
+      })(),
+      { objectMode: false },
+    )
+  }
+
+  #file(id: string, { number, md5 }: Pick<Part, 'md5' | 'number'>): string {
+    return join(this.#dir, id, `${number}-${md5}`)
+  }
+
+  #read(id: string): Upload | undefined {
+    try {
+      const value = Object(JSON.parse(readFileSync(join(this.#dir, id, 'upload.json'), 'utf8'))) as Upload
+      const { bucket, key, started, headers } = value as Partial<Record<keyof Upload, unknown>>
+      const texts = [bucket, key, ...Object.values(Object(headers))]
+      return texts.every((t) => typeof t === 'string') && typeof started === 'number' ? { ...value, id } : undefined
+    } catch {
+      return undefined
+    }
+  }
+
+  #readParts(id: string): Map<number, Part> {
+    const parts = new Map<number, Part>()
+    for (const name of readdirSync(join(this.#dir, id))) {
+      const match = /^(\d+)-([0-9a-f]{32})$/.exec(name)
+      if (!match?.[2]) continue
+      const number = Number(match[1])
+      const { size, mtimeMs } = statSync(join(this.#dir, id, name))
+      // Killed between the two steps of replacing a part: the later one counts.
+      if (mtimeMs >= (parts.get(number)?.modified ?? 0))
+        parts.set(number, { number, size, md5: match[2], modified: mtimeMs })
+    }
+    return parts
+  }
+}
+
+/** ETag of a multipart object: MD5 of the parts' MD5s, and how many they are. */
+export function multipartEtag(parts: readonly Part[]): string {
+  const md5 = createHash('md5')
+  for (const part of parts) md5.update(part.md5, 'hex')
+  return `${md5.digest('hex')}-${parts.length}`
+}

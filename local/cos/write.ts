@@ -1,0 +1,113 @@
+import { type Answer, Refusal, xmlAnswer } from './answer.ts'
+import { type Call, type Cloud, create, tell } from './cloud.ts'
+import { draftImage, picOperations, processUpload } from './matting.ts'
+import type { Draft, Stored } from './objects.ts'
+import { find, precondition } from './read.ts'
+import type { CosRequest } from './request.ts'
+
+/** COS takes 5 GiB; a disk of a laptop should not. */
+export const MAX_OBJECT_BYTES = 1024 ** 3
+
+/** PUT Object (product/436/7749), with Pic-Operations the vendor's "processing upon upload". */
+export async function putObject(cloud: Cloud, call: Call): Promise<Answer> {
+  const { request } = call
+  // Before a byte is stored: rules that cannot be followed must leave nothing behind.
+  const operations = picOperations(cloud, request)
+  const headers = storedHeaders(request)
+  const draft = await receiveBody(cloud, request, MAX_OBJECT_BYTES)
+  const image = operations && draftImage(cloud, draft)
+  const object = { bucket: request.bucket, key: request.key, etag: draft.md5, headers }
+  const stored = await create(cloud, call, draft, object, 'Put', forbidsOverwrite(request))
+  if (operations) return processUpload(cloud, call, stored, image, operations)
+  return { status: 200, headers: { ETag: `"${stored.etag}"`, 'x-cos-hash-crc64ecma': stored.crc64 } }
+}
+
+/** DELETE Object (product/436/7743): an object that is not there was deleted, too. */
+export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Answer> {
+  const stored = cloud.objects.get(request.bucket, request.key)
+  if (stored && cloud.objects.remove(request.bucket, request.key))
+    await tell(cloud, request, stored, { kind: 'removed', via: 'Delete' })
+  return { status: 204 }
+}
+
+/** PUT Object - Copy (product/436/10881), within the account and region. */
+export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
+  const { request } = call
+  const source = copySource(cloud, request.headers.get('x-cos-copy-source') ?? '')
+  if (precondition(request.headers, source, 'x-cos-copy-source-')) throw new Refusal('PreconditionFailed')
+  const directive = request.headers.get('x-cos-metadata-directive') ?? 'Copy'
+  if (!/^(copy|replaced)$/i.test(directive))
+    throw new Refusal('InvalidArgument', 'x-cos-metadata-directive is not valid.')
+  const replaced = /^replaced$/i.test(directive)
+  if (!replaced && source.bucket === request.bucket && source.key === request.key)
+    throw new Refusal(
+      'InvalidRequest',
+      'An object can only be copied to itself with x-cos-metadata-directive: Replaced.',
+    )
+  const headers = replaced ? storedHeaders(request) : source.headers
+  const object = { bucket: request.bucket, key: request.key, etag: source.etag, headers }
+  const stored = await create(cloud, call, cloud.objects.copy(source), object, 'Copy', forbidsOverwrite(request))
+  return xmlAnswer(
+    {
+      CopyObjectResult: {
+        ETag: `"${stored.etag}"`,
+        CRC64: stored.crc64,
+        LastModified: new Date(stored.modified).toISOString(),
+      },
+    },
+    { 'x-cos-hash-crc64ecma': stored.crc64 },
+  )
+}
+
+function copySource(cloud: Cloud, header: string): Stored {
+  const match = /^\/?(?<bucket>[a-z0-9-]+)\.cos\.(?<region>[a-z0-9-]+)\.myqcloud\.com\/(?<key>[^?]+)$/.exec(
+    header,
+  )?.groups
+  if (!match) throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
+  const bucket = match.bucket ?? ''
+  if (!cloud.buckets.get(bucket) || match.region !== cloud.region) throw new Refusal('NoSuchBucket')
+  try {
+    return find(cloud, { bucket, key: decodeURIComponent(match.key ?? '') })
+  } catch (error) {
+    throw error instanceof URIError ? new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.') : error
+  }
+}
+
+/** The body as a draft, held against what the request says of it. */
+export async function receiveBody(cloud: Cloud, { body, headers }: CosRequest, limit: number): Promise<Draft> {
+  const length = headers.get('content-length')
+  if (length === undefined && headers.get('transfer-encoding') === undefined) throw new Refusal('MissingContentLength')
+  if (Number(length ?? 0) > limit) throw new Refusal('EntityTooLarge')
+  const md5 = headers.get('content-md5')
+  if (md5 !== undefined && !/^[A-Za-z0-9+/]{22}==$/.test(md5)) throw new Refusal('InvalidDigest')
+  const draft = await cloud.objects.receive(body, limit)
+  if (md5 !== undefined && Buffer.from(md5, 'base64').toString('hex') !== draft.md5) {
+    cloud.objects.discard(draft)
+    throw new Refusal('BadDigest')
+  }
+  return draft
+}
+
+export function forbidsOverwrite({ headers }: CosRequest): boolean {
+  return headers.get('x-cos-forbid-overwrite')?.toLowerCase() === 'true'
+}
+
+const KEPT = ['Content-Type', 'Cache-Control', 'Content-Disposition', 'Content-Encoding', 'Expires']
+const MAX_META_BYTES = 2048
+
+/** The headers an object keeps; their bytes as they came, be they UTF-8 or Latin-1. */
+export function storedHeaders({ body: { headers } }: CosRequest): Record<string, string> {
+  const kept: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+  for (const name of KEPT) {
+    const value = headers[name.toLowerCase()]
+    if (typeof value === 'string' && value !== '') kept[name] = value
+  }
+  let metaBytes = 0
+  for (const [name, value] of Object.entries(headers)) {
+    if (!name.startsWith('x-cos-meta-') || typeof value !== 'string') continue
+    kept[name] = value
+    metaBytes += name.length + value.length
+  }
+  if (metaBytes > MAX_META_BYTES) throw new Refusal('InvalidArgument', 'The x-cos-meta-* headers exceed 2 KB.')
+  return kept
+}

@@ -1,0 +1,111 @@
+import { access, constants, mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { parseArgs } from 'node:util'
+import { createCos } from '../lib/cos.ts'
+import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
+import { drawSample } from './sample.ts'
+
+const USAGE = `npm start -- [options]
+  --port N           COS on N, image URLs on N+1, control API on N+2 (4510)
+  --data DIR         where objects, events and the bill are kept (.cloud)
+  --no-sample        do not put a sample photo
+  --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
+  --event-keys FORM  how keys stand in events: encoded or raw (encoded)
+  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (!options) return console.log(USAGE)
+  await mkdir(options.data, { recursive: true })
+  await access(options.data, constants.W_OK)
+  const cloud = await startCloud(options)
+  const stop = () => cloud.close().finally(() => process.exit(0))
+  process.once('SIGINT', stop).once('SIGTERM', stop)
+  console.log(`
+COS          ${cloud.cosUrl}
+             bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
+images       ${cloud.imageUrl}/<layout>/<key>
+control API  ${cloud.controlUrl}/api/bill`)
+  if (options.sample) await tryIt(cloud)
+  console.log('\nCtrl-C ends it.')
+}
+
+/** Puts a sample and tells what happened to it. */
+async function tryIt({ cosUrl, imageUrl, cos, scf }: Cloud): Promise<void> {
+  const source = 'uploads/mug.jpg'
+  const before = cos.bill().length
+  const client = createCos({
+    endpoint: cosUrl,
+    credentials: CREDENTIALS,
+    deadline: Date.now() + 60_000,
+    now: Date.now,
+    random: Math.random,
+  })
+  const { jpeg } = await drawSample('mug')
+  await client.put(source, jpeg, { type: 'image/jpeg' })
+  console.log(
+    `\nsource       ${source}, ${kilobytes(jpeg.length)}: put into the bucket, which triggers the upload function`,
+  )
+  await scf.idle()
+  for await (const { key, size } of client.list(`cutouts/${source}/`))
+    console.log(`cutout       ${key}, ${kilobytes(size)}`)
+  const paid = cos.bill().length - before
+  console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
+  console.log(`image URL    ${imageUrl}/plain/${source}`)
+  console.log(`             ${imageUrl}/card/${source}  (another layout: made, and paid, at the first request)`)
+}
+
+function kilobytes(bytes: number): string {
+  return `${Math.ceil(bytes / 1024)} kB`
+}
+
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      port: { type: 'string', default: '4510' },
+      data: { type: 'string', default: '.cloud' },
+      'no-sample': { type: 'boolean', default: false },
+      'retry-delay': { type: 'string', default: '1' },
+      'event-keys': { type: 'string', default: 'encoded' },
+      paths: { type: 'string', default: 'raw' },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  if (values.help) return undefined
+  return {
+    port: number(values.port, '--port', 0, 65_533),
+    data: resolve(values.data),
+    sample: !values['no-sample'],
+    retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
+    eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
+    paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
+  }
+}
+
+function number(text: string, name: string, min: number, max: number): number {
+  const value = Number(text)
+  if (text.trim() === '' || !(value >= min && value <= max))
+    throw new Error(`${name}: expected a number, ${min} to ${max}`)
+  return value
+}
+
+function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {
+  const choice = choices.find((candidate) => candidate === text)
+  if (choice === undefined) throw new Error(`${name}: expected ${choices.join(' or ')}`)
+  return choice
+}
+
+/** One line that says what to do. */
+function explain(error: unknown): string {
+  const { code, port, path, message } = Object(error)
+  if (code === 'EADDRINUSE') return `Port ${port} is in use; choose three free ones with --port N.`
+  if (code === 'EACCES' && port !== undefined) return `Port ${port} is not allowed; choose another with --port N.`
+  if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'ENOENT', 'EEXIST', 'ENOSPC'].includes(code))
+    return `Cannot write to ${path}; choose a folder with --data DIR.`
+  return String(message ?? error)
+}
+
+main().catch((error: unknown) => {
+  console.error(explain(error))
+  process.exit(1)
+})

@@ -1,0 +1,70 @@
+/** The vendor's center-layout and padding-layout=<dx>x<dy>; dx and dy in pixels. */
+export interface Layout {
+  center: boolean
+  dx: number
+  dy: number
+}
+
+/** A rectangle of pixels. */
+export interface Box {
+  left: number
+  top: number
+  width: number
+  height: number
+}
+
+/** Interleaved 8-bit RGBA. */
+export interface Picture {
+  data: Uint8Array
+  width: number
+  height: number
+}
+
+/** Alpha up to this does not count as product when its bounds are taken: a stray faint pixel must not shift the centre. */
+const FAINT = 8
+
+/** The bounds of the product in pixels, or undefined when nothing is left of it. */
+export function bounds({ data, width, height }: Picture): Box | undefined {
+  let left = width
+  let right = -1
+  let top = height
+  let bottom = -1
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if ((data[(y * width + x) * 4 + 3] ?? 0) <= FAINT) continue
+      if (x < left) left = x
+      if (x > right) right = x
+      if (y < top) top = y
+      bottom = y
+    }
+  }
+  return right < 0 ? undefined : { left, top, width: right - left + 1, height: bottom - top + 1 }
+}
+
+/**
+ * Where a picture of this size goes: `width` and `height` of the canvas, `left` and `top` of the picture's corner on it
+ * (negative when centring moves part of the empty margin out). The product is moved, never scaled.
+ */
+export function place(size: { width: number; height: number }, product: Box | undefined, layout: Layout): Box {
+  const moved = layout.center ? product : undefined
+  return {
+    width: size.width + 2 * layout.dx,
+    height: size.height + 2 * layout.dy,
+    left: layout.dx + (moved ? Math.floor((size.width - moved.width) / 2) - moved.left : 0),
+    top: layout.dy + (moved ? Math.floor((size.height - moved.height) / 2) - moved.top : 0),
+  }
+}
+
+/** The picture drawn on an empty canvas at its place; what falls outside is lost. */
+export function draw(picture: Picture, at: Box): Picture {
+  if (at.left === 0 && at.top === 0 && at.width === picture.width && at.height === picture.height) return picture
+  const data = new Uint8Array(at.width * at.height * 4)
+  const from = Math.max(0, -at.left)
+  const to = Math.min(picture.width, at.width - at.left)
+  const last = Math.min(picture.height, at.height - at.top)
+  for (let y = Math.max(0, -at.top); y < last && from < to; y++) {
+    const row = picture.data.subarray((y * picture.width + from) * 4, (y * picture.width + to) * 4)
+    data.set(row, ((y + at.top) * at.width + from + at.left) * 4)
+  }
+  return { data, width: at.width, height: at.height }
+}

@@ -1,0 +1,188 @@
+import { fitBackdrop } from './backdrop.ts'
+import { flood, grow, invert, maximum, parts, type Size, shrink, spread } from './plane.ts'
+
+/** What is known at the small size, from which the full size is worked out. */
+export interface Mask extends Size {
+  /** 1 where there is product. */
+  product: Uint8Array
+  /** Colour of the backdrop at each pixel, shadows included, also where the product hides it. */
+  behind: Float32Array
+  /** Colour of the product at each pixel, carried outwards where there is none. */
+  front: Float32Array
+  noise: number
+}
+
+/** How much of the backdrop's light a shadow may swallow and still be taken for a shadow. */
+const DARKEST_SHADOW = 0.85
+/** How much brighter than the curve through the border a lit spot of the backdrop may be. */
+const BRIGHTEST = 0.15
+/** A deep shadow takes on the colour of what casts it: levels of hue it may be off at full depth. */
+const TINTED = 20
+const ROUNDS = 4
+/** An edge is sharp when this part of the brightness range nearby is crossed within two pixels: shadows end softly. */
+const SHARP = 0.5
+const MIN_HOLE = 0.00015
+const MIN_PART = 0.0003
+
+/** Tells product from backdrop. `data` is interleaved 8-bit RGB. */
+export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask {
+  const size = { width, height }
+  const pixels = Float32Array.from(data)
+  const backdrop = fitBackdrop(pixels, size)
+  const limit = limits(backdrop.noise)
+  const edges = sharpEdges(pixels, size, backdrop.noise)
+
+  // A lit backdrop is no quadratic: the curve is corrected by the backdrop it has found, which finds more backdrop.
+  let behind = backdrop.colour
+  let open = compare(pixels, behind, limit)
+  let outside = reach(open, edges, size)
+  for (let round = 0; round < ROUNDS; round++) {
+    behind = correct(pixels, backdrop.colour, outside, open, size)
+    open = compare(pixels, behind, limit)
+    outside = reach(open, edges, size)
+  }
+
+  openHoles(outside, open, edges, limit, size)
+  const product = withoutSpecks(invert(outside), open, size)
+  const bare = shrink(invert(product), size, 2)
+  const inner = shrink(product, size, 2)
+  return {
+    ...size,
+    product,
+    behind: spread(pixels, Float32Array.from(bare), size),
+    front: spread(pixels, Float32Array.from(inner), size),
+    noise: backdrop.noise,
+  }
+}
+
+interface Limits {
+  /** Farther than this from the backdrop's colour is product, unless it is shadow. */
+  plain: number
+  /** A shadow keeps the backdrop's hue this closely. */
+  hue: number
+}
+
+/** Light products on white differ by a few levels only, so the limit follows the noise of the picture down. */
+function limits(noise: number): Limits {
+  const plain = Math.min(Math.max(3.5 * noise, 4), 30)
+  return { plain, hue: Math.max(plain, 6) }
+}
+
+/** What each pixel may be: backdrop as it is, backdrop in shadow, or how far off. */
+interface Open {
+  plain: Uint8Array
+  shade: Uint8Array
+  distance: Float32Array
+}
+
+function compare(pixels: Float32Array, behind: Float32Array, { plain, hue }: Limits): Open {
+  const n = pixels.length / 3
+  const open = { plain: new Uint8Array(n), shade: new Uint8Array(n), distance: new Float32Array(n) }
+  for (let i = 0; i < n; i++) {
+    const [r, g, b] = [pixels[i * 3] ?? 0, pixels[i * 3 + 1] ?? 0, pixels[i * 3 + 2] ?? 0]
+    const [br, bg, bb] = [behind[i * 3] ?? 0, behind[i * 3 + 1] ?? 0, behind[i * 3 + 2] ?? 0]
+    const distance = Math.hypot(r - br, g - bg, b - bb)
+    open.distance[i] = distance
+    if (distance < plain) open.plain[i] = 1
+    const light = (r * br + g * bg + b * bb) / (br * br + bg * bg + bb * bb + 1)
+    const tint = Math.hypot(r - light * br, g - light * bg, b - light * bb)
+    if (distance < plain || (light < 1 + BRIGHTEST && light > 1 - DARKEST_SHADOW && tint < hue + (1 - light) * TINTED)) open.shade[i] = 1
+  }
+  return open
+}
+
+function sharpEdges(pixels: Float32Array, size: Size, noise: number): Uint8Array {
+  const { width, height } = size
+  const light = new Float32Array(width * height)
+  for (let i = 0; i < light.length; i++) {
+    light[i] = ((pixels[i * 3] ?? 0) + 2 * (pixels[i * 3 + 1] ?? 0) + (pixels[i * 3 + 2] ?? 0)) / 4
+  }
+  const most = maximum(light, size, 3)
+  const least = maximum(
+    light.map((v) => -v),
+    size,
+    3,
+  )
+  const edges = new Uint8Array(light.length)
+  const floor = Math.max(5, 4 * noise)
+  for (let y = 1; y < height - 1; y++) {
+    for (let x = 1; x < width - 1; x++) {
+      const i = y * width + x
+      const dx = (light[i + 1] ?? 0) - (light[i - 1] ?? 0)
+      const dy = (light[i + width] ?? 0) - (light[i - width] ?? 0)
+      const slope = Math.hypot(dx, dy)
+      if (slope > floor && slope > SHARP * ((most[i] ?? 0) + (least[i] ?? 0))) edges[i] = 1
+    }
+  }
+  return edges
+}
+
+/** From the border inwards over backdrop and shadow, but not through a sharp edge nor through a gap narrower than 3 pixels. */
+function reach(open: Open, edges: Uint8Array, size: Size): Uint8Array {
+  const way = open.shade.map((v, i) => (v && !edges[i] ? 1 : 0))
+  const flat = way.map((v, i) => (v && open.plain[i] ? 1 : 0))
+  const wide = union(shrink(flat, size, 1), shrink(way, size, 2))
+  const { width, height } = size
+  const seen = new Uint8Array(width * height)
+  for (let i = 0; i < seen.length; i++) {
+    const x = i % width
+    const onBorder = x === 0 || x === width - 1 || i < width || i >= width * (height - 1)
+    if (onBorder && open.plain[i] && wide[i]) seen[i] = 1
+  }
+  flood(seen, wide, size)
+  const near = grow(seen, size, 2)
+  const all = seen.map((_, i) => (near[i] && (way[i] || open.plain[i]) ? 1 : 0))
+  return all
+}
+
+/** The curve bent to the backdrop that was found, coarsely, so that no product edge and no shadow gets into it. */
+function correct(pixels: Float32Array, behind: Float32Array, outside: Uint8Array, open: Open, size: Size) {
+  const sure = shrink(
+    outside.map((v, i) => (v && open.plain[i] ? 1 : 0)),
+    size,
+    2,
+  )
+  const off = pixels.map((v, k) => v - (behind[k] ?? 0))
+  return spread(off, Float32Array.from(sure), size, 4).map((v, k) => v + (behind[k] ?? 0))
+}
+
+/**
+ * Backdrop seen through a handle or a ring is enclosed, so the flood cannot reach it. It has the backdrop's colour and an
+ * outline that is sharp against a product which differs; a highlight on a light product fades out instead, and stays.
+ */
+function openHoles(outside: Uint8Array, open: Open, edges: Uint8Array, { plain }: Limits, size: Size): void {
+  const { width, height } = size
+  const nearEdge = grow(edges, size, 2)
+  const wall = maximum(open.distance, size, 4)
+  const way = open.shade.map((v, i) => (v && !edges[i] ? 1 : 0))
+  const like = way.map((v, i) => (v && !outside[i] && (open.distance[i] ?? 0) < 2 * plain ? 1 : 0))
+  const cores = shrink(like, size, 1)
+  const holes = new Uint8Array(like.length)
+  for (const part of parts(like, size)) {
+    if (part.length < MIN_HOLE * width * height) continue
+    const rim = part.filter((i) => !(like[i - 1] && like[i + 1] && like[i - width] && like[i + width]))
+    const core = part.filter((i) => cores[i])
+    const flat = core.reduce((sum, i) => sum + (open.distance[i] ?? 0), 0) < 1.3 * plain * core.length
+    const sharp = rim.filter((i) => nearEdge[i] && (wall[i] ?? 0) > 8 * plain)
+    if (flat && core.length > 0.2 * part.length && sharp.length > 0.7 * rim.length) for (const i of part) holes[i] = 1
+  }
+  flood(holes, way, size)
+  for (let i = 0; i < holes.length; i++) if (holes[i]) outside[i] = 1
+}
+
+/** Drops what is too small or too faint to be a part of the product: dust, noise, the rim of a shadow. */
+function withoutSpecks(product: Uint8Array, open: Open, size: Size): Uint8Array {
+  const all = parts(product, size)
+  const largest = Math.max(0, ...all.map((part) => part.length))
+  const least = Math.max(4, MIN_PART * size.width * size.height, largest * 0.003)
+  const kept = new Uint8Array(product.length)
+  for (const part of all) {
+    if (part.length < least || part.every((i) => open.plain[i])) continue
+    for (const i of part) kept[i] = 1
+  }
+  return kept
+}
+
+function union(a: Uint8Array, b: Uint8Array): Uint8Array {
+  return a.map((v, i) => v | (b[i] ?? 0))
+}

@@ -1,0 +1,46 @@
+import { availableParallelism } from 'node:os'
+import { ImageError } from './error.ts'
+import type { Layout } from './layout.ts'
+import { createPool } from './pool.ts'
+import type { Answer, Task } from './worker.ts'
+
+export type { Layout }
+export { ImageError }
+
+/** A PNG (8-bit RGBA, sRGB) with the product on transparency; `blank` when no product was found and all is transparent. */
+export interface Cutout {
+  png: Buffer
+  width: number
+  height: number
+  blank: boolean
+}
+
+export interface Matte {
+  /**
+   * Cuts the product out of a photo, once, and lays the result out in each of the ways asked for, in that order.
+   * @throws ImageError when the picture is no picture, is damaged, or is too big.
+   */
+  cut(image: Buffer, layouts: Layout[]): Promise<Cutout[]>
+  /** Ends the workers; what is under way or waiting is rejected. */
+  close(): Promise<void>
+}
+
+/** Starts at most two workers by default: each holds a whole picture in memory. More jobs than workers wait. */
+export function createMatte(options: { workers?: number } = {}): Matte {
+  const size = options.workers ?? Math.min(2, availableParallelism())
+  const pool = createPool<Task, Answer>(new URL('./boot.mjs', import.meta.url), size)
+  return {
+    async cut(image, layouts) {
+      const answer = await pool.run({ image, layouts })
+      if ('code' in answer) throw new ImageError(answer.code, answer.message)
+      if ('message' in answer) throw new Error(answer.message)
+      return answer.cutouts.map((cutout) => ({ ...cutout, png: toBuffer(cutout.png) }))
+    },
+    close: () => pool.close(),
+  }
+}
+
+/** A buffer comes out of a worker as a plain Uint8Array. */
+function toBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
+  return Buffer.from(buffer, byteOffset, byteLength)
+}

@@ -1,0 +1,154 @@
+/** Arithmetic on whole planes: arrays of width*height values (colours: three interleaved values per pixel). */
+export interface Size {
+  width: number
+  height: number
+}
+
+/**
+ * Carries known colours into the pixels where none is known, from the nearest on (a pyramid: averages on the way down,
+ * interpolated on the way up). With `smooth` levels > 0, detail finer than 2^smooth pixels is dropped from the known ones too.
+ */
+export function spread(colour: Float32Array, known: Float32Array, { width, height }: Size, smooth = 0): Float32Array {
+  const out = new Float32Array(colour.length)
+  if (width <= 1 && height <= 1) {
+    out.set(colour)
+    return out
+  }
+  const half = { width: (width + 1) >> 1, height: (height + 1) >> 1 }
+  const sums = new Float32Array(half.width * half.height * 3)
+  const weights = new Float32Array(half.width * half.height)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = y * width + x
+      const w = known[i] ?? 0
+      if (w === 0) continue
+      const j = (y >> 1) * half.width + (x >> 1)
+      weights[j] = (weights[j] ?? 0) + w
+      for (let c = 0; c < 3; c++) sums[j * 3 + c] = (sums[j * 3 + c] ?? 0) + w * (colour[i * 3 + c] ?? 0)
+    }
+  }
+  for (let j = 0; j < weights.length; j++) {
+    const w = weights[j] ?? 0
+    if (w === 0) continue
+    for (let c = 0; c < 3; c++) sums[j * 3 + c] = (sums[j * 3 + c] ?? 0) / w
+    weights[j] = smooth > 0 ? w / 4 : 1
+  }
+  const coarse = spread(sums, weights, half, smooth - 1)
+  const sample = bilinear(coarse, half)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      const i = y * width + x
+      if ((known[i] ?? 0) > 0 && smooth <= 0) out.set(colour.subarray(i * 3, i * 3 + 3), i * 3)
+      else out.set(sample((x + 0.5) / 2 - 0.5, (y + 0.5) / 2 - 0.5), i * 3)
+    }
+  }
+  return out
+}
+
+/** Reads a plane of colours between its pixels. The result is reused by the next call. */
+export function bilinear(colour: Float32Array, { width, height }: Size): (x: number, y: number) => Float32Array {
+  const out = new Float32Array(3)
+  return (x, y) => {
+    const cx = Math.min(Math.max(x, 0), width - 1)
+    const cy = Math.min(Math.max(y, 0), height - 1)
+    const x0 = Math.floor(cx)
+    const y0 = Math.floor(cy)
+    const fx = cx - x0
+    const fy = cy - y0
+    const right = x0 + 1 < width ? 3 : 0
+    const i = (y0 * width + x0) * 3
+    const j = y0 + 1 < height ? i + width * 3 : i
+    for (let c = 0; c < 3; c++) {
+      const top = (colour[i + c] ?? 0) * (1 - fx) + (colour[i + right + c] ?? 0) * fx
+      const bottom = (colour[j + c] ?? 0) * (1 - fx) + (colour[j + right + c] ?? 0) * fx
+      out[c] = top * (1 - fy) + bottom * fy
+    }
+    return out
+  }
+}
+
+/** For each pixel the largest value within `radius` to every side (a square); negate for the smallest. */
+export function maximum(plane: Float32Array, { width, height }: Size, radius: number): Float32Array {
+  const rows = new Float32Array(plane.length)
+  const out = new Float32Array(plane.length)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      let m = -Infinity
+      const last = Math.min(width - 1, x + radius)
+      for (let k = Math.max(0, x - radius); k <= last; k++) m = Math.max(m, plane[y * width + k] ?? 0)
+      rows[y * width + x] = m
+    }
+  }
+  for (let y = 0; y < height; y++) {
+    const last = Math.min(height - 1, y + radius)
+    for (let x = 0; x < width; x++) {
+      let m = -Infinity
+      for (let k = Math.max(0, y - radius); k <= last; k++) m = Math.max(m, rows[k * width + x] ?? 0)
+      out[y * width + x] = m
+    }
+  }
+  return out
+}
+
+/** The set grown by `radius` pixels to every side (a square). */
+export function grow(set: Uint8Array, size: Size, radius: number): Uint8Array {
+  return Uint8Array.from(maximum(Float32Array.from(set), size, radius))
+}
+
+/** The set without the pixels that lie within `radius` of a pixel outside it; the picture's edge does not count. */
+export function shrink(set: Uint8Array, size: Size, radius: number): Uint8Array {
+  return invert(grow(invert(set), size, radius))
+}
+
+export function invert(set: Uint8Array): Uint8Array {
+  return set.map((v) => (v ? 0 : 1))
+}
+
+/** Adds to `set`, in place, every pixel that can be reached from it through 4-neighbours which are `open`. */
+export function flood(set: Uint8Array, open: Uint8Array, { width, height }: Size): void {
+  const stack: number[] = []
+  for (let i = 0; i < set.length; i++) if (set[i]) stack.push(i)
+  const visit = (i: number) => {
+    if (set[i] || !open[i]) return
+    set[i] = 1
+    stack.push(i)
+  }
+  for (let i = stack.pop(); i !== undefined; i = stack.pop()) {
+    const x = i % width
+    if (x > 0) visit(i - 1)
+    if (x < width - 1) visit(i + 1)
+    if (i >= width) visit(i - width)
+    if (i < width * (height - 1)) visit(i + width)
+  }
+}
+
+/** The connected parts of a set (4-neighbours), each as the list of its pixels. */
+export function parts(set: Uint8Array, size: Size): number[][] {
+  const left = set.slice()
+  const found: number[][] = []
+  const { width, height } = size
+  for (let start = 0; start < left.length; start++) {
+    if (!left[start]) continue
+    left[start] = 0
+    const part = [start]
+    for (const i of part) {
+      const x = i % width
+      const y = (i - x) / width
+      for (const [dx, dy] of NEIGHBOURS) {
+        const j = i + dy * width + dx
+        if (x + dx < 0 || x + dx >= width || y + dy < 0 || y + dy >= height || !left[j]) continue
+        left[j] = 0
+        part.push(j)
+      }
+    }
+    found.push(part)
+  }
+  return found
+}
+
+const NEIGHBOURS = [
+  [-1, 0],
+  [1, 0],
+  [0, -1],
+  [0, 1],
+] as const

@@ -1,0 +1,78 @@
+import { Worker } from 'node:worker_threads'
+
+/** Threads that each do one task at a time; `Task` and `Result` must survive a structured clone. */
+export interface Pool<Task, Result> {
+  /** Waits for a free thread. Rejects when the thread dies over the task, or the pool is closed. */
+  run(task: Task): Promise<Result>
+  close(): Promise<void>
+}
+
+interface Job<Task, Result> {
+  task: Task
+  resolve(result: Result): void
+  reject(error: Error): void
+}
+
+/** @param script a JavaScript module that answers each message with exactly one message */
+export function createPool<Task, Result>(script: URL, size: number): Pool<Task, Result> {
+  const queue: Job<Task, Result>[] = []
+  const idle: Worker[] = []
+  const busy = new Map<Worker, Job<Task, Result>>()
+  const all = new Set<Worker>()
+  let closed = false
+
+  function start(): void {
+    const worker = new Worker(script, { execArgv: [] })
+    all.add(worker)
+    idle.push(worker)
+    worker.unref() // an idle pool must not keep the process alive
+    worker.on('message', (result: Result) => {
+      const job = busy.get(worker)
+      busy.delete(worker)
+      worker.unref()
+      idle.push(worker)
+      job?.resolve(result)
+      next()
+    })
+    let cause: Error | undefined
+    worker.on('error', (error: Error) => {
+      cause = error
+    })
+    worker.on('exit', () => {
+      all.delete(worker)
+      const job = busy.get(worker)
+      busy.delete(worker)
+      const at = idle.indexOf(worker)
+      if (at >= 0) idle.splice(at, 1)
+      job?.reject(new Error('worker died', { cause }))
+      if (!closed && queue.length > 0) next()
+    })
+  }
+
+  function next(): void {
+    if (idle.length === 0 && all.size < size && queue.length > 0) start()
+    const worker = queue.length > 0 ? idle.pop() : undefined
+    const job = worker && queue.shift()
+    if (!worker || !job) return
+    busy.set(worker, job)
+    worker.ref()
+    worker.postMessage(job.task)
+  }
+
+  // Started before there is work: loading the module takes longer than many a job.
+  for (let i = 0; i < size; i++) start()
+
+  return {
+    run: (task) =>
+      new Promise((resolve, reject) => {
+        if (closed) return reject(new Error('closed'))
+        queue.push({ task, resolve, reject })
+        next()
+      }),
+    async close() {
+      closed = true
+      for (const job of queue.splice(0)) job.reject(new Error('closed'))
+      await Promise.all([...all].map((worker) => worker.terminate()))
+    },
+  }
+}

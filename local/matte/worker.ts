@@ -1,0 +1,30 @@
+import { parentPort } from 'node:worker_threads'
+import sharp from 'sharp'
+import { cut } from './cut.ts'
+import { ImageError } from './error.ts'
+import type { Layout } from './layout.ts'
+
+export interface Task {
+  image: Uint8Array
+  layouts: Layout[]
+}
+
+export type Answer =
+  | { cutouts: { png: Uint8Array; width: number; height: number; blank: boolean }[] }
+  | { code: ImageError['code']; message: string }
+  | { message: string }
+
+// Memory: no pixels kept between jobs, and no threads of libvips next to ours.
+sharp.cache(false)
+sharp.concurrency(1)
+
+parentPort?.on('message', async ({ image, layouts }: Task) => {
+  let answer: Answer
+  try {
+    answer = { cutouts: await cut(image, layouts) }
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error)
+    answer = error instanceof ImageError ? { code: error.code, message } : { message }
+  }
+  parentPort?.postMessage(answer)
+})

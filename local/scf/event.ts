@@ -1,0 +1,52 @@
+import type { ObjectEvent } from '../cos/cos.ts'
+
+/** The short codes that stand in events instead of the region's name. */
+const SHORT_CODES: Readonly<Record<string, string>> = {
+  'ap-guangzhou': 'gz',
+  'ap-shanghai': 'sh',
+  'ap-beijing': 'bj',
+  'ap-chengdu': 'cd',
+  'ap-hongkong': 'hk',
+  'ap-singapore': 'sg',
+}
+
+export function eventName({ kind, via }: ObjectEvent): string {
+  return `cos:Object${kind === 'created' ? 'Created' : 'Remove'}:${via}`
+}
+
+/**
+ * An object's event as COS sends it to SCF (product/583/9707), with all its oddities. Whether the key in it is percent-encoded
+ * is not documented, so it is a setting.
+ */
+export function cosEvent(event: ObjectEvent, keys: 'encoded' | 'raw'): unknown {
+  const [, name, appid] = /^(.*)-(\d+)$/.exec(event.bucket) ?? []
+  const encoded = event.key.split('/').map(encodeURIComponent).join('/')
+  return {
+    Records: [
+      {
+        cos: {
+          cosSchemaVersion: '1.0',
+          cosObject: {
+            url: `http://${event.bucket}.cos.${event.region}.myqcloud.com/${encoded}`,
+            meta: { 'x-cos-request-id': event.requestId, ...event.meta },
+            vid: '',
+            key: `/${appid}/${name}/${keys === 'encoded' ? encoded : event.key}`,
+            size: event.size,
+          },
+          cosBucket: { region: SHORT_CODES[event.region] ?? event.region, name, appid },
+          cosNotificationId: 'unkown',
+        },
+        event: {
+          eventName: eventName(event),
+          eventVersion: '1.0',
+          eventTime: Math.floor(event.at / 1000),
+          eventSource: 'qcs::cos',
+          requestParameters: { requestSourceIP: '127.0.0.1', requestHeaders: { Authorization: event.authorization } },
+          eventQueue: `qcs:0:scf:${event.region}:appid/${appid}:default.upload.$LATEST`,
+          reservedInfo: '',
+          reqid: 179398952,
+        },
+      },
+    ],
+  }
+}

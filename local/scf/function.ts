@@ -1,0 +1,169 @@
+import { randomUUID } from 'node:crypto'
+import { createInterface } from 'node:readline'
+import { fileURLToPath } from 'node:url'
+import { Worker } from 'node:worker_threads'
+import type { FunctionSpec } from './serverless.ts'
+
+/** One run of a function, as `GET /api/invocations` shows it. */
+export interface Invocation {
+  at: string
+  id: string
+  function: string
+  instance: number
+  cold: boolean
+  /** How many deliveries of the same event came before this one. */
+  retry: number
+  outcome: 'running' | 'ok' | 'error' | 'timeout' | 'crash'
+  /** What was thrown. */
+  error?: string
+  ms: number
+  logs: string[]
+}
+
+export interface FunctionOptions {
+  spec: FunctionSpec
+  /** The folder that would be deployed. */
+  dist: URL
+  /** Most instances at a time; further invocations wait. */
+  instances: number
+  /** Environment that is set anew for every invocation: the role's credentials. */
+  role: () => Record<string, string>
+  /** Called as an invocation starts; the same object is completed as it goes on. */
+  onInvocation: (invocation: Invocation) => void
+}
+
+export interface ScfFunction {
+  /** Runs the function once. Rejects with FunctionError if it throws, crashes or runs out of time. */
+  invoke(event: unknown, retry?: number): Promise<unknown>
+  /** Ends all instances at once, in the middle of what they do. */
+  kill(): Promise<void>
+}
+
+export class FunctionError extends Error {
+  override readonly name = 'FunctionError'
+}
+
+interface Instance {
+  id: number
+  worker: Worker
+  invocations: number
+  current?: Invocation
+}
+
+const INSTANCE = new URL('instance.mjs', import.meta.url)
+
+/** A function as SCF runs it: cold and warm instances, one request each, a time limit. */
+export function createFunction({ spec, dist, instances, role, onInvocation }: FunctionOptions): ScfFunction {
+  const [module, method] = spec.handler.split('.')
+  const file = fileURLToPath(new URL(`${module}.js`, dist))
+  const idle: Instance[] = []
+  const all = new Set<Instance>()
+  const waiting: { resolve: (instance: Instance) => void; reject: (error: Error) => void }[] = []
+  let started = 0
+
+  function start(): Instance {
+    // Its own environment, and not ours: what is not in serverless.yml is not there in the cloud either.
+    const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
+    const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
+    const worker = new Worker(INSTANCE, {
+      workerData: { file, method },
+      env,
+      execArgv: [],
+      resourceLimits,
+      stdout: true,
+      stderr: true,
+    })
+    const instance: Instance = { id: ++started, worker, invocations: 0 }
+    all.add(instance)
+    for (const stream of [worker.stdout, worker.stderr]) {
+      createInterface(stream).on('line', (line) => instance.current?.logs.push(line))
+    }
+    worker.on('error', () => {}) // Told by `exit`; without a listener it would end the local cloud.
+    worker.on('exit', () => {
+      all.delete(instance)
+      const place = idle.indexOf(instance)
+      if (place >= 0) idle.splice(place, 1)
+    })
+    return instance
+  }
+
+  async function acquire(): Promise<Instance> {
+    const free = idle.pop()
+    if (free) return free
+    if (all.size < instances) return start()
+    return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
+  }
+
+  function release(instance: Instance): void {
+    const next = waiting.shift()
+    const usable = all.has(instance) ? instance : next && start()
+    if (!usable) return
+    if (next) next.resolve(usable)
+    else idle.push(usable)
+  }
+
+  return {
+    async invoke(event, retry = 0) {
+      const payload = JSON.stringify(event)
+      const instance = await acquire()
+      const began = Date.now()
+      const invocation: Invocation = {
+        at: new Date(began).toISOString(),
+        id: randomUUID(),
+        function: spec.name,
+        instance: instance.id,
+        cold: instance.invocations++ === 0,
+        retry,
+        outcome: 'running',
+        ms: 0,
+        logs: [],
+      }
+      instance.current = invocation
+      onInvocation(invocation)
+      const { outcome, error, result } = await run(instance, payload, invocation.id)
+      Object.assign(invocation, { outcome, ms: Date.now() - began, ...(error !== undefined && { error }) })
+      release(instance)
+      if (outcome !== 'ok') throw new FunctionError(error)
+      return result === undefined ? undefined : JSON.parse(result)
+    },
+
+    async kill() {
+      for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
+      await Promise.all([...all].map(({ worker }) => worker.terminate()))
+    },
+  }
+
+  function run(instance: Instance, event: string, id: string) {
+    const { worker } = instance
+    const limit = spec.timeout * 1000
+    const context = {
+      request_id: id,
+      function_name: spec.name,
+      function_version: '$LATEST',
+      memory_limit_in_mb: spec.memory,
+      time_limit_in_ms: limit,
+      callbackWaitsForEmptyEventLoop: true,
+    }
+    return new Promise<{ outcome: Invocation['outcome']; error?: string; result?: string }>((resolve) => {
+      const timer = setTimeout(async () => {
+        all.delete(instance) // Never handed out again, though it takes a moment to end.
+        done('timeout', `Invoking task timed out after ${spec.timeout} seconds`)
+        await worker.terminate()
+      }, limit)
+      const onMessage = (message: { result?: string; error?: string }) =>
+        message.error === undefined ? done('ok', undefined, message.result) : done('error', message.error)
+      const onError = (error: Error) => {
+        all.delete(instance)
+        done('crash', `${error.name}: ${error.message}`)
+      }
+      const onExit = () => done('crash', 'The instance ended')
+      function done(outcome: Invocation['outcome'], error?: string, result?: string) {
+        clearTimeout(timer)
+        worker.off('message', onMessage).off('error', onError).off('exit', onExit)
+        resolve({ outcome, ...(error !== undefined && { error }), ...(result !== undefined && { result }) })
+      }
+      worker.on('message', onMessage).on('error', onError).on('exit', onExit)
+      worker.postMessage({ event, environment: role(), context, deadline: Date.now() + limit })
+    })
+  }
+}

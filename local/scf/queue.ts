@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+/** An event on its way to a function. */
+interface Job {
+  id: string
+  function: string
+  event: unknown
+  /** Deliveries that have failed. */
+  failures: number
+}
+
+/** An event that was given up. */
+export interface DeadLetter {
+  at: string
+  id: string
+  function: string
+  event: unknown
+  error: string
+}
+
+export interface QueueOptions {
+  dir: string
+  invoke: (name: string, event: unknown, retry: number) => Promise<unknown>
+  /** How often a failed event is delivered again; SCF: 2. */
+  retries: number
+  /** Pause before a retry, in milliseconds; SCF: one minute. */
+  retryDelay: number
+}
+
+export interface Queue {
+  /** Resolves once the event is safe on disk; it is delivered after `delay` milliseconds. */
+  push(name: string, event: unknown, delay?: number): Promise<void>
+  deadLetters(): DeadLetter[]
+  /** Resolves when nothing waits and nothing runs. */
+  idle(): Promise<void>
+  reset(): Promise<void>
+  /** Delivers nothing any more; what waits stays on disk for the next start. */
+  close(): Promise<void>
+}
+
+/** SCF's asynchronous invocation: at least once, retried, then a dead letter. Events survive the end of the process. */
+export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOptions): Promise<Queue> {
+  const waitingDir = join(dir, 'waiting')
+  const deadDir = join(dir, 'dead')
+  const timers = new Set<NodeJS.Timeout>()
+  const running = new Set<Promise<void>>()
+  const dead: DeadLetter[] = []
+  let epoch = 0
+  let closed = false
+
+  await mkdir(waitingDir, { recursive: true })
+  await mkdir(deadDir, { recursive: true })
+  for (const name of (await files(deadDir)).sort()) dead.push(JSON.parse(await readFile(join(deadDir, name), 'utf8')))
+  for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
+
+  function schedule(job: Job, delay: number): void {
+    const timer = setTimeout(() => {
+      timers.delete(timer)
+      const run = deliver(job).finally(() => running.delete(run))
+      running.add(run)
+    }, delay)
+    timers.add(timer)
+  }
+
+  async function deliver(job: Job): Promise<void> {
+    const born = epoch
+    const file = join(waitingDir, `${job.id}.json`)
+    try {
+      await invoke(job.function, job.event, job.failures)
+      await rm(file, { force: true })
+    } catch (error) {
+      // Cut off by a reset or by the end of the process: no failure of the function.
+      if (closed || born !== epoch) return
+      const failures = job.failures + 1
+      if (failures <= retries) {
+        await save(file, { ...job, failures })
+        schedule({ ...job, failures }, retryDelay)
+        return
+      }
+      const at = new Date().toISOString()
+      const letter = { at, id: job.id, function: job.function, event: job.event, error: String(error) }
+      dead.push(letter)
+      await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
+      await rm(file, { force: true })
+    }
+  }
+
+  return {
+    async push(name, event, delay = 0) {
+      const job: Job = { id: randomUUID(), function: name, event, failures: 0 }
+      await save(join(waitingDir, `${job.id}.json`), job)
+      if (!closed) schedule(job, delay)
+    },
+
+    deadLetters: () => [...dead],
+
+    async idle() {
+      while (timers.size > 0 || running.size > 0) {
+        await Promise.all(running)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+    },
+
+    async reset() {
+      epoch++
+      for (const timer of timers) clearTimeout(timer)
+      timers.clear()
+      dead.length = 0
+      for (const folder of [waitingDir, deadDir]) {
+        for (const name of await files(folder)) await rm(join(folder, name), { force: true })
+      }
+    },
+
+    async close() {
+      closed = true
+      for (const timer of timers) clearTimeout(timer)
+      timers.clear()
+      await Promise.all(running)
+    },
+  }
+}
+
+async function files(dir: string): Promise<string[]> {
+  return (await readdir(dir)).filter((name) => name.endsWith('.json'))
+}
+
+/** Whole or not at all, whenever the process ends. */
+async function save(file: string, value: unknown): Promise<void> {
+  await writeFile(`${file}.tmp`, JSON.stringify(value))
+  await rename(`${file}.tmp`, file)
+}

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import type { Key, ObjectEvent } from '../cos/cos.ts'
+import type { Faults } from '../faults.ts'
+import { cosEvent, eventName } from './event.ts'
+import { createFunction, type Invocation, type ScfFunction } from './function.ts'
+import { createQueue, type DeadLetter } from './queue.ts'
+import type { CosTrigger, Serverless } from './serverless.ts'
+import { createUrlServer } from './url.ts'
+
+export interface ScfOptions {
+  serverless: Serverless
+  /** The folder that would be deployed. */
+  dist: URL
+  /** Where events wait. */
+  dir: string
+  /** Port of the function URL; 0 takes a free one. */
+  port: number
+  /** Added to every function's environment: what only the local cloud needs. */
+  environment: Record<string, string>
+  /** COS's keys, to which the role's temporary credentials are added. */
+  keys: Map<string, Key>
+  faults: Faults
+  /** Most instances of a function. */
+  instances: number
+  retryDelay: number
+  eventKeys: 'encoded' | 'raw'
+  paths: 'raw' | 'decoded'
+}
+
+export interface Scf {
+  port: number
+  /** Takes an object's event; resolves once it is safe. */
+  onEvent(event: ObjectEvent): Promise<void>
+  invocations(): Invocation[]
+  deadLetters(): DeadLetter[]
+  /** Resolves when all events are dealt with. */
+  idle(): Promise<void>
+  reset(): Promise<void>
+  close(): Promise<void>
+}
+
+const KEPT_INVOCATIONS = 10_000
+/** How long the role's credentials live, and after what time a function gets new ones; in milliseconds. */
+const ROLE_LIFE = 3_600_000
+const ROLE_REFRESH = 900_000
+
+/** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
+export async function startScf(options: ScfOptions): Promise<Scf> {
+  const { serverless, dist, dir, keys, faults } = options
+  const invocations: Invocation[] = []
+  const onInvocation = (invocation: Invocation) => {
+    invocations.push(invocation)
+    if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
+  }
+  const role = createRole(keys)
+  const functions = new Map<string, ScfFunction>(
+    serverless.functions.map((spec) => {
+      const environment = { ...spec.environment, ...options.environment }
+      const settings = { spec: { ...spec, environment }, dist, instances: options.instances, role, onInvocation }
+      return [spec.name, createFunction(settings)]
+    }),
+  )
+  function invoke(name: string | undefined, event: unknown, retry = 0): Promise<unknown> {
+    const target = functions.get(name ?? '')
+    if (!target) throw new Error(`There is no function ${name}`)
+    return target.invoke(event, retry)
+  }
+  const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay })
+  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths)
+  server.listen(options.port, '127.0.0.1')
+  await once(server, 'listening')
+
+  return {
+    port: (server.address() as AddressInfo).port,
+
+    async onEvent(event) {
+      const struck = faults.draw('Event')
+      const delay = struck.reduce((sum, fault) => sum + (fault.kind === 'delay' ? (fault.ms ?? 0) : 0), 0)
+      const copies = 1 + struck.filter((fault) => fault.kind === 'duplicate').length
+      for (const trigger of serverless.cosTriggers.filter((trigger) => matches(trigger, event))) {
+        const payload = cosEvent(event, options.eventKeys)
+        for (let copy = 0; copy < copies; copy++) await queue.push(trigger.function, payload, delay)
+      }
+    },
+
+    invocations: () => [...invocations],
+    deadLetters: queue.deadLetters,
+    idle: queue.idle,
+
+    async reset() {
+      await queue.reset()
+      await kill()
+      invocations.length = 0
+    },
+
+    async close() {
+      server.closeAllConnections()
+      server.close()
+      const closing = queue.close()
+      await kill()
+      await closing
+    },
+  }
+
+  async function kill(): Promise<void> {
+    await Promise.all([...functions.values()].map((target) => target.kill()))
+  }
+}
+
+function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
+  const name = eventName(event)
+  const wanted = trigger.events
+  return (
+    trigger.bucket === `${event.bucket}.cos.${event.region}.myqcloud.com` &&
+    (wanted.endsWith('*') ? name.startsWith(wanted.slice(0, -1)) : name === wanted) &&
+    event.key.startsWith(trigger.prefix) &&
+    event.key.endsWith(trigger.suffix)
+  )
+}
+
+/** Temporary credentials of the execution role, renewed well before they end. */
+function createRole(keys: Map<string, Key>): () => Record<string, string> {
+  let current: { since: number; environment: Record<string, string> } | undefined
+  return () => {
+    const now = Date.now()
+    if (!current || now - current.since > ROLE_REFRESH) {
+      const id = `local-role-${randomBytes(6).toString('hex')}`
+      // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
+      const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
+      keys.set(id, { secret, token, expires: now + ROLE_LIFE })
+      const environment = {
+        TENCENTCLOUD_SECRETID: id,
+        TENCENTCLOUD_SECRETKEY: secret,
+        TENCENTCLOUD_SESSIONTOKEN: token,
+      }
+      current = { since: now, environment }
+    }
+    return current.environment
+  }
+}

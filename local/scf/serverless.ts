@@ -1,0 +1,102 @@
+import { readFile } from 'node:fs/promises'
+import { parse } from 'yaml'
+
+export interface FunctionSpec {
+  /** Its key under `functions`. */
+  name: string
+  /** `file.export`; the file lies at the root of what is deployed. */
+  handler: string
+  /** Seconds. */
+  timeout: number
+  /** Megabytes. */
+  memory: number
+  environment: Record<string, string>
+}
+
+export interface CosTrigger {
+  function: string
+  bucket: string
+  /** `cos:ObjectCreated:*` or one of its kinds. */
+  events: string
+  prefix: string
+  suffix: string
+}
+
+export interface Serverless {
+  functions: FunctionSpec[]
+  cosTriggers: CosTrigger[]
+  /** Names of the functions that have a URL. */
+  urls: string[]
+}
+
+/**
+ * Reads a serverless.yml of `component: multi-scf`, as far as it says what runs and when.
+ * @throws Error naming what is missing or misspelt.
+ */
+export async function readServerless(file: string | URL, env: Readonly<Record<string, string>>): Promise<Serverless> {
+  const root = record(parse(await readFile(file, 'utf8')), 'serverless.yml')
+  if (root.component !== 'multi-scf') throw new Error('serverless.yml: component must be multi-scf')
+  const variables = { stage: text(root.stage, 'stage'), app: text(root.app, 'app'), name: text(root.name, 'name') }
+  const resolve = (value: string): string =>
+    value.replace(/\$\{(?:env:)?(\w+)\}/g, (whole, name: string) => {
+      const known = whole.startsWith('${env:') ? env[name] : Object(variables)[name]
+      // The vendor's tool would write the text "undefined" here and say nothing.
+      if (typeof known !== 'string') throw new Error(`serverless.yml: ${whole} is not set`)
+      return known
+    })
+  const inputs = record(root.inputs, 'inputs')
+  const functions = Object.entries(record(inputs.functions, 'inputs.functions')).map(([name, value]): FunctionSpec => {
+    const spec = record(value, name)
+    const environment = array(spec.environments ?? [], `${name}.environments`).map((entry): [string, string] => {
+      const { key, value } = record(entry, `${name}.environments`)
+      return [text(key, 'key'), resolve(text(value, `${name}.environments ${key}`))]
+    })
+    return {
+      name,
+      handler: text(spec.handler, `${name}.handler`),
+      timeout: Number(spec.timeout ?? inputs.timeout ?? 3),
+      memory: Number(spec.memorySize ?? inputs.memorySize ?? 128),
+      environment: Object.fromEntries(environment),
+    }
+  })
+  const serverless: Serverless = { functions, cosTriggers: [], urls: [] }
+  for (const entry of array(inputs.triggers ?? [], 'inputs.triggers')) {
+    const trigger = record(entry, 'trigger')
+    const name = text(trigger.function, 'trigger.function')
+    if (!functions.some((spec) => spec.name === name))
+      throw new Error(`serverless.yml: trigger of an unknown function ${name}`)
+    const parameters = record(trigger.parameters, 'trigger.parameters')
+    if (trigger.type === 'http') {
+      serverless.urls.push(name)
+    } else if (trigger.type === 'cos') {
+      if (parameters.enable !== true) continue
+      const { prefix, suffix } = record(parameters.filter ?? {}, 'filter')
+      serverless.cosTriggers.push({
+        function: name,
+        bucket: resolve(text(parameters.bucket, 'bucket')),
+        events: text(parameters.events, 'events'),
+        prefix: text(prefix ?? '', 'prefix'),
+        suffix: text(suffix ?? '', 'suffix'),
+      })
+    } else {
+      throw new Error(`serverless.yml: the local cloud has no trigger of type ${String(trigger.type)}`)
+    }
+  }
+  return serverless
+}
+
+function record(value: unknown, where: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new Error(`serverless.yml: ${where} must be a map`)
+  return Object(value)
+}
+
+function array(value: unknown, where: string): unknown[] {
+  if (!Array.isArray(value)) throw new Error(`serverless.yml: ${where} must be a list`)
+  return value
+}
+
+function text(value: unknown, where: string): string {
+  if (typeof value !== 'string') throw new Error(`serverless.yml: ${where} must be a string`)
+  return value
+}

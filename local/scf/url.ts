@@ -1,0 +1,62 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+
+/** SCF's bound for a synchronous request, in bytes (product/583/11637). */
+const MAX_REQUEST = 6 * 1024 * 1024
+
+/**
+ * A function URL (product/583/96099): HTTP request ⇄ event. The event has no queryStringParameters and no isBase64Encoded.
+ * Whether `path` is handed over raw or decoded is not documented, so it is a setting.
+ */
+export function createUrlServer(invoke: (event: unknown) => Promise<unknown>, paths: 'raw' | 'decoded'): Server {
+  return createServer(async (request, response) => {
+    try {
+      const body = await read(request)
+      if (body === undefined) return void response.writeHead(413).end()
+      const [rawPath = '/', search = ''] = split(request.url ?? '/')
+      const headers = Object.entries(request.headers).map(([name, value]) => [name, String(value)])
+      const result = await invoke({
+        body: body.toString(),
+        headers: { ...Object.fromEntries(headers), 'x-scf-remote-addr': request.socket.remoteAddress ?? '' },
+        httpMethod: request.method,
+        path: paths === 'decoded' ? decoded(rawPath) : rawPath,
+        queryString: Object.fromEntries(new URLSearchParams(search)),
+      })
+      const { statusCode, headers: answered, body: text } = Object(result)
+      if (typeof statusCode !== 'number') {
+        return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result))
+      }
+      response.writeHead(statusCode, Object(answered)).end(typeof text === 'string' ? text : undefined)
+    } catch (error) {
+      const text = JSON.stringify({
+        errorCode: 1,
+        errorMessage: error instanceof Error ? error.message : String(error),
+      })
+      response.writeHead(500, { 'content-type': 'application/json' }).end(text)
+    }
+  })
+}
+
+function split(target: string): [path: string, search: string] {
+  const mark = target.indexOf('?')
+  return mark < 0 ? [target, ''] : [target.slice(0, mark), target.slice(mark + 1)]
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path)
+  } catch {
+    return path
+  }
+}
+
+/** Undefined if it is too long. */
+async function read(request: IncomingMessage): Promise<Buffer | undefined> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request) {
+    size += chunk.length
+    if (size > MAX_REQUEST) return undefined
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
