@@ -62,6 +62,7 @@ export function readConfig(env: Environment): Config {
     'folders, comma separated, each ending in /',
     readPrefixes,
   )
+  // Where presets or folders are wrong themselves, ON_UPLOAD is not blamed for it.
   const everySource = sourcePrefixes?.map((prefix) => `${prefix}=plain`).join('; ')
   const config: Config = {
     bucket,
@@ -80,8 +81,8 @@ export function readConfig(env: Environment): Config {
       matching(/^[A-Za-z0-9][A-Za-z0-9./-]{0,99}\/$/),
     ),
     presets,
-    onUpload: variable('ON_UPLOAD', everySource, 'folder=preset,preset; folder=preset', (text) =>
-      readFolders(text, presets),
+    onUpload: variable('ON_UPLOAD', everySource ?? '-', 'folder=preset,preset; folder=preset', (text) =>
+      everySource && presets ? readFolders(text, presets) : [],
     ),
     deliveryUrl: env.DELIVERY_URL
       ? variable('DELIVERY_URL', undefined, 'an http(s) origin without a path', readOrigin)
@@ -178,9 +179,9 @@ function readPresets(text: string): Map<string, Layout> | undefined {
   return new Map([['plain', plain], ...[...entries].map(([name, value]) => [name, parseLayout(value, '&')] as const)])
 }
 
-function readFolders(text: string, presets: ReadonlyMap<string, Layout> | undefined): Config['onUpload'] | undefined {
+function readFolders(text: string, presets: ReadonlyMap<string, Layout>): Config['onUpload'] | undefined {
   const entries = readEntries(text)
-  if (!entries || !presets) return undefined
+  if (!entries) return undefined
   const folders = [...entries].map(([folder, names]) => {
     const layouts = list(names, ',').map((name) => presets.get(name))
     if (!folder.endsWith('/') || layouts.includes(undefined)) throw new TypeError(folder)

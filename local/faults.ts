@@ -24,6 +24,7 @@ const KINDS = [
   'error-in-200', // GoodsMatting: nothing done, yet 200 with <Error> in the body
   'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed
   'duplicate', // Event: delivered twice
+  'drop', // Event: never delivered
 ] as const
 export type FaultKind = (typeof KINDS)[number]
 

@@ -43,6 +43,8 @@ export interface Cos {
 }
 
 const MAX_RECORDS = 10_000
+/** For requests under way; one whose body never ends must not keep the process. */
+const CLOSE_LIMIT = 5_000
 
 /**
  * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1.
@@ -62,7 +64,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     throw error
   }
   server.on('request', (message, response) => {
-    const done = serve(cloud, message, response).then((record) => {
+    const done = serve(cloud, message, response, (record) => {
       records.push(record)
       if (records.length > MAX_RECORDS) records.shift()
     })
@@ -82,7 +84,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
-      await Promise.allSettled(under)
+      await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
       server.closeAllConnections()
       await closed
     },
@@ -112,29 +114,33 @@ function listen(server: Server, port: number): Promise<void> {
   })
 }
 
-/** Answers one request; never rejects. */
-async function serve(cloud: Cloud, message: IncomingMessage, response: ServerResponse): Promise<RequestRecord> {
+/** Answers one request, and logs it just before; never rejects. */
+async function serve(
+  cloud: Cloud,
+  message: IncomingMessage,
+  response: ServerResponse,
+  log: (record: RequestRecord) => void,
+): Promise<void> {
   const started = performance.now()
   const at = new Date(cloud.now()).toISOString()
   const id = newRequestId(cloud.now())
   const method = message.method ?? ''
-  const outcome: Outcome = { operation: '', path: '', paid: false }
+  const path = message.url?.startsWith('/') ? (message.url.split('?', 1)[0] ?? '') : ''
+  const outcome: Outcome = { operation: '', path, server: 'tencent-cos' }
   let answer: Answer | undefined
   try {
     answer = await answerTo(cloud, message, id, outcome)
   } catch (error) {
     answer = refusalAnswer(asRefusal(error, message, outcome.operation), outcome.path.split('?', 1)[0] ?? '', id)
   }
-  const record = (status: number): RequestRecord => {
-    const ms = Math.round(performance.now() - started)
-    return { at, id, operation: outcome.operation, method, path: outcome.path, status, ms }
-  }
+  const ms = Math.round(performance.now() - started)
+  log({ at, id, operation: outcome.operation, method, path: outcome.path, status: answer?.status ?? 0, ms })
   if (!answer) {
     message.socket.resetAndDestroy()
-    return record(0)
+    return
   }
   const headers: Record<string, string> = {
-    Server: outcome.paid ? 'tencent-ci' : 'tencent-cos',
+    Server: outcome.server,
     Date: new Date(cloud.now()).toUTCString(),
     'x-cos-request-id': id,
     ...answer.headers,
@@ -143,14 +149,18 @@ async function serve(cloud: Cloud, message: IncomingMessage, response: ServerRes
     headers['Access-Control-Expose-Headers'] = Object.keys(headers).join(', ')
     headers['Access-Control-Allow-Origin'] = '*'
   }
-  await send(message, response, { ...answer, headers })
-  return record(answer.status)
+  try {
+    await send(message, response, { ...answer, headers })
+  } catch (error) {
+    console.error(`local COS: ${outcome.operation} could not be answered:`, error)
+    message.socket.destroy()
+  }
 }
 
 interface Outcome {
   operation: string
   path: string
-  paid: boolean
+  server: 'tencent-ci' | 'tencent-cos'
 }
 
 /** @returns undefined when a fault takes the connection away */
@@ -168,18 +178,19 @@ async function answerTo(
   }
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'
-  outcome.paid = isPaid(operation, request)
+  const paid = isPaid(operation, request)
+  if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
   verify(request, cloud.keys, cloud.now())
   refuseUnknown(operation, request)
 
-  const struck = cloud.faults.draw(...new Set([operation.name, ...(outcome.paid ? ['GoodsMatting'] : [])]))
+  const struck = cloud.faults.draw(...new Set([operation.name, ...(paid ? ['GoodsMatting'] : [])]))
   for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   if (has('error')) throw new Refusal('InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
-  if (has('error-in-200') && outcome.paid)
+  if (has('error-in-200') && paid)
     return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
   const call = { request, lose: has('lose-answer'), drop: has('drop-result') }
   const answer = await operation.run(cloud, call)
@@ -213,17 +224,17 @@ async function send(
   response: ServerResponse,
   { status, headers, body }: Answer,
 ): Promise<void> {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : body
+  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.alloc(0))
   const empty = message.method === 'HEAD' || status === 204 || status === 304
-  if (bytes instanceof Readable) {
-    response.writeHead(status, headers)
-    // The client may go away while it is sent: that is its right.
-    await pipeline(bytes, response).catch(() => response.destroy())
+  const { 'Content-Length': length = bytes instanceof Readable ? '' : `${bytes.length}`, ...rest } = headers ?? {}
+  // Last: after it, Node garbles a Content-Disposition that is not ASCII.
+  response.writeHead(status, { ...rest, ...(status !== 204 && status !== 304 && { 'Content-Length': length }) })
+  if (!(bytes instanceof Readable)) {
+    response.end(empty ? undefined : bytes)
     return
   }
-  const length = bytes || !empty ? { 'Content-Length': `${bytes?.length ?? 0}` } : {}
-  response.writeHead(status, { ...length, ...headers })
-  response.end(empty ? undefined : bytes)
+  // The client may go away while it is sent: that is its right.
+  await pipeline(bytes, response).catch(() => response.destroy())
 }
 
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {

@@ -10,8 +10,7 @@ const TIME_LIMIT = 10_000
  * The picture a detect-url points to. It is fetched by this process, so unlike at the vendor's it may also be one of
  * this computer or its network. Redirects are not followed.
  */
-export async function fetchImage(cloud: Cloud, { body }: CosRequest, text: string, limit: number): Promise<Buffer> {
-  const url = readUrl(text)
+export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
   // The buckets' own names lead here, whatever the resolver says of them.
   const own = new RegExp(`^[a-z0-9-]+\\.cos\\.${cloud.region}\\.myqcloud\\.com$`).test(url.hostname)
   const rawPath = `${url.pathname}${url.search}`
@@ -49,7 +48,7 @@ export async function fetchImage(cloud: Cloud, { body }: CosRequest, text: strin
 }
 
 /** The page's own example is encoded three times over, what SDKs send only once: decoded until it is a URL. */
-function readUrl(text: string): URL {
+export function readDetectUrl(text: string): URL {
   let decoded = text
   try {
     for (let i = 0; i < 4 && !/^https?:\/\//i.test(decoded); i++) decoded = decodeURIComponent(decoded)

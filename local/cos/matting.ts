@@ -4,7 +4,7 @@ import sharp from 'sharp'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
 import { type Call, type Cloud, create, type Layout } from './cloud.ts'
-import { fetchImage } from './detect.ts'
+import { fetchImage, readDetectUrl } from './detect.ts'
 import type { Draft, Stored } from './objects.ts'
 import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
@@ -146,10 +146,11 @@ function location(cloud: Cloud, bucket: string, key: string): string {
 }
 
 async function readSource(cloud: Cloud, request: CosRequest): Promise<{ image: Buffer; name: string; etag: string }> {
-  const url = request.query.get('detect-url')
-  if (url) {
+  const detect = request.query.get('detect-url')
+  if (detect) {
+    const url = readDetectUrl(detect)
     const image = await fetchImage(cloud, request, url, MAX_IMAGE_BYTES)
-    return { image, name: withoutQuery(url), etag: createHash('md5').update(image).digest('hex') }
+    return { image, name: withoutQuery(url.href), etag: createHash('md5').update(image).digest('hex') }
   }
   if (request.key === '') throw new Refusal('InvalidArgument', 'There is neither an object key nor a detect-url.')
   const stored = find(cloud, request)

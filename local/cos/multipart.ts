@@ -121,7 +121,10 @@ export async function listUploads(cloud: Cloud, { request: { bucket, query } }: 
   const keyMarker = query.get('key-marker') ?? ''
   const idMarker = query.get('upload-id-marker') ?? ''
   const max = readMax(query.get('max-uploads'))
-  const after = ({ key, id }: Upload) => keyMarker === '' || key !== keyMarker || (idMarker !== '' && id > idMarker)
+  const after = ({ key, id }: Upload) => {
+    const order = Buffer.compare(Buffer.from(key), Buffer.from(keyMarker))
+    return order > 0 || (order === 0 && idMarker !== '' && id > idMarker)
+  }
   const uploads = cloud.uploads.list(bucket).filter(after)
   const page = listPage(uploads, ({ key }) => key, { prefix, delimiter, marker: '', max })
   const last = page.items.at(-1)
@@ -179,11 +182,12 @@ function readPartList(text: string): Pick<Part, 'md5' | 'number'>[] {
 }
 
 function chooseParts(wanted: readonly Pick<Part, 'md5' | 'number'>[], have: readonly Part[]): Part[] {
-  return wanted.map(({ number, md5 }, i) => {
-    if (i > 0 && number <= (wanted[i - 1]?.number ?? 0)) throw new Refusal('InvalidPartOrder')
+  if (wanted.some(({ number }, i) => number <= (wanted[i - 1]?.number ?? 0))) throw new Refusal('InvalidPartOrder')
+  const parts = wanted.map(({ number, md5 }) => {
     const part = have.find((p) => p.number === number && p.md5 === md5)
     if (!part) throw new Refusal('InvalidPart')
-    if (i < wanted.length - 1 && part.size < MIN_PART_BYTES) throw new Refusal('EntityTooSmall')
     return part
   })
+  if (parts.slice(0, -1).some(({ size }) => size < MIN_PART_BYTES)) throw new Refusal('EntityTooSmall')
+  return parts
 }

@@ -69,12 +69,14 @@ function readHost(
 
 function readQuery(raw: string): Map<string, string> {
   const query = new Map<string, string>()
+  const names = new Set<string>()
   for (const part of raw.split('&')) {
     if (part === '') continue
     const at = part.indexOf('=')
     const name = decode(at < 0 ? part : part.slice(0, at))
-    // Were one value verified and another used, a signature would be worth nothing.
-    if (query.has(name)) throw new Refusal('InvalidURI', 'A query parameter is repeated.')
+    // Signatures know names in lower case only. Were one value verified and another used, they would be worth nothing.
+    if (names.has(name.toLowerCase())) throw new Refusal('InvalidURI', 'A query parameter is repeated.')
+    names.add(name.toLowerCase())
     query.set(name, at < 0 ? '' : decode(part.slice(at + 1)))
   }
   return query

@@ -107,6 +107,8 @@ function readTarget(cloud: Cloud, bucket: unknown): string {
 /** Absolute with a leading slash; the source's own key; else relative to the source's folder. */
 function readFileId(fileid: unknown, source: string): string {
   if (typeof fileid !== 'string' || fileid === '') throw new Refusal('InvalidPicOperations', 'A rule has no fileid.')
+  // JSON can escape halves of characters, which no key and no URL can have.
+  if (Buffer.from(fileid).toString() !== fileid) throw new Refusal('InvalidPicOperations', 'A fileid is not Unicode.')
   if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
   const folder = source.slice(0, source.lastIndexOf('/') + 1)
   const key = fileid.startsWith('/') ? fileid.slice(1) : fileid === source ? source : folder + fileid

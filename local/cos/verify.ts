@@ -84,11 +84,11 @@ export function byEncodedName(values: ReadonlyMap<string, string>): Map<string, 
  * The canonical text of the listed names, and whether all of them are there.
  *
  * SDKs write the list with its names encoded; in a URL it may be encoded once more, or not, so that after decoding the
- * URL a name may stand in either form.
+ * URL a name may stand in either form. The semicolons, too, are sent as `;`, `%3B` or `%3b`.
  */
 export function listed(list: string, values: ReadonlyMap<string, string>): { text: string; complete: boolean } {
   const names = list
-    .split(';')
+    .split(/;|%3b/i)
     .filter((name) => name !== '')
     .map((name) => name.toLowerCase())
     .map((name) => (values.has(name) ? name : encode(name).toLowerCase()))

@@ -2,7 +2,7 @@ import type { Size } from './plane.ts'
 
 /** Terms of a quadratic in x and y. */
 const TERMS = 6
-const ROUNDS = 12
+const ROUNDS = 8
 
 /** A smooth backdrop: its colour at each pixel (three interleaved values, 0 to 255) and how far real pixels stray from it. */
 export interface Backdrop {
@@ -25,7 +25,9 @@ export function fitBackdrop(pixels: Float32Array, size: Size): Backdrop {
     models = solve(pixels, border, weights, size)
     border.forEach((i, k) => {
       const term = terms(i, size)
-      distances[k] = Math.hypot(...models.map((model, c) => evaluate(model, term) - (pixels[i * 3 + c] ?? 0)))
+      let sum = 0
+      for (let c = 0; c < 3; c++) sum += (evaluate(models[c] ?? [], term) - (pixels[i * 3 + c] ?? 0)) ** 2
+      distances[k] = Math.sqrt(sum)
     })
     noise = distances.toSorted()[distances.length >> 1] ?? 0
     const scale = 2 * Math.max(noise, 0.5)
@@ -41,13 +43,13 @@ export function fitBackdrop(pixels: Float32Array, size: Size): Backdrop {
   return { colour, noise }
 }
 
-/** Every third pixel of a frame 3 % wide. */
+/** Every seventh pixel of a frame 3 % wide. */
 function borderOf({ width, height }: Size): number[] {
   const frame = Math.max(1, Math.round(Math.min(width, height) * 0.03))
   const border: number[] = []
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (Math.min(x, y, width - 1 - x, height - 1 - y) < frame && (x + y) % 3 === 0) border.push(y * width + x)
+      if (Math.min(x, y, width - 1 - x, height - 1 - y) < frame && (x + 3 * y) % 7 === 0) border.push(y * width + x)
     }
   }
   return border
@@ -73,11 +75,12 @@ function solve(pixels: Float32Array, border: number[], weights: Float64Array, si
   border.forEach((i, k) => {
     const term = terms(i, size)
     const w = weights[k] ?? 0
-    rows.forEach((row, r) => {
+    for (let r = 0; r < TERMS; r++) {
+      const row = rows[r] ?? []
       const wt = w * (term[r] ?? 0)
       for (let c = 0; c < TERMS; c++) row[c] = (row[c] ?? 0) + wt * (term[c] ?? 0)
       for (let c = 0; c < 3; c++) row[TERMS + c] = (row[TERMS + c] ?? 0) + wt * (pixels[i * 3 + c] ?? 0)
-    })
+    }
   })
   rows.forEach((row, r) => {
     const pivot = row[r] ?? 1

@@ -32,8 +32,8 @@ export async function cut(image: Uint8Array, layouts: Layout[]) {
 
 async function decode(image: Uint8Array): Promise<Picture> {
   if (image.length > MAX_BYTES) throw new ImageError('ImageTooLarge', `${image.length} bytes, at most ${MAX_BYTES}`)
-  const source = sharp(image, { failOn: 'error', limitInputPixels: false })
   try {
+    const source = sharp(image, { failOn: 'error', limitInputPixels: false })
     const { format, width, height } = await source.metadata()
     if (!FORMATS.has(format)) throw new ImageError('InvalidImageFormat', `${format} is not supported`)
     if (width * height > MAX_PIXELS) {

@@ -1,5 +1,18 @@
 import { fitBackdrop } from './backdrop.ts'
-import { flood, grow, invert, maximum, parts, type Size, shrink, spread } from './plane.ts'
+import {
+  common,
+  count,
+  flood,
+  grow,
+  invert,
+  maximum,
+  parts,
+  type Size,
+  shrink,
+  spread,
+  union,
+  without,
+} from './plane.ts'
 
 /** What is known at the small size, from which the full size is worked out. */
 export interface Mask extends Size {
@@ -17,11 +30,15 @@ const DARKEST_SHADOW = 0.85
 /** How much brighter than the curve through the border a lit spot of the backdrop may be. */
 const BRIGHTEST = 0.15
 /** A deep shadow takes on the colour of what casts it: levels of hue it may be off at full depth. */
-const TINTED = 20
-const ROUNDS = 4
+const TINTED = 10
+/** A shadow is not followed through a gap in an edge this many pixels to either side: a low contrast breaks edges up. */
+const GAP = 3
+const ROUNDS = 5
+/** Growth of the backdrop below which another round is not worth its time. */
+const STABLE = 1.005
 /** An edge is sharp when this part of the brightness range nearby is crossed within two pixels: shadows end softly. */
 const SHARP = 0.5
-const MIN_HOLE = 0.00015
+const MIN_HOLE = 0.0002
 const MIN_PART = 0.0003
 
 /** Tells product from backdrop. `data` is interleaved 8-bit RGB. */
@@ -36,22 +53,40 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   let behind = backdrop.colour
   let open = compare(pixels, behind, limit)
   let outside = reach(open, edges, size)
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0, before = 0, now = count(outside); round < ROUNDS && now > before * STABLE; round++) {
     behind = correct(pixels, backdrop.colour, outside, open, size)
     open = compare(pixels, behind, limit)
     outside = reach(open, edges, size)
+    before = now
+    now = count(outside)
   }
 
   openHoles(outside, open, edges, limit, size)
   const product = withoutSpecks(invert(outside), open, size)
-  const bare = shrink(invert(product), size, 2)
-  const inner = shrink(product, size, 2)
-  return {
-    ...size,
-    product,
-    behind: spread(pixels, Float32Array.from(bare), size),
-    front: spread(pixels, Float32Array.from(inner), size),
-    noise: backdrop.noise,
+  const under = spread(pixels, Float32Array.from(shrink(invert(product), size, 2)), size)
+  const front = spread(pixels, Float32Array.from(shrink(product, size, 2)), size)
+  peel(product, pixels, under, front, size)
+  return { ...size, product, behind: under, front, noise: backdrop.noise }
+}
+
+/**
+ * The outline lies where backdrop begins to change, on the outer foot of a blurred edge; it is moved in, in place, to where
+ * product prevails.
+ */
+function peel(product: Uint8Array, pixels: Float32Array, behind: Float32Array, front: Float32Array, size: Size): void {
+  for (let step = 0; step < 2; step++) {
+    const inner = shrink(product, size, 1)
+    for (let i = 0, k = 0; i < product.length; i++, k += 3) {
+      if (!product[i] || inner[i]) continue
+      let along = 0
+      let whole = 0
+      for (let c = k; c < k + 3; c++) {
+        const axis = (front[c] ?? 0) - (behind[c] ?? 0)
+        along += axis * ((pixels[c] ?? 0) - (behind[c] ?? 0))
+        whole += axis * axis
+      }
+      if (whole > 400 && along < 0.4 * whole) product[i] = 0
+    }
   }
 }
 
@@ -78,17 +113,31 @@ interface Open {
 function compare(pixels: Float32Array, behind: Float32Array, { plain, hue }: Limits): Open {
   const n = pixels.length / 3
   const open = { plain: new Uint8Array(n), shade: new Uint8Array(n), distance: new Float32Array(n) }
-  for (let i = 0; i < n; i++) {
-    const [r, g, b] = [pixels[i * 3] ?? 0, pixels[i * 3 + 1] ?? 0, pixels[i * 3 + 2] ?? 0]
-    const [br, bg, bb] = [behind[i * 3] ?? 0, behind[i * 3 + 1] ?? 0, behind[i * 3 + 2] ?? 0]
-    const distance = Math.hypot(r - br, g - bg, b - bb)
+  for (let i = 0, k = 0; i < n; i++, k += 3) {
+    const r = pixels[k] ?? 0
+    const g = pixels[k + 1] ?? 0
+    const b = pixels[k + 2] ?? 0
+    const br = behind[k] ?? 0
+    const bg = behind[k + 1] ?? 0
+    const bb = behind[k + 2] ?? 0
+    const distance = length(r - br, g - bg, b - bb)
     open.distance[i] = distance
-    if (distance < plain) open.plain[i] = 1
+    if (distance < plain) {
+      open.plain[i] = 1
+      open.shade[i] = 1
+      continue
+    }
     const light = (r * br + g * bg + b * bb) / (br * br + bg * bg + bb * bb + 1)
-    const tint = Math.hypot(r - light * br, g - light * bg, b - light * bb)
-    if (distance < plain || (light < 1 + BRIGHTEST && light > 1 - DARKEST_SHADOW && tint < hue + (1 - light) * TINTED)) open.shade[i] = 1
+    if (light > 1 + BRIGHTEST || light < 1 - DARKEST_SHADOW) continue
+    const tint = length(r - light * br, g - light * bg, b - light * bb)
+    if (tint < hue + (1 - light) * TINTED) open.shade[i] = 1
   }
   return open
+}
+
+/** Math.hypot is many times slower. */
+function length(a: number, b: number, c: number): number {
+  return Math.sqrt(a * a + b * b + c * c)
 }
 
 function sharpEdges(pixels: Float32Array, size: Size, noise: number): Uint8Array {
@@ -110,40 +159,38 @@ function sharpEdges(pixels: Float32Array, size: Size, noise: number): Uint8Array
       const i = y * width + x
       const dx = (light[i + 1] ?? 0) - (light[i - 1] ?? 0)
       const dy = (light[i + width] ?? 0) - (light[i - width] ?? 0)
-      const slope = Math.hypot(dx, dy)
+      const slope = length(dx, dy, 0)
       if (slope > floor && slope > SHARP * ((most[i] ?? 0) + (least[i] ?? 0))) edges[i] = 1
     }
   }
   return edges
 }
 
-/** From the border inwards over backdrop and shadow, but not through a sharp edge nor through a gap narrower than 3 pixels. */
+/** From the border inwards over backdrop and shadow, but not through a sharp edge, nor where one has gaps. */
 function reach(open: Open, edges: Uint8Array, size: Size): Uint8Array {
-  const way = open.shade.map((v, i) => (v && !edges[i] ? 1 : 0))
-  const flat = way.map((v, i) => (v && open.plain[i] ? 1 : 0))
-  const wide = union(shrink(flat, size, 1), shrink(way, size, 2))
+  const way = without(open.shade, edges)
+  const flat = without(open.plain, edges)
+  const wide = union(shrink(flat, size, 1), shrink(way, size, GAP))
   const { width, height } = size
-  const seen = new Uint8Array(width * height)
+  let seen: Uint8Array = new Uint8Array(width * height)
   for (let i = 0; i < seen.length; i++) {
     const x = i % width
     const onBorder = x === 0 || x === width - 1 || i < width || i >= width * (height - 1)
-    if (onBorder && open.plain[i] && wide[i]) seen[i] = 1
+    if (onBorder && flat[i] && wide[i]) seen[i] = 1
   }
   flood(seen, wide, size)
-  const near = grow(seen, size, 2)
-  const all = seen.map((_, i) => (near[i] && (way[i] || open.plain[i]) ? 1 : 0))
-  return all
+  for (let step = 1; step < GAP; step++) seen = common(grow(seen, size, 1), way)
+  return common(grow(seen, size, 1), union(way, open.plain))
 }
 
 /** The curve bent to the backdrop that was found, coarsely, so that no product edge and no shadow gets into it. */
 function correct(pixels: Float32Array, behind: Float32Array, outside: Uint8Array, open: Open, size: Size) {
-  const sure = shrink(
-    outside.map((v, i) => (v && open.plain[i] ? 1 : 0)),
-    size,
-    2,
-  )
-  const off = pixels.map((v, k) => v - (behind[k] ?? 0))
-  return spread(off, Float32Array.from(sure), size, 4).map((v, k) => v + (behind[k] ?? 0))
+  const sure = shrink(common(outside, open.plain), size, 2)
+  const off = pixels.slice()
+  for (let k = 0; k < off.length; k++) off[k] = (off[k] ?? 0) - (behind[k] ?? 0)
+  const smooth = spread(off, Float32Array.from(sure), size, 4)
+  for (let k = 0; k < off.length; k++) smooth[k] = (smooth[k] ?? 0) + (behind[k] ?? 0)
+  return smooth
 }
 
 /**
@@ -154,17 +201,18 @@ function openHoles(outside: Uint8Array, open: Open, edges: Uint8Array, { plain }
   const { width, height } = size
   const nearEdge = grow(edges, size, 2)
   const wall = maximum(open.distance, size, 4)
-  const way = open.shade.map((v, i) => (v && !edges[i] ? 1 : 0))
-  const like = way.map((v, i) => (v && !outside[i] && (open.distance[i] ?? 0) < 2 * plain ? 1 : 0))
+  const way = without(open.shade, edges)
+  const alike = way.map((v, i) => (v && !outside[i] && (open.distance[i] ?? 0) < 2.5 * plain ? 1 : 0))
+  const like = shrink(grow(alike, size, 1), size, 1) // no pinholes: noise must not count as outline
   const cores = shrink(like, size, 1)
   const holes = new Uint8Array(like.length)
   for (const part of parts(like, size)) {
     if (part.length < MIN_HOLE * width * height) continue
     const rim = part.filter((i) => !(like[i - 1] && like[i + 1] && like[i - width] && like[i + width]))
     const core = part.filter((i) => cores[i])
-    const flat = core.reduce((sum, i) => sum + (open.distance[i] ?? 0), 0) < 1.3 * plain * core.length
-    const sharp = rim.filter((i) => nearEdge[i] && (wall[i] ?? 0) > 8 * plain)
-    if (flat && core.length > 0.2 * part.length && sharp.length > 0.7 * rim.length) for (const i of part) holes[i] = 1
+    const flat = core.reduce((sum, i) => sum + (open.distance[i] ?? 0), 0) < 1.6 * plain * core.length
+    const sharp = rim.filter((i) => nearEdge[i] && (wall[i] ?? 0) > 10 * plain)
+    if (flat && core.length > 0.2 * part.length && sharp.length > 0.75 * rim.length) for (const i of part) holes[i] = 1
   }
   flood(holes, way, size)
   for (let i = 0; i < holes.length; i++) if (holes[i]) outside[i] = 1
@@ -181,8 +229,4 @@ function withoutSpecks(product: Uint8Array, open: Open, size: Size): Uint8Array 
     for (const i of part) kept[i] = 1
   }
   return kept
-}
-
-function union(a: Uint8Array, b: Uint8Array): Uint8Array {
-  return a.map((v, i) => v | (b[i] ?? 0))
 }

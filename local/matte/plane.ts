@@ -38,8 +38,12 @@ export function spread(colour: Float32Array, known: Float32Array, { width, heigh
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
       const i = y * width + x
-      if ((known[i] ?? 0) > 0 && smooth <= 0) out.set(colour.subarray(i * 3, i * 3 + 3), i * 3)
-      else out.set(sample((x + 0.5) / 2 - 0.5, (y + 0.5) / 2 - 0.5), i * 3)
+      const keep = smooth <= 0 && (known[i] ?? 0) > 0
+      const from = keep ? colour : sample(x / 2 - 0.25, y / 2 - 0.25)
+      const k = keep ? i * 3 : 0
+      out[i * 3] = from[k] ?? 0
+      out[i * 3 + 1] = from[k + 1] ?? 0
+      out[i * 3 + 2] = from[k + 2] ?? 0
     }
   }
   return out
@@ -73,17 +77,23 @@ export function maximum(plane: Float32Array, { width, height }: Size, radius: nu
   const out = new Float32Array(plane.length)
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      let m = -Infinity
+      let m = plane[y * width + x] ?? 0
       const last = Math.min(width - 1, x + radius)
-      for (let k = Math.max(0, x - radius); k <= last; k++) m = Math.max(m, plane[y * width + k] ?? 0)
+      for (let k = Math.max(0, x - radius); k <= last; k++) {
+        const v = plane[y * width + k] ?? 0
+        if (v > m) m = v
+      }
       rows[y * width + x] = m
     }
   }
   for (let y = 0; y < height; y++) {
     const last = Math.min(height - 1, y + radius)
     for (let x = 0; x < width; x++) {
-      let m = -Infinity
-      for (let k = Math.max(0, y - radius); k <= last; k++) m = Math.max(m, rows[k * width + x] ?? 0)
+      let m = rows[y * width + x] ?? 0
+      for (let k = Math.max(0, y - radius); k <= last; k++) {
+        const v = rows[k * width + x] ?? 0
+        if (v > m) m = v
+      }
       out[y * width + x] = m
     }
   }
@@ -92,7 +102,21 @@ export function maximum(plane: Float32Array, { width, height }: Size, radius: nu
 
 /** The set grown by `radius` pixels to every side (a square). */
 export function grow(set: Uint8Array, size: Size, radius: number): Uint8Array {
-  return Uint8Array.from(maximum(Float32Array.from(set), size, radius))
+  const { width, height } = size
+  const rows = new Uint8Array(set.length)
+  for (let i = 0; i < set.length; i++) {
+    if (!set[i]) continue
+    const x = i % width
+    rows.fill(1, i - Math.min(x, radius), i + Math.min(width - 1 - x, radius) + 1)
+  }
+  const out = new Uint8Array(set.length)
+  for (let y = 0; y < height; y++) {
+    const last = Math.min(height - 1, y + radius)
+    for (let k = Math.max(0, y - radius); k <= last; k++) {
+      for (let x = 0; x < width; x++) if (rows[k * width + x]) out[y * width + x] = 1
+    }
+  }
+  return out
 }
 
 /** The set without the pixels that lie within `radius` of a pixel outside it; the picture's edge does not count. */
@@ -101,7 +125,33 @@ export function shrink(set: Uint8Array, size: Size, radius: number): Uint8Array 
 }
 
 export function invert(set: Uint8Array): Uint8Array {
-  return set.map((v) => (v ? 0 : 1))
+  const out = new Uint8Array(set.length)
+  for (let i = 0; i < out.length; i++) out[i] = set[i] ? 0 : 1
+  return out
+}
+
+export function union(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length)
+  for (let i = 0; i < out.length; i++) out[i] = a[i] || b[i] ? 1 : 0
+  return out
+}
+
+export function common(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length)
+  for (let i = 0; i < out.length; i++) out[i] = a[i] && b[i] ? 1 : 0
+  return out
+}
+
+export function without(a: Uint8Array, b: Uint8Array): Uint8Array {
+  const out = new Uint8Array(a.length)
+  for (let i = 0; i < out.length; i++) out[i] = a[i] && !b[i] ? 1 : 0
+  return out
+}
+
+export function count(set: Uint8Array): number {
+  let sum = 0
+  for (let i = 0; i < set.length; i++) sum += set[i] ?? 0
+  return sum
 }
 
 /** Adds to `set`, in place, every pixel that can be reached from it through 4-neighbours which are `open`. */

@@ -25,7 +25,10 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
     const worker = new Worker(script, { execArgv: [] })
     all.add(worker)
     idle.push(worker)
-    worker.unref() // an idle pool must not keep the process alive
+    // An idle pool must not keep the process alive. Before it is online, a worker cannot be let go of.
+    worker.once('online', () => {
+      if (!busy.has(worker)) worker.unref()
+    })
     worker.on('message', (result: Result) => {
       const job = busy.get(worker)
       busy.delete(worker)

@@ -1,6 +1,6 @@
 import type { Picture } from './layout.ts'
 import type { Mask } from './mask.ts'
-import { bilinear, maximum, spread } from './plane.ts'
+import { bilinear, maximum } from './plane.ts'
 
 /** Half the width, in pixels of the mask, of the band around the outline in which alpha is worked out pixel by pixel. */
 const BAND = 2
@@ -47,9 +47,11 @@ export function refine(picture: Picture, mask: Mask): void {
       const contrast = Math.sqrt(length)
       const low = Math.min(0.3, Math.max(0.04, (2 * noise) / contrast))
       const byColour = clamp((along / (length + 1) - low) / (0.94 - low))
-      const byPlace = clamp((softAt(u, v)[0] ?? 0) * 2 - 0.5)
+      const soft = softAt(u, v)[0] ?? 0
       const trust = clamp((contrast - 4 * noise) / (8 * noise))
-      const alpha = trust * byColour + (1 - trust) * byPlace
+      const guess = trust * byColour + (1 - trust) * clamp(soft * 2 - 0.5)
+      // A part of the product that happens to have the backdrop's colour must not open up just inside its outline.
+      const alpha = Math.max(guess, clamp((soft - 0.7) / 0.25))
       for (let c = 0; c < 3 && alpha > 0; c++) {
         const unmixed = ((data[i + c] ?? 0) - (1 - alpha) * (b[c] ?? 0)) / alpha
         const value = alpha * unmixed + (1 - alpha) * (f[c] ?? 0)
@@ -64,11 +66,17 @@ function clamp(value: number): number {
   return Math.min(1, Math.max(0, value))
 }
 
-/** The mask blurred over a pixel or two, as a plane of colours of which the first counts. */
-function soften(mask: Mask): Float32Array {
-  const colours = new Float32Array(mask.product.length * 3)
-  mask.product.forEach((v, i) => {
-    colours[i * 3] = v
-  })
-  return spread(colours, new Float32Array(mask.product.length).fill(1), mask, 1)
+/** The mask blurred over two pixels to every side, as a plane of colours of which the first counts. */
+function soften({ product, width }: Mask): Float32Array {
+  const across = product.map((_, i) => blur(product, i, 1))
+  const colours = new Float32Array(product.length * 3)
+  for (let i = 0; i < product.length; i++) colours[i * 3] = blur(across, i, width) / 256
+  return colours
+}
+
+function blur(plane: Uint8Array, i: number, step: number): number {
+  const own = plane[i] ?? 0
+  const near = (plane[i - step] ?? own) + (plane[i + step] ?? own)
+  const far = (plane[i - 2 * step] ?? own) + (plane[i + 2 * step] ?? own)
+  return 6 * own + 4 * near + far
 }

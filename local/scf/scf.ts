@@ -78,6 +78,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     async onEvent(event) {
       const struck = faults.draw('Event')
       const delay = struck.reduce((sum, fault) => sum + (fault.kind === 'delay' ? (fault.ms ?? 0) : 0), 0)
+      if (struck.some((fault) => fault.kind === 'drop')) return
       const copies = 1 + struck.filter((fault) => fault.kind === 'duplicate').length
       for (const trigger of serverless.cosTriggers.filter((trigger) => matches(trigger, event))) {
         const payload = cosEvent(event, options.eventKeys)

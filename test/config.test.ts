@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+import { readConfig, readCredentials } from '../lib/config.ts'
+
+const required = { COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' }
+
+function problems(env: Record<string, string>): string {
+  try {
+    readConfig(env)
+    return ''
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'misconfigured', retryable: false })
+    return String(Object(error).message)
+  }
+}
+
+describe('readConfig', () => {
+  it('needs a bucket and a region, and has a default for the rest', () => {
+    expect(readConfig(required)).toMatchObject({
+      bucket: 'photos-1250000000',
+      endpoint: 'https://photos-1250000000.cos.ap-guangzhou.myqcloud.com',
+      sourcePrefixes: ['uploads/'],
+      cutoutPrefix: 'cutouts/',
+      presets: new Map([['plain', { center: false, dx: 0, dy: 0 }]]),
+      onUpload: [['uploads/', [{ center: false, dx: 0, dy: 0 }]]],
+      access: 'presets',
+      deliveryUrl: undefined,
+      redirectTtl: 300,
+      urlWindow: 900,
+      maxSourceBytes: 32 * 1024 * 1024,
+    })
+  })
+
+  it('tells all mistakes at once, by name', () => {
+    const text = problems({ COS_BUCKET: 'photos', REDIRECT_TTL: 'soon', ACCESS: 'all', PRESETS: 'card=shape=round' })
+    const named = text.split('\n').map((line) => line.split(':')[0])
+    expect(named).toEqual(['COS_BUCKET', 'COS_REGION', 'PRESETS', 'ACCESS', 'REDIRECT_TTL'])
+    expect(text).toContain('COS_BUCKET: expected name-appid')
+  })
+
+  it.each([
+    ['COS_ENDPOINT', 'http://127.0.0.1:4510/path'],
+    ['COS_ENDPOINT', 'ftp://127.0.0.1'],
+    ['COS_REGION', 'gz'],
+    ['SOURCE_PREFIXES', 'uploads'],
+    ['SOURCE_PREFIXES', '/uploads/'],
+    ['CUTOUT_PREFIX', 'cutouts'],
+    ['PRESETS', 'plain=center-layout=1'],
+    ['PRESETS', 'a=;a='],
+    ['PRESETS', 'Card='],
+    ['PRESETS', 'card'],
+    ['ON_UPLOAD', 'uploads/=nope'],
+    ['ON_UPLOAD', 'uploads=plain'],
+    ['ON_UPLOAD', 'other/=plain'],
+    ['DELIVERY_URL', 'cdn.example.com'],
+    ['REDIRECT_TTL', '-1'],
+    ['URL_WINDOW', '59'],
+    ['MAX_SOURCE_BYTES', '0'],
+    ['MAX_SOURCE_BYTES', '1e6'],
+  ])('refuses %s=%s', (name, value) => {
+    expect(problems({ ...required, [name]: value })).toContain(name)
+  })
+
+  it.each([
+    ['uploads/', 'uploads/'],
+    ['uploads/', 'uploads/cutouts/'],
+    ['uploads/cut/', 'uploads/'],
+    ['a/,uploads/', 'uploads/cutouts/'],
+  ])('promise 2: refuses source %s with cutouts in %s, naming both', (source, cutout) => {
+    const text = problems({ ...required, SOURCE_PREFIXES: source, CUTOUT_PREFIX: cutout })
+    expect(text).toMatch(/CUTOUT_PREFIX \S+ and SOURCE_PREFIXES \S+ overlap/)
+  })
+
+  it('refuses its own records as sources', () => {
+    expect(problems({ ...required, SOURCE_PREFIXES: '.matting/claims/' })).toContain('.matting/')
+  })
+
+  it('takes the longest folder first', () => {
+    const { onUpload } = readConfig({
+      ...required,
+      PRESETS: 'plain=; card=center-layout=1&padding-layout=20x10',
+      ON_UPLOAD: 'uploads/=plain; uploads/shoes/=plain,card',
+    })
+    expect(onUpload.map(([folder, layouts]) => [folder, layouts.length])).toEqual([
+      ['uploads/shoes/', 2],
+      ['uploads/', 1],
+    ])
+  })
+
+  it('gives every source folder the plain layout unless told otherwise', () => {
+    const { onUpload } = readConfig({ ...required, SOURCE_PREFIXES: 'a/, b/' })
+    expect(onUpload.map(([folder]) => folder).sort()).toEqual(['a/', 'b/'])
+  })
+})
+
+describe('readCredentials', () => {
+  it('reads the execution role, and says when there is none', () => {
+    const env = { TENCENTCLOUD_SECRETID: 'id', TENCENTCLOUD_SECRETKEY: 'key', TENCENTCLOUD_SESSIONTOKEN: 'token' }
+    expect(readCredentials(env)).toEqual({ secretId: 'id', secretKey: 'key', token: 'token' })
+    expect(() => readCredentials({})).toThrow(expect.objectContaining({ code: 'misconfigured' }))
+  })
+})

@@ -1,0 +1,88 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import sharp from 'sharp'
+import { type Cos, createCos } from '../../lib/cos.ts'
+import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
+
+export interface TestCloud extends Cloud {
+  /** The owner's way into the bucket. */
+  bucket: Cos
+  data: string
+  /** Puts an object and waits until all that follows from it is done. */
+  upload(key: string, body: Buffer): Promise<void>
+  /** Keys under a prefix, sorted. */
+  keys(prefix: string): Promise<string[]>
+  /** One request to the image function, with the path on the wire exactly as given. */
+  image(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<Answer>
+}
+
+export interface Answer {
+  status: number
+  headers: Record<string, string>
+  body: string
+}
+
+/** The local cloud with the built functions, on free ports, in a folder of its own. */
+export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
+  const data = options.data ?? (await mkdtemp(join(tmpdir(), 'cloud-')))
+  const cloud = await startCloud({ port: 0, retryDelay: 20, ...options, data })
+  const bucket = createCos({
+    endpoint: cloud.cosUrl,
+    credentials: CREDENTIALS,
+    deadline: Number.POSITIVE_INFINITY,
+    now: Date.now,
+    random: Math.random,
+  })
+  return {
+    ...cloud,
+    bucket,
+    data,
+    async upload(key, body) {
+      await bucket.put(key, body, { type: 'image/jpeg' })
+      await cloud.scf.idle()
+    },
+    async keys(prefix) {
+      const keys: string[] = []
+      for await (const { key } of bucket.list(prefix)) keys.push(key)
+      return keys.sort()
+    },
+    image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
+    async close() {
+      await cloud.close()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+/** fetch would tidy the path. */
+function send(origin: string, path: string, method: string, headers: Record<string, string>): Promise<Answer> {
+  const { hostname, port } = new URL(origin)
+  return new Promise((resolve, reject) => {
+    request({ hostname, port, path, method, headers, agent: false }, async (response) => {
+      let body = ''
+      for await (const chunk of response.setEncoding('utf8')) body += chunk
+      const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)])
+      resolve({ status: response.statusCode ?? 0, headers: Object.fromEntries(flat), body })
+    })
+      .on('error', reject)
+      .end()
+  })
+}
+
+/** A small product photo: a coloured disc on a grey backdrop. Another colour is another photo. */
+export function photo(colour = '#b03020'): Promise<Buffer> {
+  const svg = `<svg width="240" height="200"><rect width="240" height="200" fill="#e4e4e6"/><circle cx="100" cy="90" r="50" fill="${colour}"/></svg>`
+  return sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
+}
+
+/** What a picture is made of: its size, and the least and greatest alpha in it. */
+export async function look(
+  png: Buffer,
+): Promise<{ format: string; width: number; height: number; alpha: [number, number] }> {
+  const { format, width, height } = await sharp(png).metadata()
+  const { channels } = await sharp(png).ensureAlpha().stats()
+  const { min = 0, max = 0 } = channels[3] ?? {}
+  return { format, width, height, alpha: [min, max] }
+}

@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished } from 'vitest'
+
+interface Started {
+  output: () => string
+  /** Resolves when the output matches. */
+  until: (pattern: RegExp) => Promise<RegExpMatchArray>
+  exit: Promise<number | null>
+  interrupt: () => void
+}
+
+/** What `npm start` runs after the build, as a process of its own. */
+function start(...args: string[]): Started {
+  const child = spawn(process.execPath, ['--import', 'tsx', 'local/main.ts', ...args], {
+    cwd: fileURLToPath(new URL('..', import.meta.url)),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  let text = ''
+  const changed = new EventTarget()
+  const exit = new Promise<number | null>((resolve) => child.once('close', resolve))
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (chunk: string) => {
+      text += chunk
+      changed.dispatchEvent(new Event('change'))
+    })
+  }
+  return {
+    output: () => text,
+    until: (pattern) =>
+      new Promise((resolve, reject) => {
+        const look = () => {
+          const match = pattern.exec(text)
+          if (match) resolve(match)
+        }
+        changed.addEventListener('change', look)
+        exit.then(() => reject(new Error(`ended: ${text}`)))
+        look()
+      }),
+    exit,
+    interrupt: () => void child.kill('SIGINT'),
+  }
+}
+
+async function folder(): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'start-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  return dir
+}
+
+describe('npm start', () => {
+  it('puts a sample, tells what happened to it, and stays until Ctrl-C; a second start pays nothing', async () => {
+    const data = await folder()
+    const first = start('--port', '0', '--data', data)
+    await first.until(/Ctrl-C/)
+    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{16}-plain\.png, \d+ kB/)
+    expect(first.output()).toMatch(/calls paid +1\n/)
+    const [url = ''] = await first.until(/http:\S+\/plain\/uploads\/mug\.jpg/)
+    const answer = await fetch(url)
+    expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
+    const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
+    expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    first.interrupt()
+    expect(await first.exit).toBe(0)
+    const second = start('--port', '0', '--data', data)
+    await second.until(/Ctrl-C/)
+    expect(second.output()).toMatch(/calls paid +0: the cutout of this photo was already there/)
+    second.interrupt()
+    expect(await second.exit).toBe(0)
+  })
+
+  it('--no-sample puts nothing', async () => {
+    const started = start('--port', '0', '--no-sample', '--data', await folder())
+    await started.until(/Ctrl-C/)
+    expect(started.output()).not.toContain('mug')
+    started.interrupt()
+    expect(await started.exit).toBe(0)
+  })
+
+  it('says in one line that a port is taken, and exits with 1', async () => {
+    const server = createServer()
+    onTestFinished(() => void server.close())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const { port } = Object(server.address())
+    const started = start('--port', String(port), '--data', await folder())
+    expect(await started.exit).toBe(1)
+    expect(started.output()).toBe(`Port ${port} is in use; choose three free ones with --port N.\n`)
+  })
+
+  it('says in one line that a folder cannot be written', async () => {
+    const file = join(await folder(), 'file')
+    await writeFile(file, '')
+    const started = start('--port', '0', '--data', join(file, 'below'))
+    expect(await started.exit).toBe(1)
+    expect(started.output()).toBe(`Cannot write to ${join(file, 'below')}; choose a folder with --data DIR.\n`)
+  })
+
+  it.each([
+    [['--port', 'abc'], '--port: expected a number, 0 to 65533\n'],
+    [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
+    [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],
+  ])('explains %j', async (args, line) => {
+    const started = start(...args)
+    expect(await started.exit).toBe(1)
+    expect(started.output()).toMatch(line)
+  })
+})
