@@ -17,9 +17,11 @@ export interface Signable {
 
 /** A key for one span of time; it signs any number of requests within it. */
 export interface SigningKey {
-  secretId: string
   /** `<start>;<end>` in Unix seconds. */
   keyTime: string
+  /** The fields of a signature that are the same for all requests, for a header and for a URL. */
+  header: string
+  query: string
   /** 40 hex digits. As the next HMAC's key they are used as text, not as the 20 bytes they stand for. */
   signKey: string
   hmac: (text: string) => string
@@ -56,7 +58,15 @@ function percent(text: string): string {
 export function signingKey({ secretId, secretKey, token }: Credentials, start: number, end: number): SigningKey {
   const keyTime = `${start};${end}`
   const signKey = createHmac('sha1', secretKey).update(keyTime).digest('hex')
-  return { secretId, keyTime, signKey, hmac: hmacSha1(signKey), ...(token && { token }) }
+  const fields = (id: string, time: string) => `q-sign-algorithm=sha1&q-ak=${id}&q-sign-time=${time}&q-key-time=${time}`
+  return {
+    keyTime,
+    header: fields(secretId, keyTime),
+    query: fields(encode(secretId), encode(keyTime)),
+    signKey,
+    hmac: hmacSha1(signKey),
+    ...(token && { token }),
+  }
 }
 
 /** COS request signature, `q-sign-algorithm=sha1` (product/436/7778). */
@@ -74,31 +84,33 @@ export function signHeaders(request: Signable, key: SigningKey): Record<string, 
   const headers: Record<string, string> = { ...request.headers }
   if (key.token) headers['x-cos-security-token'] = key.token
   const { headerList, urlParamList, signature } = sign({ ...request, headers }, key)
-  headers.authorization = fields(key.secretId, key.keyTime, headerList, urlParamList, signature)
+  headers.authorization = `${key.header}&q-header-list=${headerList}&q-url-param-list=${urlParamList}&q-signature=${signature}`
   return headers
 }
 
 /** The URL that carries its own signature. `origin` is scheme and host; the host belongs into the signed headers. */
 export function presign(origin: string, request: Signable, key: SigningKey): string {
   const { headerList, urlParamList, signature } = sign(request, key)
-  let query = ''
-  for (const name in request.query) query += `${encode(name)}=${encode(request.query[name] ?? '')}&`
-  query += fields(encode(key.secretId), encode(key.keyTime), encode(headerList), encode(urlParamList), signature)
+  let asked = ''
+  for (const name in request.query) asked += `${encode(name)}=${encode(request.query[name] ?? '')}&`
+  const lists = `q-header-list=${encode(headerList)}&q-url-param-list=${encode(urlParamList)}`
   // Encoded, because a `+` in a token would be read as a space: the vendor's SDK (3.0.0) appends it raw.
-  if (key.token) query += `&x-cos-security-token=${encode(key.token)}`
-  return `${origin}${encodeKey(request.pathname.slice(1))}?${query}`
-}
-
-function fields(id: string, time: string, headerList: string, urlParamList: string, signature: string): string {
-  return `q-sign-algorithm=sha1&q-ak=${id}&q-sign-time=${time}&q-key-time=${time}&q-header-list=${headerList}&q-url-param-list=${urlParamList}&q-signature=${signature}`
+  const token = key.token ? `&x-cos-security-token=${encode(key.token)}` : ''
+  return `${origin}${encodeKey(request.pathname.slice(1))}?${asked}${key.query}&${lists}&q-signature=${signature}${token}`
 }
 
 /** One sorted list makes both the names and the text, so that they cannot disagree (the vendor's SDK sorts them differently). */
 function canonical(record: Readonly<Record<string, string>> = {}): { names: string; text: string } {
-  const encoded = new Map<string, string>()
-  for (const name in record) encoded.set(encode(name).toLowerCase(), encode(record[name] ?? ''))
-  const names = [...encoded.keys()].sort()
-  return { names: names.join(';'), text: names.map((name) => `${name}=${encoded.get(name)}`).join('&') }
+  const pairs: { name: string; value: string }[] = []
+  for (const name in record) pairs.push({ name: encode(name).toLowerCase(), value: encode(record[name] ?? '') })
+  pairs.sort((a, b) => (a.name < b.name ? -1 : 1))
+  let names = ''
+  let text = ''
+  for (const { name, value } of pairs) {
+    names += names === '' ? name : `;${name}`
+    text += text === '' ? `${name}=${value}` : `&${name}=${value}`
+  }
+  return { names, text }
 }
 
 /**

@@ -192,7 +192,7 @@ describe('detect-url', () => {
   test.each<[string, () => Promise<string>, string]>([
     ['no URL', async () => 'picture', 'InvalidImageSource'],
     ['another scheme', async () => 'file:///etc/passwd', 'InvalidImageSource'],
-    ['a URL with credentials', async () => 'http://a:b@127.0.0.1/', 'InvalidImageSource'],
+    ['a URL with credentials', async () => (await serve()).replace('//', '//a:b@'), 'InvalidImageSource'],
     ['nobody there', async () => 'http://127.0.0.1:1/', 'InvalidImageSource'],
     ['not found', () => serve({ status: 404 }), 'InvalidImageSource'],
     ['a redirect', () => serve({ status: 302 }), 'InvalidImageSource'],
@@ -332,6 +332,12 @@ describe.each(METHODS)('Pic-Operations by %s', (name, run) => {
     ['a fileid that ends in a slash', rule('/b/'), 400, 'InvalidPicOperations'],
     ['a fileid that is a slash', rule('/'), 400, 'InvalidPicOperations'],
     ['a fileid that is too long', rule(`/${'x'.repeat(851)}`), 400, 'KeyTooLong'],
+    [
+      'a fileid with half a character',
+      '{"rules":[{"fileid":"/\\ud83e.png","rule":"ci-process=GoodsMatting"}]}',
+      400,
+      'InvalidPicOperations',
+    ],
     ['no rule', { fileid: '/b.png' }, 400, 'InvalidPicOperations'],
     ['an empty rule', rule('/b.png', ''), 501, 'NotImplemented'],
     ['another process', rule('/b.png', 'ci-process=AIPicMatting'), 501, 'NotImplemented'],

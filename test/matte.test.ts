@@ -57,8 +57,8 @@ const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, nu
   ring: {
     clear: [
       [545, 640],
-      [470, 320],
-      [620, 330],
+      [498, 345],
+      [592, 345],
       [700, 915],
       [560, 935],
     ],

@@ -72,7 +72,7 @@ export async function headBucket(cloud: Cloud): Promise<Answer> {
   return { status: 200, headers: { 'x-cos-bucket-region': cloud.region } }
 }
 
-/** Binding Cloud Infinite to a bucket (product/1045/33424 and its neighbours). */
+/** "Binding a bucket", on the `.pic.` host of Cloud Infinite. */
 export async function bind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
   cloud.buckets.set(bucket, { ...known(cloud, bucket), bound: true })
   return { status: 200 }

@@ -33,6 +33,8 @@ const BRIGHTEST = 0.15
 const TINTED = 10
 /** A shadow is not followed through a gap in an edge this many pixels to either side: a low contrast breaks edges up. */
 const GAP = 3
+/** Noise above which the picture has no plain backdrop. */
+const BUSY = 10
 const ROUNDS = 5
 /** Growth of the backdrop below which another round is not worth its time. */
 const STABLE = 1.005
@@ -62,7 +64,10 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   }
 
   openHoles(outside, open, edges, limit, size)
-  const product = withoutSpecks(invert(outside), open, size)
+  const rough = invert(outside)
+  // Where an edge is faint, the flood of a shadow nibbles at it.
+  const whole = union(rough, without(shrink(grow(rough, size, GAP), size, GAP), open.plain))
+  const product = withoutSpecks(whole, open, size)
   const under = spread(pixels, Float32Array.from(shrink(invert(product), size, 2)), size)
   const front = spread(pixels, Float32Array.from(shrink(product, size, 2)), size)
   peel(product, pixels, under, front, size)
@@ -93,14 +98,17 @@ function peel(product: Uint8Array, pixels: Float32Array, behind: Float32Array, f
 interface Limits {
   /** Farther than this from the backdrop's colour is product, unless it is shadow. */
   plain: number
-  /** A shadow keeps the backdrop's hue this closely. */
+  /** A shadow keeps the backdrop's hue this closely. Negative: nothing is taken for a shadow. */
   hue: number
 }
 
-/** Light products on white differ by a few levels only, so the limit follows the noise of the picture down. */
+/**
+ * Light products on white differ by a few levels only, so the limit follows the noise of the picture down. A scene without a
+ * plain backdrop fits no curve; looking for shadows in it would eat the subject.
+ */
 function limits(noise: number): Limits {
   const plain = Math.min(Math.max(3.5 * noise, 4), 30)
-  return { plain, hue: Math.max(plain, 6) }
+  return { plain, hue: noise > BUSY ? -TINTED : Math.max(plain, 6) }
 }
 
 /** What each pixel may be: backdrop as it is, backdrop in shadow, or how far off. */
