@@ -1,3 +1,4 @@
+import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
 import { type Layout, parseLayout, plain } from './layout.ts'
 import type { Credentials } from './sign.ts'
@@ -19,6 +20,10 @@ export interface Config {
   /** Seconds. */
   urlWindow: number
   maxSourceBytes: number
+  /** Seconds. */
+  claimTime: number
+  /** Paid calls a day. */
+  dailyLimit: number
 }
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -92,6 +97,10 @@ export function readConfig(env: Environment): Config {
     ),
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
+    claimTime: variable('CLAIM_TIME', '60', 'seconds, 2 to 900', integer(2, 900)),
+    dailyLimit: env.DAILY_LIMIT
+      ? variable('DAILY_LIMIT', undefined, 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER))
+      : Number.POSITIVE_INFINITY,
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
   if (problems.length === 0) {
@@ -101,8 +110,8 @@ export function readConfig(env: Environment): Config {
           `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
         )
       }
-      if (overlap(source, '.matting/'))
-        problems.push(`SOURCE_PREFIXES ${source} overlaps with .matting/, where this project keeps its records`)
+      if (overlap(source, RECORDS))
+        problems.push(`SOURCE_PREFIXES ${source} overlaps with ${RECORDS}, where this project keeps its records`)
     }
     for (const [folder] of config.onUpload) {
       if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)

@@ -11,6 +11,13 @@ export interface ObjectHead {
   size: number
 }
 
+/** A small object, and by COS's own clock when it was written and when it was read; milliseconds since the epoch. */
+export interface ObjectRead {
+  body: string
+  written: number
+  read: number
+}
+
 /** A rule of Pic-Operations: `fileid` is the result's key with a leading slash, which makes it absolute. */
 export interface PicRule {
   fileid: string
@@ -21,17 +28,20 @@ export interface Cos {
   /** Undefined if there is no such object. */
   head(key: string): Promise<ObjectHead | undefined>
   /** Undefined if there is no such object. For small objects: at most 8 MiB. */
-  get(key: string): Promise<Buffer | undefined>
+  get(key: string): Promise<ObjectRead | undefined>
   /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
   put(key: string, body: string | Buffer, options: { type: string; forbidOverwrite?: boolean }): Promise<boolean>
   delete(key: string): Promise<void>
-  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string }>
+  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
   /**
    * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
-   * repeated; waits `timeout` milliseconds for the answer.
+   * repeated. Its signature ends at `until` (COS's clock), so that however late it arrives it is not done after that; the
+   * answer is waited for until `deadline` (our clock). Both in milliseconds since the epoch.
    * @throws MattingError unknown-outcome when it may have been done and billed all the same.
    */
-  process(key: string, rules: readonly PicRule[], timeout: number): Promise<void>
+  process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
+  /** COS's clock, as far as its answers told; milliseconds since the epoch. Instances' own clocks differ by minutes. */
+  clock(): number
   /** A URL to GET the object, valid from `start` to `end`, both in Unix seconds. */
   presign(key: string, start: number, end: number): string
 }
@@ -53,6 +63,8 @@ interface Call {
   headers?: Record<string, string>
   type?: string
   body?: string | Buffer
+  /** Marks the paid call: when its signature ends, by COS's clock. */
+  until?: number
 }
 
 interface Answer {
@@ -74,11 +86,14 @@ const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArra
 export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
   const { protocol, hostname, port, host } = new URL(endpoint)
 
+  /** How far COS's clock is ahead of ours. */
+  let skew = 0
+
   /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
-  function send({ method, key, query, headers, type, body }: Call, timeout: number, kept: boolean): Promise<Answer> {
-    const seconds = Math.floor(now() / 1000)
+  function send({ method, key, query, headers, type, body, until }: Call, timeout: number): Promise<Answer> {
+    const seconds = Math.floor((now() + skew) / 1000)
     // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
-    const signing = signingKey(credentials, seconds - 300, seconds + 900)
+    const signing = signingKey(credentials, seconds - 300, until ? Math.floor(until / 1000) : seconds + 900)
     const signed = signHeaders(
       { method, pathname: `/${key}`, ...(query && { query }), headers: { host, ...headers } },
       signing,
@@ -102,10 +117,12 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
             'content-length': Buffer.byteLength(body ?? ''),
           },
           // The paid call opens its own connection: on a kept one that just died, "sent or not?" has no answer.
-          ...(!kept && { agent: false }),
+          ...(until && { agent: false }),
           signal: AbortSignal.timeout(Math.max(1, timeout)),
         },
         (incoming) => {
+          const date = Date.parse(incoming.headers.date ?? '')
+          if (date) skew = date - now()
           const chunks: Buffer[] = []
           let size = 0
           incoming.on('data', (chunk: Buffer) => {
@@ -128,9 +145,12 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
   async function free(call: Call, attempts = FREE_ATTEMPTS): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
       const last = attempt >= attempts || now() >= deadline
+      const before = skew
       try {
-        const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()), true)
-        if (answer.status < 500 && answer.status !== 429) return answer
+        const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()))
+        // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
+        const late = answer.status === 403 && Math.abs(skew - before) > 60_000
+        if (answer.status < 500 && answer.status !== 429 && !late) return answer
         if (last) throw failure(answer)
       } catch (error) {
         if (error instanceof MattingError) throw error
@@ -153,7 +173,8 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       const answer = await free({ method: 'GET', key })
       if (answer.status === 404) return undefined
       if (answer.status !== 200) throw failure(answer)
-      return answer.body
+      const { date, 'last-modified': modified } = answer.headers
+      return { body: answer.body.toString(), written: Date.parse(modified ?? ''), read: Date.parse(date ?? '') }
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
@@ -178,25 +199,29 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         const contents = Array.isArray(page.Contents) ? page.Contents : []
         for (const entry of contents.map(Object)) {
           marker = decodeURIComponent(String(entry.Key))
-          yield { key: marker, size: Number(entry.Size), etag: unquote(String(entry.ETag)) }
+          const written = Date.parse(String(entry.LastModified))
+          yield { key: marker, size: Number(entry.Size), etag: unquote(String(entry.ETag)), written }
         }
         if (page.IsTruncated !== 'true' || contents.length === 0) return
       }
     },
 
-    async process(key, rules, timeout) {
+    async process(key, rules, { until, deadline }) {
       const call: Call = {
+        until,
         method: 'POST',
         key,
         query: { image_process: '' },
         headers: { 'pic-operations': JSON.stringify({ rules }) },
       }
-      const answer = await send(call, timeout, false).catch((cause: NodeJS.ErrnoException) => {
+      const answer = await send(call, deadline - now()).catch((cause: NodeJS.ErrnoException) => {
         throw new MattingError(UNSENT.has(cause.code ?? '') ? 'unavailable' : 'unknown-outcome', undefined, { cause })
       })
       // 200 is no proof: CI may put an <Error> into it.
       if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
     },
+
+    clock: () => now() + skew,
 
     presign(key, start, end) {
       return presign(
@@ -250,6 +275,8 @@ function paidFailure(answer: Answer): MattingError {
   const known = PAID[code]
   if (known) return new MattingError(known, undefined, { cause })
   if (answer.status === 429) return new MattingError('busy', undefined, { cause })
+  // Its signature had ended when it arrived: nothing was done.
+  if (/expired/i.test(answer.body.toString())) return new MattingError('unavailable', undefined, { cause })
   // After a 5xx, or an error inside a 200, the work may have been done and billed.
   return new MattingError(answer.status >= 400 && answer.status < 500 ? 'refused' : 'unknown-outcome', undefined, {
     cause,

@@ -1,20 +1,34 @@
 import { createHash } from 'node:crypto'
 import { type Layout, layoutName } from './layout.ts'
 
-/** COS allows 850 bytes of key (product/436/13324). */
-const MAX_KEY = 850
+/** COS allows 850 bytes of key (product/436/13324); thirty are left for a claim's key, which holds it. */
+const MAX_KEY = 820
+
+/** What the claims, receipts and other records of this project lie under, beside the cutouts. */
+export const RECORDS = '.matting/'
 
 /**
- * Where the cutout of a source lies: `<prefix><source key>/<first 16 of ETag>-<layout>.png`, ASCII only and at most 850 bytes.
- * A changed photo gets another key, so a stored cutout never changes, and all cutouts of a photo share one prefix.
+ * Where the cutout of a source lies: `<prefix><source key>/<first 16 of ETag>-<layout>.png`, ASCII only and at most 820 bytes.
+ * A changed photo gets another key, so a stored cutout never changes, and all cutouts of a photo share one folder.
  */
 export function cutoutKey(prefix: string, source: { key: string; etag: string }, layout: Layout): string {
-  const file = `/${source.etag.replace(/\W/g, '').slice(0, 16)}-${layoutName(layout)}.png`
-  const folder = escapeKey(source.key)
-  if (prefix.length + folder.length + file.length <= MAX_KEY) return prefix + folder + file
-  // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
-  return `${prefix}_long/${createHash('sha256').update(source.key).digest('hex')}${file}`
+  return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
+
+/** The folder of all cutouts of a source, with its last slash. */
+export function cutoutFolder(prefix: string, key: string): string {
+  const folder = `${prefix}${escapeKey(key)}/`
+  if (folder.length + LONGEST_FILE <= MAX_KEY) return folder
+  // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
+  return `${prefix}_long/${createHash('sha256').update(key).digest('hex')}/`
+}
+
+/** What of a source's ETag its cutouts carry. */
+export function etagPart(etag: string): string {
+  return etag.replace(/\W/g, '').slice(0, 16)
+}
+
+const LONGEST_FILE = '0123456789abcdef-c1-p1000x1000.png'.length
 
 /**
  * Whether a key has the shape of a cutout's, under whatever prefix. Such a key is never a source, so that no configuration,

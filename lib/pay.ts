@@ -1,7 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Claim, claim, claimKey, listClaims, look, release } from './claim.ts'
+import type { Config } from './config.ts'
 import type { Cos } from './cos.ts'
-import { cutoutKey } from './cutout.ts'
+import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
 import { MattingError } from './errors.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
+import { countPaid, type Receipt, receiptKey, writeReceipt } from './receipt.ts'
 
 /** A photo as HEAD saw it. */
 export interface Source {
@@ -14,58 +18,150 @@ export interface Cutout {
   /** Short name of its layout. */
   layout: string
   key: string
-  /** Whether this very call paid for it. */
+  /** Whether this very call paid for it, as far as it knows. */
   paid: boolean
 }
 
-export interface Payer {
+export interface Payer extends Pick<Config, 'cutoutPrefix' | 'maxSourceBytes' | 'claimTime' | 'dailyLimit'> {
   cos: Cos
-  cutoutPrefix: string
-  maxSourceBytes: number
+  /** For whom, as it will stand in claim and receipt: `trigger`, `url`. */
+  asker: string
   now: () => number
-  /** Milliseconds since the epoch. */
+  random: () => number
+  uuid: () => string
+  /** Milliseconds since the epoch, our clock. */
   deadline: number
+}
+
+/** A cutout that is not there. */
+interface Missing {
+  key: string
+  rule: string
+  claim: Claim
+  /** The number of the attempt under way, by whomever; -1 before the first. */
+  attempt: number
 }
 
 /** The vendor's bound for one request (product/436/74972). */
 const MAX_RULES = 5
 /** Less time than this is not enough for a matting call: 1.6 to 4.4 s are usual. In milliseconds. */
 const LEAST_TIME = 5_000
-/** What the look after a paid call needs, in milliseconds. */
-const LOOK_TIME = 2_000
+/** What a last look and a log line need, in milliseconds. */
+const LOOK_TIME = 1_000
+/** So many versions of a photo within a minute, and no more are paid for: somebody writes in a loop. */
+const MAX_CHANGES = 10
 
 /**
- * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks before it pays, and believes
- * only what it finds afterwards.
- * @throws MattingError too-large, timeout (nothing paid), or what became of the paid call.
+ * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
+ * whoever does not get the claim waits for the cutout. What became of a call without an answer is found out by looking, and
+ * nobody pays again before the time of its claim has passed.
+ * @throws MattingError too-large, limit-reached, changing-too-fast: nothing was paid; pending: it may yet appear; busy,
+ * unavailable; or why CI refused.
  */
 export async function ensure(payer: Payer, source: Source, layouts: readonly Layout[]): Promise<Cutout[]> {
-  const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]) => ({
-    name,
-    rule: rule(layout),
-    key: cutoutKey(payer.cutoutPrefix, source, layout),
-  }))
-  const missing = await absent(payer.cos, wanted)
-  if (missing.length > 0 && source.size > payer.maxSourceBytes) throw new MattingError('too-large')
-  for (let i = 0; i < missing.length; i += MAX_RULES) await buy(payer, source, missing.slice(i, i + MAX_RULES))
-  return wanted.map(({ name, key }) => ({ layout: name, key, paid: missing.some((cutout) => cutout.key === key) }))
+  const { cos, now, random, deadline } = payer
+  const id = payer.uuid()
+  const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
+    const claim = { id, asker: payer.asker, layout: name, seconds: payer.claimTime }
+    return { key: cutoutKey(payer.cutoutPrefix, source, layout), rule: rule(layout), claim, attempt: -1 }
+  })
+  const paid = new Set<string>()
+  let missing = await absent(cos, wanted)
+  if (missing.length > 0) await mayPay(payer, source, missing)
+  for (let pause = 150; missing.length > 0; ) {
+    const since = now()
+    const won = await claimSome(payer, missing)
+    for (const { key } of await buy(payer, source, won, since)) paid.add(key)
+    missing = await absent(cos, missing)
+    if (won.length > 0 || missing.length === 0) continue
+    pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
+    if (now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
+    await sleep(pause)
+  }
+  return wanted.map(({ key, claim }) => ({ layout: claim.layout, key, paid: paid.has(key) }))
 }
 
-async function buy({ cos, now, deadline }: Payer, source: Source, wanted: readonly { key: string; rule: string }[]) {
-  const time = deadline - now() - LOOK_TIME
-  if (time < LEAST_TIME) throw new MattingError('timeout')
-  const rules = wanted.map(({ key, rule }) => ({ fileid: `/${key}`, rule }))
-  let trouble: unknown
-  try {
-    await cos.process(source.key, rules, time)
-  } catch (error) {
-    // Not known is not failed: what was bought may lie there.
-    if (!(error instanceof MattingError && error.code === 'unknown-outcome')) throw error
-    trouble = error
+/** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
+async function mayPay(payer: Payer, source: Source, missing: readonly Missing[]): Promise<void> {
+  const { cos, cutoutPrefix, dailyLimit } = payer
+  if (source.size > payer.maxSourceBytes) throw new MattingError('too-large')
+  const changes = new Set<string>()
+  const folder = cutoutFolder(cutoutPrefix, source.key)
+  for await (const { cutout, attempt, written } of listClaims(cos, folder)) {
+    // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
+    const [, version] = /^(\w+)-[^/]*$/.exec(cutout.slice(folder.length)) ?? []
+    if (version && version !== etagPart(source.etag) && cos.clock() - written < 60_000) changes.add(version)
+    for (const one of missing) if (one.key === cutout) one.attempt = Math.max(one.attempt, attempt)
   }
-  // The answer's XML is no proof: fields of it may be missing, and 200 may hold fewer results than rules.
-  const missing = await absent(cos, wanted)
-  if (missing.length > 0) throw new MattingError('unknown-outcome', undefined, { cause: trouble })
+  if (changes.size >= MAX_CHANGES) throw new MattingError('changing-too-fast')
+  if (dailyLimit === Number.POSITIVE_INFINITY) return
+  const today = new Date(cos.clock()).toISOString().slice(0, 10)
+  if ((await countPaid(cos, today)) + missing.length > dailyLimit) throw new MattingError('limit-reached')
+}
+
+/** Claims what is free of the missing cutouts, as many as one request may make. */
+async function claimSome({ cos, now, deadline, claimTime }: Payer, missing: readonly Missing[]): Promise<Missing[]> {
+  // No time left to see it through: better that nobody holds the claim.
+  const late = deadline - now() < Math.min(LEAST_TIME, claimTime * 1000) + LOOK_TIME
+  const tried = missing.slice(0, MAX_RULES).map(async (one) => {
+    const standing = one.attempt < 0 ? 'over' : await look(cos, claimKey(one.key, one.attempt), one.claim)
+    if (standing !== 'over' || late) return undefined
+    one.attempt++
+    return (await claim(cos, claimKey(one.key, one.attempt), one.claim)) === 'ours' ? one : undefined
+  })
+  return (await Promise.all(tried)).filter((one) => one !== undefined)
+}
+
+/**
+ * Pays for cutouts that were claimed after `since` (our clock). Returns what was, or may have been, paid for.
+ * @throws MattingError if nothing was bought, after the claims were released.
+ */
+async function buy(payer: Payer, source: Source, won: readonly Missing[], since: number): Promise<readonly Missing[]> {
+  const { cos, now, deadline, random } = payer
+  // Whoever held the claim before may have bought it after our first look.
+  const buying = await absent(cos, won)
+  if (buying.length === 0) return []
+  // Half the claim's time to arrive, half to be done: a call that arrives later is refused for its signature, so even an
+  // instance that was frozen in between cannot pay after somebody else took over.
+  const until = cos.clock() - (now() - since) + payer.claimTime * 500
+  const receipt: Receipt = {
+    id: buying[0]?.claim.id ?? '',
+    at: new Date(cos.clock()).toISOString(),
+    asker: payer.asker,
+    source: source.key,
+    etag: source.etag,
+    cutouts: buying.map(({ key }) => key),
+    outcome: 'sent',
+    ms: 0,
+  }
+  const began = now()
+  const rules = buying.map(({ key, rule }) => ({ fileid: `/${key}`, rule }))
+  try {
+    await writeReceipt(cos, receipt)
+    for (let pause = 200; ; pause *= 2) {
+      try {
+        await cos.process(source.key, rules, {
+          until,
+          deadline: Math.min(deadline - LOOK_TIME, since + payer.claimTime * 1000),
+        })
+        break
+      } catch (error) {
+        // Too many requests at a time: refused before anything was done, so this one may be sent again.
+        const again = error instanceof MattingError && error.code === 'busy' && cos.clock() + 2 * pause < until
+        if (!again) throw error
+        await sleep(pause * (0.5 + random()))
+      }
+    }
+  } catch (thrown) {
+    const error = MattingError.from(thrown)
+    // Not known is not failed: the claim stays, and so does the receipt.
+    if (error.code === 'unknown-outcome') return buying
+    await Promise.all(buying.map((one) => release(cos, claimKey(one.key, one.attempt), one.claim, error.code)))
+    await cos.delete(receiptKey(receipt)).catch(() => {})
+    throw error
+  }
+  await writeReceipt(cos, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
+  return buying
 }
 
 async function absent<T extends { key: string }>(cos: Cos, wanted: readonly T[]): Promise<T[]> {

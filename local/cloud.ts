@@ -22,6 +22,8 @@ export interface CloudOptions {
   retryDelay?: number
   /** Most instances of a function at a time. */
   instances?: number
+  /** Time limit of all functions, in seconds; default: serverless.yml's. */
+  timeout?: number
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
@@ -48,6 +50,7 @@ const ROOT = new URL('../', import.meta.url)
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { port, data } = options
   const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), { COS_BUCKET: BUCKET })
+  for (const spec of serverless.functions) spec.timeout = options.timeout ?? spec.timeout
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
@@ -67,6 +70,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       faults,
       cut: (photo, layouts) => matte.cut(photo, layouts),
       onEvent: async (event) => (await started).onEvent(event),
+      onKill: async (secretId) => (await started).kill(secretId),
     })
     opened.unshift(cos)
     const cosUrl = `http://127.0.0.1:${cos.port}`

@@ -2,16 +2,18 @@
  * Trouble to inject, set through the control API (`PUT /api/faults`).
  *
  * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
- * `Event` for the way of an object event to its function, or `*`.
+ * `Event` for the way of an object event to its function, `Instance` for the start of an instance, or `*`.
  */
 export interface Fault {
   on: string
   kind: FaultKind
+  /** Strikes only keys that begin so; default all. */
+  prefix?: string
   /** Probability, 0 to 1; default 1. */
   rate?: number
   /** How often at most; default no bound. */
   times?: number
-  /** For `delay`: milliseconds. */
+  /** For `delay`, `race` and `skew`: milliseconds. */
   ms?: number
 }
 
@@ -23,6 +25,9 @@ const KINDS = [
   'lose-answer', // everything done (and billed), then the connection is reset instead of an answer
   'error-in-200', // GoodsMatting: nothing done, yet 200 with <Error> in the body
   'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed
+  'kill', // everything done, then the instance that asked is ended instead of an answer
+  'race', // PutObject: x-cos-forbid-overwrite does not see what was written less than `ms` ago
+  'skew', // Instance: its clock is `ms` ahead, or behind if negative
   'duplicate', // Event: delivered twice
   'drop', // Event: never delivered
 ] as const
@@ -35,21 +40,22 @@ export interface Faults {
    * The faults that strike this operation now, in the order they were set. A paid call goes by two names, its own and
    * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
    */
-  draw(...names: string[]): Fault[]
+  draw(names: readonly string[], key?: string): Fault[]
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
 export function parseFaults(json: unknown): Fault[] {
   if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
   return json.map((entry: unknown, i) => {
-    const { on, kind, rate, times, ms } = Object(entry) as Record<string, unknown>
+    const { on, kind, prefix, rate, times, ms } = Object(entry) as Record<string, unknown>
     if (typeof on !== 'string') throw new TypeError(`faults[${i}].on: expected an operation's name or *`)
     const known = KINDS.find((k) => k === kind)
     if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
-    const fault: Fault = { on, kind: known }
+    if (prefix !== undefined && typeof prefix !== 'string') throw new TypeError(`faults[${i}].prefix: expected text`)
+    const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue
-      if (typeof value !== 'number' || !(value >= 0))
+      if (typeof value !== 'number' || Number.isNaN(value) || (value < 0 && kind !== 'skew'))
         throw new TypeError(`faults[${i}].${name}: expected a number >= 0`)
       Object.assign(fault, { [name]: value })
     }
@@ -66,12 +72,12 @@ export function createFaults(): Faults {
       active = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }))
     },
     list: () => active.map(({ fault }) => fault),
-    draw(...names) {
+    draw(names, key = '') {
       const struck: Fault[] = []
       for (const entry of active) {
         const { fault } = entry
-        if ((fault.on !== '*' && !names.includes(fault.on)) || entry.left <= 0 || random() >= (fault.rate ?? 1))
-          continue
+        if (fault.on !== '*' && !names.includes(fault.on)) continue
+        if (!key.startsWith(fault.prefix ?? '') || entry.left <= 0 || random() >= (fault.rate ?? 1)) continue
         entry.left--
         struck.push(fault)
       }

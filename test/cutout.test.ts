@@ -28,13 +28,13 @@ describe('cutoutKey', () => {
     expect(cutoutKey('cutouts/', { key: source, etag }, plain)).toBe(cutout)
   })
 
-  it('is ASCII, at most 850 bytes, safe in any URL, and known as a cutout', () => {
+  it('is ASCII, at most 820 bytes, safe in any URL, and known as a cutout', () => {
     fc.assert(
       fc.property(source, layout, fc.nat(40), (source, layout, times) => {
         const long = { ...source, key: source.key.repeat(times + 1) }
         const cutout = cutoutKey('cutouts/', long, layout)
         expect(cutout).toMatch(/^cutouts\/[A-Za-z0-9._/-]+\.png$/)
-        expect(cutout.length).toBeLessThanOrEqual(850)
+        expect(cutout.length).toBeLessThanOrEqual(820)
         expect(new URL(`http://h/${cutout}`).pathname).toBe(`/${cutout}`)
         expect(cutout).not.toMatch(/\/\/|\/\.|\.\./)
         expect(isCutout(cutout)).toBe(true)

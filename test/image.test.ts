@@ -57,7 +57,7 @@ describe('GET /<layout>/<key>', () => {
     await cloud.upload('uploads/mug.jpg', await photo())
     expect(cloud.cos.bill()).toHaveLength(2)
     const [padded] = (await cloud.keys('cutouts/')).filter((key) => key.includes('c1-p20x10'))
-    expect(await look((await cloud.bucket.get(padded ?? '')) ?? Buffer.alloc(0))).toMatchObject({
+    expect(await look(await cloud.bytes(padded ?? ''))).toMatchObject({
       width: 280,
       height: 220,
     })
@@ -121,16 +121,17 @@ describe('GET /<layout>/<key>', () => {
     expect(cloud.cos.bill()).toEqual([])
   })
 
-  it('asks for a retry when COS or CI does not answer, and pays once in the end', async () => {
+  it('asks for a retry when COS does not answer, or CI is busy for longer than there is time', async () => {
     await putQuietly('uploads/mug.jpg', await photo())
     cloud.faults.set([{ on: 'HeadObject', kind: 'error' }])
-    expect(await cloud.image('/plain/uploads/mug.jpg')).toMatchObject({ status: 503, headers: { 'retry-after': '2' } })
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'slow-down', times: 1 }])
+    const answer = await cloud.image('/plain/uploads/mug.jpg')
+    expect(answer).toMatchObject({ status: 503, headers: { 'retry-after': '2' } })
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'unavailable' })
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'slow-down' }])
     expect(JSON.parse((await cloud.image('/plain/uploads/mug.jpg')).body)).toMatchObject({ code: 'busy', status: 503 })
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'error-in-200', times: 1 }])
-    expect(JSON.parse((await cloud.image('/plain/uploads/mug.jpg')).body)).toMatchObject({ code: 'unknown-outcome' })
     expect(cloud.cos.bill()).toEqual([])
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'lose-answer', times: 1 }])
+    // Nothing was bought, so nobody has to wait for the claim's time to pass.
+    cloud.faults.set([])
     expect((await cloud.image('/plain/uploads/mug.jpg')).status).toBe(302)
     expect(cloud.cos.bill()).toHaveLength(1)
   })
@@ -212,6 +213,6 @@ describe('with other settings', () => {
 it('every code has a status that fits it', () => {
   for (const [code, { status, retryable }] of codes) {
     expect(code).toMatch(/^[a-z-]+$/)
-    if (status < 500) expect(retryable).toBe(false)
+    if (status < 500) expect(retryable).toBe(status === 429)
   }
 })

@@ -29,6 +29,7 @@ function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction
     dist: new URL('fixtures/functions/', import.meta.url),
     instances: 2,
     role: () => ({}),
+    skew: () => 0,
     onInvocation: (run) => runs.push(run),
     ...options,
   })

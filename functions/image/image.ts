@@ -11,6 +11,8 @@ export interface Parts {
   config: Config
   cos: Cos
   now: () => number
+  random: () => number
+  uuid: () => string
   /** Milliseconds since the epoch. */
   deadline: number
 }
@@ -19,7 +21,8 @@ export interface Parts {
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: Request, { config, cos, now, deadline }: Parts): Promise<Response> {
+export async function image(request: Request, parts: Parts): Promise<Response> {
+  const { config, cos, now } = parts
   const { layout, keys } = readRequest(request, config)
   const source = await findSource(cos, keys)
   if (request.method === 'HEAD') {
@@ -27,14 +30,17 @@ export async function image(request: Request, { config, cos, now, deadline }: Pa
     if (!(await cos.head(key))) throw new MattingError('not-made')
     return redirect(request, locate(key, config, cos, now))
   }
-  const [cutout] = await ensure({ ...config, cos, now, deadline }, source, [layout])
+  const [cutout] = await ensure({ ...config, ...parts, asker: 'url' }, source, [layout])
   if (!cutout) throw new MattingError('internal')
   return redirect(request, locate(cutout.key, config, cos, now))
 }
 
 /** An error as problem details (RFC 9457), never cached. */
-export function problem(error: MattingError): Response {
+export function problem(error: MattingError, now: number): Response {
   const { code, status, message, retryable } = error
+  const seconds = Math.floor(now / 1000)
+  // The day of DAILY_LIMIT ends at midnight, UTC.
+  const wait = code === 'limit-reached' ? 86_400 - (seconds % 86_400) : code === 'changing-too-fast' ? 60 : 2
   return Response.json(
     { title: message, status, code },
     {
@@ -42,7 +48,7 @@ export function problem(error: MattingError): Response {
       headers: {
         'content-type': 'application/problem+json',
         'cache-control': 'no-store',
-        ...(retryable && { 'retry-after': '2' }),
+        ...(retryable && { 'retry-after': String(wait) }),
         ...(code === 'method-refused' && { allow: 'GET, HEAD' }),
       },
     },

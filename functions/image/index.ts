@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
@@ -24,11 +25,12 @@ export const main_handler = middy({
     const now = Date.now
     config ??= readConfig(process.env)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
-    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random: Math.random })
-    return toResult(await image(toRequest(event), { config, cos, now, deadline }))
+    const random = Math.random
+    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
+    return toResult(await image(toRequest(event), { config, cos, now, random, uuid: randomUUID, deadline }))
   })
   .onError(async (request) => {
     const error = MattingError.from(request.error)
     if (error.status >= 500) log({ function: 'image', outcome: 'failed', ...errorFields(error) })
-    request.response = await toResult(problem(error))
+    request.response = await toResult(problem(error, Date.now()))
   })

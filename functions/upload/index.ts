@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
@@ -24,9 +25,10 @@ export const main_handler = middy({
     const now = Date.now
     config ??= readConfig(process.env)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
-    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random: Math.random })
+    const random = Math.random
+    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
     let retry: MattingError | undefined
-    for await (const outcome of upload(readEvent(event), { config, cos, now, deadline })) {
+    for await (const outcome of upload(readEvent(event), { config, cos, now, random, uuid: randomUUID, deadline })) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && outcome.error.retryable) retry = outcome.error
     }

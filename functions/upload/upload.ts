@@ -15,6 +15,8 @@ export interface Parts {
   config: Config
   cos: Cos
   now: () => number
+  random: () => number
+  uuid: () => string
   /** Milliseconds since the epoch. */
   deadline: number
 }
@@ -28,7 +30,7 @@ export async function* upload(arrivals: readonly Arrival[], parts: Parts): Async
 }
 
 async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
-  const { config, cos, now, deadline } = parts
+  const { config, cos, now } = parts
   const start = now()
   const first = arrival.keys[0] ?? ''
   const ms = () => now() - start
@@ -42,8 +44,7 @@ async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
       // Deleted meanwhile, or the wrong one of two readings.
       if (!head) continue
       const layouts = config.onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-      const payer = { cos, cutoutPrefix: config.cutoutPrefix, maxSourceBytes: config.maxSourceBytes, now, deadline }
-      const cutouts = await ensure(payer, { key, ...head }, layouts)
+      const cutouts = await ensure({ ...config, ...parts, asker: 'trigger' }, { key, ...head }, layouts)
       outcomes.push({ key, outcome: 'cut', cutouts, ms: ms() })
     } catch (error) {
       outcomes.push({ key, outcome: 'failed', error: MattingError.from(error), ms: ms() })

@@ -44,6 +44,8 @@ export interface CosOptions {
   now?: () => number
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
   onEvent(event: ObjectEvent): void | Promise<void>
+  /** A fault ends the instance that asked, known by its SecretId. */
+  onKill?(secretId: string): void
 }
 
 /** What the operations share. */
@@ -62,18 +64,23 @@ export interface Call {
   lose: boolean
   /** The last result of a GoodsMatting request is going to be dropped. */
   drop: boolean
+  /** Objects younger than this, in milliseconds, are overlooked by forbid-overwrite. */
+  race: number
 }
 
 /** Publishes a draft and tells of it. */
 export async function create(
   cloud: Cloud,
-  { request }: Call,
+  { request, race }: Call,
   draft: Draft,
   object: Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>,
   via: ObjectEvent['via'],
   forbidOverwrite = false,
 ): Promise<Stored> {
-  const stored = cloud.objects.publish(draft, { ...object, modified: cloud.now() }, forbidOverwrite)
+  const modified = cloud.now()
+  const existing = cloud.objects.get(object.bucket, object.key)
+  const overlooked = existing !== undefined && modified - existing.modified < race
+  const stored = cloud.objects.publish(draft, { ...object, modified }, forbidOverwrite && !overlooked)
   await tell(cloud, request, stored, { kind: 'created', via })
   return stored
 }

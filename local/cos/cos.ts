@@ -181,10 +181,10 @@ async function answerTo(
   const paid = isPaid(operation, request)
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
-  verify(request, cloud.keys, cloud.now())
+  const asker = verify(request, cloud.keys, cloud.now())
   refuseUnknown(operation, request)
 
-  const struck = cloud.faults.draw(...new Set([operation.name, ...(paid ? ['GoodsMatting'] : [])]))
+  const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
   for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   if (has('error')) throw new Refusal('InternalError')
@@ -192,8 +192,10 @@ async function answerTo(
   if (has('reset')) return undefined
   if (has('error-in-200') && paid)
     return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
-  const call = { request, lose: has('lose-answer'), drop: has('drop-result') }
+  const race = struck.find(({ kind }) => kind === 'race')?.ms ?? 0
+  const call = { request, lose: has('lose-answer') || has('kill'), drop: has('drop-result'), race }
   const answer = await operation.run(cloud, call)
+  if (has('kill')) cloud.onKill?.(asker)
   if (!call.lose) return answer
   if (answer.body instanceof Readable) answer.body.destroy()
   return undefined

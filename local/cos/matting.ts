@@ -84,7 +84,10 @@ export function draftImage(cloud: Cloud, draft: Draft): Buffer | undefined {
   return draft.size > MAX_IMAGE_BYTES ? undefined : cloud.objects.draftBytes(draft)
 }
 
-/** Cuts, bills, stores and tells, in this order. `image` is undefined if there is too much of it. */
+/**
+ * Cuts, stores, tells and bills, in this order: a process killed in between must not leave a bill without its cutout, for which
+ * nobody would have been charged. `image` is undefined if there is too much of it.
+ */
 export async function applyRules(
   cloud: Cloud,
   call: Call,
@@ -104,14 +107,6 @@ export async function applyRules(
         )
       : []
   const dropped = call.drop ? rules.length - 1 : -1
-  const at = new Date(cloud.now()).toISOString()
-  cloud.bill.add(
-    rules.map(({ layout, key }, i): BillItem => {
-      const outcome = i === dropped ? 'dropped' : call.lose ? 'lost' : 'stored'
-      const blank = cutouts[i]?.blank ?? false
-      return { at, method, source: source.key, etag: source.etag, rule: ruleText(layout), fileid: key, outcome, blank }
-    }),
-  )
   let { etag } = source
   const results: object[] = []
   for (const [i, { bucket, key }] of rules.entries()) {
@@ -126,6 +121,14 @@ export async function applyRules(
     const place = { Key: key, Location: location(cloud, bucket, key) }
     results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
   }
+  const at = new Date(cloud.now()).toISOString()
+  cloud.bill.add(
+    rules.map(({ layout, key }, i): BillItem => {
+      const outcome = i === dropped ? 'dropped' : call.lose ? 'lost' : 'stored'
+      const blank = cutouts[i]?.blank ?? false
+      return { at, method, source: source.key, etag: source.etag, rule: ruleText(layout), fileid: key, outcome, blank }
+    }),
+  )
   const place = { Key: source.key, Location: location(cloud, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }

@@ -29,8 +29,10 @@ const MAX_SKEW = 15 * 60
  *
  * As the vendor does, it verifies only what the signature lists: a parameter that is not listed may be added by whoever
  * holds the signed URL, `ci-process` included.
+ *
+ * @returns the SecretId
  */
-export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: number): void {
+export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: number): string {
   const fields = signatureFields(request)
   const key = keys.get(fields.ak)
   if (!key) throw new Refusal('InvalidAccessKeyId')
@@ -51,7 +53,7 @@ export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: n
     const right = same(fields.signature, sign(signKey(key.secret, fields.keyTime), text))
     return { format, text, right: right && params.complete && headers.complete }
   })
-  if (tried.some(({ right }) => right)) return
+  if (tried.some(({ right }) => right)) return fields.ak
   throw new Refusal('SignatureDoesNotMatch', undefined, {
     StringToSign: tried[0]?.text ?? '',
     FormatString: tried[0]?.format ?? '',

@@ -27,7 +27,9 @@ export interface FunctionOptions {
   /** Most instances at a time; further invocations wait. */
   instances: number
   /** Environment that is set anew for every invocation: the role's credentials. */
-  role: () => Record<string, string>
+  role: (instance: number) => Record<string, string>
+  /** How far the clock of a new instance is ahead, in milliseconds. */
+  skew: () => number
   /** Called as an invocation starts; the same object is completed as it goes on. */
   onInvocation: (invocation: Invocation) => void
 }
@@ -35,8 +37,8 @@ export interface FunctionOptions {
 export interface ScfFunction {
   /** Runs the function once. Rejects with FunctionError if it throws, crashes or runs out of time. */
   invoke(event: unknown, retry?: number): Promise<unknown>
-  /** Ends all instances at once, in the middle of what they do. */
-  kill(): Promise<void>
+  /** Ends an instance, or all of them, in the middle of what they do. */
+  kill(instance?: number): Promise<void>
 }
 
 export class FunctionError extends Error {
@@ -53,7 +55,7 @@ interface Instance {
 const INSTANCE = new URL('instance.mjs', import.meta.url)
 
 /** A function as SCF runs it: cold and warm instances, one request each, a time limit. */
-export function createFunction({ spec, dist, instances, role, onInvocation }: FunctionOptions): ScfFunction {
+export function createFunction({ spec, dist, instances, role, skew, onInvocation }: FunctionOptions): ScfFunction {
   const [module, method] = spec.handler.split('.')
   const file = fileURLToPath(new URL(`${module}.js`, dist))
   const idle: Instance[] = []
@@ -66,7 +68,7 @@ export function createFunction({ spec, dist, instances, role, onInvocation }: Fu
     const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
     const worker = new Worker(INSTANCE, {
-      workerData: { file, method },
+      workerData: { file, method, skew: skew() },
       env,
       execArgv: [],
       resourceLimits,
@@ -79,12 +81,15 @@ export function createFunction({ spec, dist, instances, role, onInvocation }: Fu
       createInterface(stream).on('line', (line) => instance.current?.logs.push(line))
     }
     worker.on('error', () => {}) // Told by `exit`; without a listener it would end the local cloud.
-    worker.on('exit', () => {
-      all.delete(instance)
-      const place = idle.indexOf(instance)
-      if (place >= 0) idle.splice(place, 1)
-    })
+    worker.on('exit', () => forget(instance))
     return instance
+  }
+
+  /** Never to be handed out again, though it takes a moment to end. */
+  function forget(instance: Instance): void {
+    all.delete(instance)
+    const place = idle.indexOf(instance)
+    if (place >= 0) idle.splice(place, 1)
   }
 
   async function acquire(): Promise<Instance> {
@@ -127,9 +132,13 @@ export function createFunction({ spec, dist, instances, role, onInvocation }: Fu
       return result === undefined ? undefined : JSON.parse(result)
     },
 
-    async kill() {
-      for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
-      await Promise.all([...all].map(({ worker }) => worker.terminate()))
+    async kill(instance) {
+      if (instance === undefined) {
+        for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
+      }
+      const ended = [...all].filter(({ id }) => instance === undefined || id === instance)
+      for (const one of ended) forget(one)
+      await Promise.all(ended.map(({ worker }) => worker.terminate()))
     },
   }
 
@@ -146,14 +155,14 @@ export function createFunction({ spec, dist, instances, role, onInvocation }: Fu
     }
     return new Promise<{ outcome: Invocation['outcome']; error?: string; result?: string }>((resolve) => {
       const timer = setTimeout(async () => {
-        all.delete(instance) // Never handed out again, though it takes a moment to end.
+        forget(instance)
         done('timeout', `Invoking task timed out after ${spec.timeout} seconds`)
         await worker.terminate()
       }, limit)
       const onMessage = (message: { result?: string; error?: string }) =>
         message.error === undefined ? done('ok', undefined, message.result) : done('error', message.error)
       const onError = (error: Error) => {
-        all.delete(instance)
+        forget(instance)
         done('crash', `${error.name}: ${error.message}`)
       }
       const onExit = () => done('crash', 'The instance ended')
@@ -163,7 +172,7 @@ export function createFunction({ spec, dist, instances, role, onInvocation }: Fu
         resolve({ outcome, ...(error !== undefined && { error }), ...(result !== undefined && { result }) })
       }
       worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-      worker.postMessage({ event, environment: role(), context, deadline: Date.now() + limit })
+      worker.postMessage({ event, environment: role(instance.id), context, deadline: Date.now() + limit })
     })
   }
 }

@@ -3,13 +3,15 @@
 import { createRequire } from 'node:module'
 import { parentPort, workerData } from 'node:worker_threads'
 
-const { file, method } = workerData
+const { file, method, skew } = workerData
+const rightNow = Date.now
+Date.now = () => rightNow() + skew
 const handler = createRequire(import.meta.url)(file)[method]
 
 parentPort?.on('message', async ({ event, environment, context, deadline }) => {
   // The role's credentials rotate: SCF sets them anew for every invocation.
   Object.assign(process.env, environment)
-  const getRemainingTimeInMillis = () => deadline - Date.now()
+  const getRemainingTimeInMillis = () => deadline - rightNow()
   try {
     const result = await handler(JSON.parse(event), { ...context, getRemainingTimeInMillis })
     parentPort?.postMessage({ result: JSON.stringify(result) })

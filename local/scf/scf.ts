@@ -35,6 +35,8 @@ export interface Scf {
   onEvent(event: ObjectEvent): Promise<void>
   invocations(): Invocation[]
   deadLetters(): DeadLetter[]
+  /** Ends the instance that these credentials were given to. */
+  kill(secretId: string): void
   /** Resolves when all events are dealt with. */
   idle(): Promise<void>
   reset(): Promise<void>
@@ -55,11 +57,12 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
   const role = createRole(keys)
+  const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, ScfFunction>(
     serverless.functions.map((spec) => {
       const environment = { ...spec.environment, ...options.environment }
-      const settings = { spec: { ...spec, environment }, dist, instances: options.instances, role, onInvocation }
-      return [spec.name, createFunction(settings)]
+      const settings = { spec: { ...spec, environment }, dist, instances: options.instances, skew, onInvocation }
+      return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
     }),
   )
   function invoke(name: string | undefined, event: unknown, retry = 0): Promise<unknown> {
@@ -76,7 +79,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     port: (server.address() as AddressInfo).port,
 
     async onEvent(event) {
-      const struck = faults.draw('Event')
+      const struck = faults.draw(['Event'], event.key)
       const delay = struck.reduce((sum, fault) => sum + (fault.kind === 'delay' ? (fault.ms ?? 0) : 0), 0)
       if (struck.some((fault) => fault.kind === 'drop')) return
       const copies = 1 + struck.filter((fault) => fault.kind === 'duplicate').length
@@ -84,6 +87,11 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
         const payload = cosEvent(event, options.eventKeys)
         for (let copy = 0; copy < copies; copy++) await queue.push(trigger.function, payload, delay)
       }
+    },
+
+    kill(secretId) {
+      const [, name = '', instance] = /^local-role-(.+)-(\d+)-/.exec(secretId) ?? []
+      functions.get(name)?.kill(Number(instance))
     },
 
     invocations: () => [...invocations],
@@ -122,22 +130,19 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
 }
 
 /** Temporary credentials of the execution role, renewed well before they end. */
-function createRole(keys: Map<string, Key>): () => Record<string, string> {
-  let current: { since: number; environment: Record<string, string> } | undefined
-  return () => {
+function createRole(keys: Map<string, Key>): (name: string, instance: number) => Record<string, string> {
+  const given = new Map<string, { since: number; environment: Record<string, string> }>()
+  return (name, instance) => {
     const now = Date.now()
-    if (!current || now - current.since > ROLE_REFRESH) {
-      const id = `local-role-${randomBytes(6).toString('hex')}`
-      // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
-      const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
-      keys.set(id, { secret, token, expires: now + ROLE_LIFE })
-      const environment = {
-        TENCENTCLOUD_SECRETID: id,
-        TENCENTCLOUD_SECRETKEY: secret,
-        TENCENTCLOUD_SESSIONTOKEN: token,
-      }
-      current = { since: now, environment }
-    }
-    return current.environment
+    const known = given.get(`${name}-${instance}`)
+    if (known && now - known.since < ROLE_REFRESH) return known.environment
+    for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
+    const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
+    // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
+    const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
+    keys.set(id, { secret, token, expires: now + ROLE_LIFE })
+    const environment = { TENCENTCLOUD_SECRETID: id, TENCENTCLOUD_SECRETKEY: secret, TENCENTCLOUD_SESSIONTOKEN: token }
+    given.set(`${name}-${instance}`, { since: now, environment })
+    return environment
   }
 }

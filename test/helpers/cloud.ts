@@ -12,6 +12,8 @@ export interface TestCloud extends Cloud {
   data: string
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
+  /** The bytes of an object. */
+  bytes(key: string): Promise<Buffer>
   /** Keys under a prefix, sorted. */
   keys(prefix: string): Promise<string[]>
   /** One request to the image function, with the path on the wire exactly as given. */
@@ -27,7 +29,13 @@ export interface Answer {
 /** The local cloud with the built functions, on free ports, in a folder of its own. */
 export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'cloud-')))
-  const cloud = await startCloud({ port: 0, retryDelay: 20, ...options, data })
+  const cloud = await startCloud({
+    port: 0,
+    retryDelay: 20,
+    ...options,
+    data,
+    environment: { CLAIM_TIME: '2', ...options.environment },
+  })
   const bucket = createCos({
     endpoint: cloud.cosUrl,
     credentials: CREDENTIALS,
@@ -42,6 +50,12 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     async upload(key, body) {
       await bucket.put(key, body, { type: 'image/jpeg' })
       await cloud.scf.idle()
+    },
+    async bytes(key) {
+      const seconds = Math.floor(Date.now() / 1000)
+      const answer = await fetch(bucket.presign(key, seconds - 60, seconds + 60))
+      if (!answer.ok) throw new Error(`${key}: ${answer.status}`)
+      return Buffer.from(await answer.arrayBuffer())
     },
     async keys(prefix) {
       const keys: string[] = []
