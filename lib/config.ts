@@ -86,8 +86,11 @@ export function readConfig(env: Environment): Config {
       matching(/^[A-Za-z0-9][A-Za-z0-9./-]{0,99}\/$/),
     ),
     presets,
-    onUpload: variable('ON_UPLOAD', everySource ?? '-', 'folder=preset,preset; folder=preset', (text) =>
-      everySource && presets ? readFolders(text, presets) : [],
+    onUpload: variable(
+      'ON_UPLOAD',
+      everySource ?? '-',
+      'folder/=preset,preset; folder/=preset, with presets that exist',
+      (text) => (everySource && presets ? readFolders(text, presets) : []),
     ),
     deliveryUrl: env.DELIVERY_URL
       ? variable('DELIVERY_URL', undefined, 'an http(s) origin without a path', readOrigin)
@@ -103,19 +106,17 @@ export function readConfig(env: Environment): Config {
       : Number.POSITIVE_INFINITY,
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
-  if (problems.length === 0) {
-    for (const source of sourcePrefixes) {
-      if (overlap(source, config.cutoutPrefix)) {
-        problems.push(
-          `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
-        )
-      }
-      if (overlap(source, RECORDS))
-        problems.push(`SOURCE_PREFIXES ${source} overlaps with ${RECORDS}, where this project keeps its records`)
+  for (const source of sourcePrefixes ?? []) {
+    if (config.cutoutPrefix && overlap(source, config.cutoutPrefix)) {
+      problems.push(
+        `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
+      )
     }
-    for (const [folder] of config.onUpload) {
-      if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
-    }
+    if (overlap(source, RECORDS))
+      problems.push(`SOURCE_PREFIXES ${source} overlaps with ${RECORDS}, where this project keeps its records`)
+  }
+  for (const [folder] of config.onUpload ?? []) {
+    if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
   }
   if (problems.length > 0) throw new MattingError('misconfigured', problems.join('\n'))
   return config

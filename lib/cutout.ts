@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto'
 import { type Layout, layoutName } from './layout.ts'
 
-/** COS allows 850 bytes of key (product/436/13324); thirty are left for a claim's key, which holds it. */
-const MAX_KEY = 820
+/** COS allows 850 bytes of key (product/436/13324). */
+export const MAX_KEY = 850
+/** Thirty are left for a claim's key, which holds the cutout's. */
+const MAX_CUTOUT = MAX_KEY - 30
 
 /** What the claims, receipts and other records of this project lie under, beside the cutouts. */
 export const RECORDS = '.matting/'
@@ -18,7 +20,7 @@ export function cutoutKey(prefix: string, source: { key: string; etag: string },
 /** The folder of all cutouts of a source, with its last slash. */
 export function cutoutFolder(prefix: string, key: string): string {
   const folder = `${prefix}${escapeKey(key)}/`
-  if (folder.length + LONGEST_FILE <= MAX_KEY) return folder
+  if (folder.length + LONGEST_FILE <= MAX_CUTOUT) return folder
   // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
   return `${prefix}_long/${createHash('sha256').update(key).digest('hex')}/`
 }

@@ -17,7 +17,7 @@ const CODES = {
   unavailable: [503, true, 'The storage does not answer; try again.'],
   busy: [503, true, 'The vendor asks for fewer requests; try again.'],
   pending: [503, true, 'The cutout is being made; try again.'],
-  'unknown-outcome': [503, true, 'The matting call was not answered; the cutout may still appear. Try again.'],
+  'unknown-outcome': [503, true, 'What became of the matting call is not known yet; try again.'],
   timeout: [504, true, 'There was not enough time; try again.'],
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, message: string]>
 

@@ -50,7 +50,11 @@ const ROOT = new URL('../', import.meta.url)
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { port, data } = options
   const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), { COS_BUCKET: BUCKET })
-  for (const spec of serverless.functions) spec.timeout = options.timeout ?? spec.timeout
+  for (const spec of serverless.functions) {
+    spec.timeout = options.timeout ?? spec.timeout
+    // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
+    spec.environment = { ACCESS: 'open', ...spec.environment }
+  }
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
@@ -79,8 +83,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       dist: new URL('dist/', ROOT),
       dir: join(data, 'events'),
       port: port && port + 1,
-      // On one's own machine nobody else can spend, so every layout is open to be tried.
-      environment: { COS_ENDPOINT: cosUrl, ACCESS: 'open', ...options.environment },
+      environment: { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, ...options.environment },
       keys,
       faults,
       instances: options.instances ?? 4,

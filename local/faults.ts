@@ -35,7 +35,8 @@ export type FaultKind = (typeof KINDS)[number]
 
 export interface Faults {
   set(faults: Fault[], seed?: number): void
-  list(): Fault[]
+  /** The faults that are set, and how often each has struck. */
+  list(): (Fault & { struck: number })[]
   /**
    * The faults that strike this operation now, in the order they were set. A paid call goes by two names, its own and
    * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
@@ -55,8 +56,10 @@ export function parseFaults(json: unknown): Fault[] {
     const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue
-      if (typeof value !== 'number' || Number.isNaN(value) || (value < 0 && kind !== 'skew'))
-        throw new TypeError(`faults[${i}].${name}: expected a number >= 0`)
+      const [least, most] =
+        name === 'rate' ? [0, 1] : [kind === 'skew' ? Number.NEGATIVE_INFINITY : 0, Number.POSITIVE_INFINITY]
+      if (typeof value !== 'number' || !(value >= least && value <= most))
+        throw new TypeError(`faults[${i}].${name}: expected a number, ${least} to ${most}`)
       Object.assign(fault, { [name]: value })
     }
     return fault
@@ -64,21 +67,22 @@ export function parseFaults(json: unknown): Fault[] {
 }
 
 export function createFaults(): Faults {
-  let active: { fault: Fault; left: number }[] = []
+  let active: { fault: Fault; struck: number }[] = []
   let random = mulberry32(1)
   return {
     set(faults, seed = 1) {
       random = mulberry32(seed)
-      active = faults.map((fault) => ({ fault, left: fault.times ?? Number.POSITIVE_INFINITY }))
+      active = faults.map((fault) => ({ fault, struck: 0 }))
     },
-    list: () => active.map(({ fault }) => fault),
+    list: () => active.map(({ fault, struck }) => ({ ...fault, struck })),
     draw(names, key = '') {
       const struck: Fault[] = []
       for (const entry of active) {
         const { fault } = entry
         if (fault.on !== '*' && !names.includes(fault.on)) continue
-        if (!key.startsWith(fault.prefix ?? '') || entry.left <= 0 || random() >= (fault.rate ?? 1)) continue
-        entry.left--
+        if (!key.startsWith(fault.prefix ?? '') || entry.struck >= (fault.times ?? Number.POSITIVE_INFINITY)) continue
+        if (random() >= (fault.rate ?? 1)) continue
+        entry.struck++
         struck.push(fault)
       }
       return struck
@@ -87,7 +91,7 @@ export function createFaults(): Faults {
 }
 
 /** Mulberry32: 32 bits of state, so that a seed gives the same faults again. */
-function mulberry32(seed: number): () => number {
+export function mulberry32(seed: number): () => number {
   let state = seed | 0
   return () => {
     state = (state + 0x6d2b79f5) | 0

@@ -33,7 +33,6 @@ control API  ${cloud.controlUrl}/api/bill`)
 /** Puts a sample and tells what happened to it. */
 async function tryIt({ cosUrl, imageUrl, cos, scf }: Cloud): Promise<void> {
   const source = 'uploads/mug.jpg'
-  const before = cos.bill().length
   const client = createCos({
     endpoint: cosUrl,
     credentials: CREDENTIALS,
@@ -41,18 +40,23 @@ async function tryIt({ cosUrl, imageUrl, cos, scf }: Cloud): Promise<void> {
     now: Date.now,
     random: Math.random,
   })
+  const before = cos.bill().length
   const { jpeg } = await drawSample('mug')
   await client.put(source, jpeg, { type: 'image/jpeg' })
   console.log(
     `\nsource       ${source}, ${kilobytes(jpeg.length)}: put into the bucket, which triggers the upload function`,
   )
   await scf.idle()
-  for await (const { key, size } of client.list(`cutouts/${source}/`))
-    console.log(`cutout       ${key}, ${kilobytes(size)}`)
   const paid = cos.bill().length - before
+  const last = scf.invocations().at(-1)
+  const { cutouts = [], why, message } = Object(JSON.parse(last?.logs.at(-1) ?? '{}'))
+  for (const key of cutouts) console.log(`cutout       ${key}, ${kilobytes((await client.head(key))?.size ?? 0)}`)
+  if (cutouts.length === 0) {
+    console.log(`cutout       none: ${why ?? message ?? last?.error ?? 'serverless.yml has no trigger for it'}`)
+    return
+  }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
   console.log(`image URL    ${imageUrl}/plain/${source}`)
-  console.log(`             ${imageUrl}/card/${source}  (another layout: made, and paid, at the first request)`)
 }
 
 function kilobytes(bytes: number): string {

@@ -70,6 +70,11 @@ describe('readConfig', () => {
     expect(text).toMatch(/CUTOUT_PREFIX \S+ and SOURCE_PREFIXES \S+ overlap/)
   })
 
+  it('names an overlap beside other mistakes', () => {
+    const text = problems({ ...required, CUTOUT_PREFIX: 'uploads/', REDIRECT_TTL: 'soon', ON_UPLOAD: 'uploads/=nope' })
+    for (const name of ['CUTOUT_PREFIX', 'REDIRECT_TTL', 'ON_UPLOAD']) expect(text).toContain(name)
+  })
+
   it('refuses its own records as sources', () => {
     expect(problems({ ...required, SOURCE_PREFIXES: '.matting/claims/' })).toContain('.matting/')
   })

@@ -105,6 +105,8 @@ describe('GET /<layout>/<key>', () => {
     ['GET', '/nope/uploads/mug.jpg', 400, 'bad-layout'],
     ['GET', '/center-layout=2/uploads/mug.jpg', 400, 'bad-layout'],
     ['GET', '/plain/uploads/nope.jpg', 404, 'not-found'],
+    ['GET', `/plain/uploads/${'%E6%9D%AF'.repeat(98)}.jpg`, 404, 'not-found'],
+    ['GET', `/plain/uploads/${'k'.repeat(900)}`, 404, 'not-found'],
     ['GET', '/plain/other/mug.jpg', 404, 'not-found'],
     ['GET', '/plain/cutouts/uploads/mug.jpg/0123456789abcdef-plain.png', 404, 'not-found'],
     ['GET', '/plain/uploads/x/0123456789abcdef-plain.png', 404, 'not-found'],

@@ -31,6 +31,7 @@ const nasty = [
   'uploads/1250000000/photos/uploads/a.jpg',
   `uploads/${'x'.repeat(850 - long)}.jpg`,
   `uploads/${'红'.repeat(Math.floor((850 - long) / 3))}.jpg`,
+  `uploads/${'杯'.repeat(98)}.jpg`,
 ]
 
 describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths', (setting) => {
@@ -59,6 +60,8 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     expect(await look(Buffer.from(await answer.arrayBuffer()))).toMatchObject({ format: 'png', alpha: [0, 255] })
     expect(paid()).toEqual([key])
     expect(cloud.scf.deadLetters()).toEqual([])
+    const logs = cloud.scf.invocations().flatMap((run) => run.logs)
+    expect(logs.filter((line) => line.includes('"failed"'))).toEqual([])
   }
 
   it.each(nasty)('%j', roundTrip)

@@ -1,5 +1,5 @@
 import { type Config, isUnder } from '../../lib/config.ts'
-import { isCutout } from '../../lib/cutout.ts'
+import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
 
@@ -19,7 +19,9 @@ export function readRequest(request: Request, config: Config): Asked {
   const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(new URL(request.url).pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
   const layout = readLayout(readings(name)[0] ?? name, config)
-  const keys = readings(path).filter((key) => isUnder(key, config.sourcePrefixes) && !isCutout(key))
+  const keys = readings(path).filter(
+    (key) => isUnder(key, config.sourcePrefixes) && !isCutout(key) && Buffer.byteLength(key) <= MAX_KEY,
+  )
   if (keys.length === 0) throw new MattingError('not-found')
   return { layout, keys }
 }

@@ -1,6 +1,6 @@
 import { type Config, isUnder } from '../../lib/config.ts'
 import type { Cos } from '../../lib/cos.ts'
-import { isCutout } from '../../lib/cutout.ts'
+import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { type Cutout, ensure } from '../../lib/pay.ts'
 import type { Arrival } from './event.ts'
@@ -56,6 +56,8 @@ async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
 /** Why a key is not to be cut out, as far as that can be told without asking anybody; undefined if it is. */
 function gate(key: string, bucket: string, config: Config): string | undefined {
   if (bucket !== config.bucket) return 'another bucket'
+  // The percent-encoded reading of a long key: no object has it.
+  if (Buffer.byteLength(key) > MAX_KEY) return 'too long a key'
   if (isCutout(key)) return 'a cutout'
   if (!isUnder(key, config.sourcePrefixes)) return 'not in a source folder'
   if (!/\.(jpe?g|png|webp|bmp)$/i.test(key)) return 'not an image by its name'

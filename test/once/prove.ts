@@ -1,0 +1,32 @@
+// npm run prove -- --seeds 50 [--seed FIRST] [--photos 200]: the simulation of promise 1, seed by seed.
+import { parseArgs } from 'node:util'
+import { simulate } from './simulate.ts'
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string', default: '10' },
+    seed: { type: 'string', default: '1' },
+    photos: { type: 'string', default: '200' },
+  },
+})
+const first = Number(values.seed)
+const total = { photos: 0, requests: 0, events: 0, paid: 0, cutouts: 0, faults: {} as Record<string, number> }
+for (let seed = first; seed < first + Number(values.seeds); seed++) {
+  const report = await simulate(seed, Number(values.photos))
+  const { photos, requests, events, paid, cutouts, faults, ended, deadLetters, problems } = report
+  for (const name of ['photos', 'requests', 'events', 'paid', 'cutouts'] as const) total[name] += report[name]
+  for (const [name, count] of Object.entries(faults)) total.faults[name] = (total.faults[name] ?? 0) + count
+  const struck = Object.values(faults).reduce((sum, count) => sum + count, 0)
+  console.log(
+    `seed ${seed}: ${photos} photos, ${requests} requests, ${events} events, ${struck} faults, ${ended} instances ended, ` +
+      `${deadLetters} dead letters, ${paid} paid calls, ${cutouts} cutouts${problems.length === 0 ? '' : ': WRONG'}`,
+  )
+  if (problems.length > 0) {
+    for (const problem of problems) console.error(`  ${problem}`)
+    console.error(`Again: npm run prove -- --seed ${seed} --seeds 1 --photos ${photos}`)
+    process.exit(1)
+  }
+}
+console.log(`\n${total.photos} photos, ${total.requests} requests, ${total.events} events; faults that struck:`)
+for (const [name, count] of Object.entries(total.faults)) console.log(`  ${String(count).padStart(6)}  ${name}`)
+console.log(`${total.paid} paid calls for ${total.cutouts} cutouts: ${(total.paid / total.cutouts).toFixed(4)} each`)
