@@ -7,11 +7,12 @@ if (major < 20 || (major === 20 && minor < 12)) {
 
 // Imported late, so that an old Node gets the line above and not a syntax error from a dependency.
 const { build } = await import('esbuild')
-const { mkdir, writeFile } = await import('node:fs/promises')
+const { mkdir, rm, writeFile } = await import('node:fs/promises')
 const { fileURLToPath } = await import('node:url')
 
 const dist = new URL('dist/', import.meta.url)
-await mkdir(dist, { recursive: true })
+await rm(dist, { recursive: true, force: true })
+await mkdir(dist)
 await build({
   absWorkingDir: fileURLToPath(new URL('.', import.meta.url)),
   entryPoints: { upload: 'functions/upload/index.ts', image: 'functions/image/index.ts' },

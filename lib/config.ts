@@ -83,7 +83,7 @@ export function readConfig(env: Environment): Config {
       'CUTOUT_PREFIX',
       'cutouts/',
       'an ASCII folder ending in /',
-      matching(/^[A-Za-z0-9][A-Za-z0-9./-]{0,99}\/$/),
+      matching(/^([A-Za-z0-9-][A-Za-z0-9.-]*\/){1,9}$/),
     ),
     presets,
     onUpload: variable(
@@ -92,7 +92,7 @@ export function readConfig(env: Environment): Config {
       'folder/=preset,preset; folder/=preset, with presets that exist',
       (text) => (everySource && presets ? readFolders(text, presets) : []),
     ),
-    deliveryUrl: env.DELIVERY_URL
+    deliveryUrl: env.DELIVERY_URL?.trim()
       ? variable('DELIVERY_URL', undefined, 'an http(s) origin without a path', readOrigin)
       : undefined,
     access: variable('ACCESS', 'presets', 'presets or open', (text) =>
@@ -101,7 +101,7 @@ export function readConfig(env: Environment): Config {
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
     claimTime: variable('CLAIM_TIME', '60', 'seconds, 2 to 900', integer(2, 900)),
-    dailyLimit: env.DAILY_LIMIT
+    dailyLimit: env.DAILY_LIMIT?.trim()
       ? variable('DAILY_LIMIT', undefined, 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER))
       : Number.POSITIVE_INFINITY,
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
@@ -171,7 +171,9 @@ function list(text: string, separator: string): string[] {
 
 function readPrefixes(text: string): string[] | undefined {
   const prefixes = list(text, ',')
-  return prefixes.length > 0 && prefixes.every((prefix) => /^[^/].*\/$/.test(prefix)) ? prefixes : undefined
+  return prefixes.length > 0 && prefixes.every((prefix) => /^[^/].*\/$/.test(prefix) && !/(^|\/)\.{0,2}\//.test(prefix))
+    ? prefixes
+    : undefined
 }
 
 /** `name=value; name=value`; undefined if an entry has no name or a name comes twice. */
@@ -194,7 +196,7 @@ function readFolders(text: string, presets: ReadonlyMap<string, Layout>): Config
   if (!entries) return undefined
   const folders = [...entries].map(([folder, names]) => {
     const layouts = list(names, ',').map((name) => presets.get(name))
-    if (!folder.endsWith('/') || layouts.includes(undefined)) throw new TypeError(folder)
+    if (!folder.endsWith('/') || layouts.length === 0 || layouts.includes(undefined)) throw new TypeError(folder)
     return [folder, layouts.filter((layout) => layout !== undefined)] as const
   })
   return folders.sort(([a], [b]) => b.length - a.length)

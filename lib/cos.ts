@@ -63,8 +63,10 @@ interface Call {
   headers?: Record<string, string>
   type?: string
   body?: string | Buffer
-  /** Marks the paid call: when its signature ends, by COS's clock. */
+  /** When its signature ends, by COS's clock; default a quarter of an hour from now. */
   until?: number
+  /** Never to be repeated. */
+  once?: boolean
 }
 
 interface Answer {
@@ -90,7 +92,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
   let skew = 0
 
   /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
-  function send({ method, key, query, headers, type, body, until }: Call, timeout: number): Promise<Answer> {
+  function send({ method, key, query, headers, type, body, until, once }: Call, timeout: number): Promise<Answer> {
     const seconds = Math.floor((now() + skew) / 1000)
     // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
     const signing = signingKey(credentials, seconds - 300, until ? Math.floor(until / 1000) : seconds + 900)
@@ -116,9 +118,9 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
             ...(type && { 'content-type': type }),
             'content-length': Buffer.byteLength(body ?? ''),
           },
-          // The paid call opens its own connection: on a kept one that just died, "sent or not?" has no answer.
-          ...(until && { agent: false }),
-          signal: AbortSignal.timeout(Math.max(1, timeout)),
+          // What is not repeated opens its own connection: on a kept one that just died, "sent or not?" has no answer.
+          ...(once && { agent: false }),
+          signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeout))),
         },
         (incoming) => {
           const date = Date.parse(incoming.headers.date ?? '')
@@ -142,9 +144,9 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
   }
 
   /** A call that costs nothing: repeated, with growing and jittered pauses, while time is left. */
-  async function free(call: Call, attempts = FREE_ATTEMPTS): Promise<Answer> {
+  async function free(call: Call): Promise<Answer> {
     for (let attempt = 1; ; attempt++) {
-      const last = attempt >= attempts || now() >= deadline
+      const last = call.once || attempt >= FREE_ATTEMPTS || now() >= deadline
       const before = skew
       try {
         const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()))
@@ -156,7 +158,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         if (error instanceof MattingError) throw error
         if (last) throw new MattingError('unavailable', undefined, { cause: error })
       }
-      await sleep(100 * 2 ** attempt * (0.5 + random()))
+      await sleep(Math.max(0, Math.min(100 * 2 ** attempt * (0.5 + random()), deadline - now())))
     }
   }
 
@@ -166,12 +168,15 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       if (answer.status === 404) return undefined
       // 403 is not "absent": COS may answer it for a missing object when listing is not allowed.
       if (answer.status !== 200) throw failure(answer)
-      return { etag: unquote(answer.headers.etag ?? ''), size: Number(answer.headers['content-length'] ?? 0) }
+      const etag = unquote(answer.headers.etag ?? '')
+      // It is what tells one version of a photo from another: without it nothing can be named.
+      if (etag.length < 16) throw new MattingError('unavailable', 'COS told no ETag.')
+      return { etag, size: Number(answer.headers['content-length'] ?? 0) }
     },
 
     async get(key) {
       const answer = await free({ method: 'GET', key })
-      if (answer.status === 404) return undefined
+      if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
       if (answer.status !== 200) throw failure(answer)
       const { date, 'last-modified': modified } = answer.headers
       return { body: answer.body.toString(), written: Date.parse(modified ?? ''), read: Date.parse(date ?? '') }
@@ -179,7 +184,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
 
     async put(key, body, { type, forbidOverwrite = false }) {
       const headers = forbidOverwrite ? { 'x-cos-forbid-overwrite': 'true' } : {}
-      const answer = await free({ method: 'PUT', key, headers, type, body }, forbidOverwrite ? 1 : FREE_ATTEMPTS)
+      const answer = await free({ method: 'PUT', key, headers, type, body, once: forbidOverwrite })
       if (answer.status === 409 && forbidOverwrite) return false
       if (answer.status !== 200) throw failure(answer)
       return true
@@ -209,6 +214,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
     async process(key, rules, { until, deadline }) {
       const call: Call = {
         until,
+        once: true,
         method: 'POST',
         key,
         query: { image_process: '' },
@@ -234,7 +240,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
 }
 
 function unquote(etag: string): string {
-  return etag.replace(/^"|"$|&quot;/g, '')
+  return etag.replace(/^(W\/)?"|"$|&quot;/g, '')
 }
 
 function child(parent: unknown, name: string): Record<string, unknown> {
@@ -243,18 +249,22 @@ function child(parent: unknown, name: string): Record<string, unknown> {
 
 /** The vendor's error code of an answer; answers to HEAD have no body, so they have none. */
 function vendorCode({ body }: Answer): string {
-  const { Code } = child(xml.parse(body), 'Error')
-  return typeof Code === 'string' ? Code : ''
+  const text = body.toString().trim()
+  try {
+    // Cloud Infinite answers errors in XML or in JSON.
+    const code = text.startsWith('{') ? Object(JSON.parse(text)).code : child(xml.parse(text), 'Error').Code
+    return typeof code === 'string' ? code : ''
+  } catch {
+    return '' // A proxy's page, or half an answer: the status has to do.
+  }
 }
 
 /** What a free call's answer means that is neither success nor "not there". */
 function failure(answer: Answer): MattingError {
   const code = vendorCode(answer)
   const cause = new MattingError('refused', `COS answered ${answer.status} ${code}`.trim())
+  if (code === 'NoSuchBucket') return new MattingError('misconfigured', 'There is no such bucket.', { cause })
   if (answer.status >= 500 || answer.status === 429) return new MattingError('unavailable', undefined, { cause })
-  // Temporary credentials end while an invocation runs; the next one has new ones.
-  if (code === 'ExpiredToken' || code === 'RequestTimeTooSkewed')
-    return new MattingError('unavailable', undefined, { cause })
   return new MattingError('refused', undefined, { cause })
 }
 
@@ -267,6 +277,10 @@ const PAID: Readonly<Record<string, Code>> = {
   ImageResolutionExceed: 'too-large',
   EntityTooLarge: 'too-large',
   SlowDown: 'busy',
+  // Nothing was done, and the next try may have new credentials, or nobody beside it.
+  ExpiredToken: 'unavailable',
+  RequestTimeTooSkewed: 'unavailable',
+  PathConflict: 'unavailable',
 }
 
 function paidFailure(answer: Answer): MattingError {

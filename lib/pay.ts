@@ -55,8 +55,8 @@ const MAX_CHANGES = 10
  * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
  * whoever does not get the claim waits for the cutout. What became of a call without an answer is found out by looking, and
  * nobody pays again before the time of its claim has passed.
- * @throws MattingError too-large, limit-reached, changing-too-fast: nothing was paid; pending: it may yet appear; busy,
- * unavailable; or why CI refused.
+ * @throws MattingError too-large, limit-reached, changing-too-fast: nothing was paid; pending: it may yet appear; changed: the
+ * photo is another by now; busy, unavailable; or why CI refused.
  */
 export async function ensure(payer: Payer, source: Source, layouts: readonly Layout[]): Promise<Cutout[]> {
   const { cos, now, random, deadline } = payer
@@ -77,6 +77,11 @@ export async function ensure(payer: Payer, source: Source, layouts: readonly Lay
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
     if (now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
     await sleep(pause)
+  }
+  // CI cuts what lies there when it reads: the cutout of a newer photo must not stay under the name of the one we saw.
+  if (paid.size > 0 && (await cos.head(source.key))?.etag !== source.etag) {
+    await Promise.all([...paid].map((key) => cos.delete(key)))
+    throw new MattingError('changed')
   }
   return wanted.map(({ key, claim }) => ({ layout: claim.layout, key, paid: paid.has(key) }))
 }
@@ -125,7 +130,7 @@ async function buy(payer: Payer, source: Source, won: readonly Missing[], since:
   // instance that was frozen in between cannot pay after somebody else took over.
   const until = cos.clock() - (now() - since) + payer.claimTime * 500
   const receipt: Receipt = {
-    id: buying[0]?.claim.id ?? '',
+    id: payer.uuid(),
     at: new Date(cos.clock()).toISOString(),
     asker: payer.asker,
     source: source.key,
@@ -134,8 +139,8 @@ async function buy(payer: Payer, source: Source, won: readonly Missing[], since:
     outcome: 'sent',
     ms: 0,
   }
-  const began = now()
   const rules = buying.map(({ key, rule }) => ({ fileid: `/${key}`, rule }))
+  const began = now()
   try {
     await writeReceipt(cos, receipt)
     for (let pause = 200; ; pause *= 2) {

@@ -30,6 +30,16 @@ describe('readConfig', () => {
     })
   })
 
+  it('takes an empty variable for one that is not set', () => {
+    expect(readConfig({ ...required, REDIRECT_TTL: '', DELIVERY_URL: ' ', DAILY_LIMIT: '' })).toEqual(
+      readConfig(required),
+    )
+  })
+
+  it('has the plain layout whatever PRESETS says', () => {
+    expect(readConfig({ ...required, PRESETS: 'card=center-layout=1' }).presets.has('plain')).toBe(true)
+  })
+
   it('tells all mistakes at once, by name', () => {
     const text = problems({ COS_BUCKET: 'photos', REDIRECT_TTL: 'soon', ACCESS: 'all', PRESETS: 'card=shape=round' })
     const named = text.split('\n').map((line) => line.split(':')[0])
@@ -44,6 +54,14 @@ describe('readConfig', () => {
     ['SOURCE_PREFIXES', 'uploads'],
     ['SOURCE_PREFIXES', '/uploads/'],
     ['CUTOUT_PREFIX', 'cutouts'],
+    ['CUTOUT_PREFIX', 'cut/../uploads/'],
+    ['CUTOUT_PREFIX', 'a//b/'],
+    ['SOURCE_PREFIXES', 'uploads/../cutouts/'],
+    ['SOURCE_PREFIXES', 'a//b/'],
+    ['ON_UPLOAD', 'uploads/='],
+    ['CLAIM_TIME', '1'],
+    ['DAILY_LIMIT', 'many'],
+    ['REDIRECT_TTL', '86401'],
     ['PRESETS', 'plain=center-layout=1'],
     ['PRESETS', 'a=;a='],
     ['PRESETS', 'Card='],
@@ -101,6 +119,9 @@ describe('readCredentials', () => {
   it('reads the execution role, and says when there is none', () => {
     const env = { TENCENTCLOUD_SECRETID: 'id', TENCENTCLOUD_SECRETKEY: 'key', TENCENTCLOUD_SESSIONTOKEN: 'token' }
     expect(readCredentials(env)).toEqual({ secretId: 'id', secretKey: 'key', token: 'token' })
+    expect(() => readCredentials({ TENCENTCLOUD_SECRETID: 'id' })).toThrow(
+      expect.objectContaining({ code: 'misconfigured' }),
+    )
     expect(() => readCredentials({})).toThrow(expect.objectContaining({ code: 'misconfigured' }))
   })
 })

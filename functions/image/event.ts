@@ -19,8 +19,10 @@ export function toRequest(event: unknown): Request {
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   const search =
     typeof rawQueryString === 'string' ? rawQueryString : new URLSearchParams(strings(queryString)).toString()
+  // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
+  const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
   try {
-    return new Request(`http://function${escapePath(pathname)}?${search}`, { method, headers: strings(headers) })
+    return new Request(`http://function${escapePath(pathname)}?${search}`, { method, ...(tags && { headers: [tags] }) })
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }

@@ -32,7 +32,7 @@ export async function image(request: Request, parts: Parts): Promise<Response> {
   }
   const [cutout] = await ensure({ ...config, ...parts, asker: 'url' }, source, [layout])
   if (!cutout) throw new MattingError('internal')
-  return redirect(request, locate(cutout.key, config, cos, now))
+  return redirect(request, locate(cutout.key, config, cos, now), cutout.paid)
 }
 
 /** An error as problem details (RFC 9457), never cached. */
@@ -72,13 +72,13 @@ function locate(key: string, config: Config, cos: Cos, now: () => number): { url
   // The same URL for everybody within a window, so that caches can keep the picture; it lives on for one window after it.
   const end = start + 2 * urlWindow
   // Starts earlier than now, because the clocks of instances differ.
-  return { url: cos.presign(key, start - 300, end), ttl: Math.min(redirectTtl, end - seconds) }
+  return { url: cos.presign(key, start - 300, end), ttl: Math.min(redirectTtl, end - seconds - 30) }
 }
 
-function redirect(request: Request, { url, ttl }: { url: string; ttl: number }): Response {
+function redirect(request: Request, { url, ttl }: { url: string; ttl: number }, paid = false): Response {
   // Of the whole URL: were it of the picture alone, a 304 would keep a Location alive whose signature has ended.
   const etag = `"${createHash('sha1').update(url).digest('hex').slice(0, 16)}"`
-  const headers = { 'cache-control': `public, max-age=${ttl}`, etag }
+  const headers = { 'cache-control': `public, max-age=${ttl}`, etag, 'x-matting': paid ? 'made' : 'hit' }
   const known = request.headers
     .get('if-none-match')
     ?.split(/\s*,\s*/)

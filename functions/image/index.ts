@@ -27,7 +27,12 @@ export const main_handler = middy({
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
     const random = Math.random
     const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
-    return toResult(await image(toRequest(event), { config, cos, now, random, uuid: randomUUID, deadline }))
+    const request = toRequest(event)
+    const response = await image(request, { config, cos, now, random, uuid: randomUUID, deadline })
+    // What costs money leaves a line.
+    if (response.headers.get('x-matting') === 'made')
+      log({ function: 'image', path: new URL(request.url).pathname, paid: 1 })
+    return toResult(response)
   })
   .onError(async (request) => {
     const error = MattingError.from(request.error)

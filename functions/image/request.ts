@@ -2,6 +2,9 @@ import { type Config, isUnder } from '../../lib/config.ts'
 import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
+import { readings } from '../../lib/readings.ts'
+
+const DOTS = /(^|\/)\.{1,2}(\/|$)/
 
 /** What a URL asks for: `/<layout>/<key>`. */
 export interface Asked {
@@ -19,8 +22,10 @@ export function readRequest(request: Request, config: Config): Asked {
   const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(new URL(request.url).pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
   const layout = readLayout(readings(name)[0] ?? name, config)
+  // Not as a path that climbs: COS, or what stands in front of it, may resolve it into another folder.
   const keys = readings(path).filter(
-    (key) => isUnder(key, config.sourcePrefixes) && !isCutout(key) && Buffer.byteLength(key) <= MAX_KEY,
+    (key) =>
+      isUnder(key, config.sourcePrefixes) && !isCutout(key) && Buffer.byteLength(key) <= MAX_KEY && !DOTS.test(key),
   )
   if (keys.length === 0) throw new MattingError('not-found')
   return { layout, keys }
@@ -35,13 +40,4 @@ function readLayout(text: string, { presets, access }: Config): Layout {
   // Every distinct layout of a photo is another paid call.
   if (access === 'presets') throw new MattingError('layout-refused')
   return layout
-}
-
-/** The path decoded, then the path as it stands, where the two differ; a path that cannot be decoded has one reading. */
-function readings(path: string): string[] {
-  try {
-    return [...new Set([decodeURIComponent(path), path])]
-  } catch {
-    return [path]
-  }
 }

@@ -1,4 +1,5 @@
 import { MattingError } from '../../lib/errors.ts'
+import { readings } from '../../lib/readings.ts'
 
 /** An object that arrived, as far as its event tells. */
 export interface Arrival {
@@ -11,11 +12,12 @@ export interface Arrival {
 }
 
 /**
- * Reads a COS trigger event (product/583/9707). Records that do not tell of a created object are left out.
+ * Reads a COS trigger event (product/583/9707). Records that do not tell of a created object are left out; one that cannot be
+ * read is undefined, and does not spoil its neighbours.
  * The region is not read: events carry a short code (`gz`) that no API understands.
- * @throws MattingError bad-event if it is no COS event at all, or a record has no readable key.
+ * @throws MattingError bad-event if it is no COS event at all.
  */
-export function readEvent(event: unknown): Arrival[] {
+export function readEvent(event: unknown): (Arrival | undefined)[] {
   const { Records } = fields(event)
   if (!Array.isArray(Records)) throw new MattingError('bad-event')
   return Records.flatMap((record: unknown) => {
@@ -25,18 +27,9 @@ export function readEvent(event: unknown): Arrival[] {
     const { key } = fields(fields(cos).cosObject)
     const prefix = `/${appid}/${name}/`
     // The exact prefix and no pattern: a key may itself look like `/1250000000/photos/…`.
-    if (typeof key !== 'string' || !key.startsWith(prefix)) throw new MattingError('bad-event')
+    if (typeof key !== 'string' || !key.startsWith(prefix)) return [undefined]
     return [{ keys: readings(key.slice(prefix.length)), bucket: `${name}-${appid}` }]
   })
-}
-
-function readings(key: string): string[] {
-  try {
-    // Not form decoding: in a COS key `+` is a plus.
-    return [...new Set([decodeURIComponent(key), key])]
-  } catch {
-    return [key]
-  }
 }
 
 function fields(value: unknown): Record<string, unknown> {

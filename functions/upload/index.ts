@@ -3,7 +3,7 @@ import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
-import { MattingError } from '../../lib/errors.ts'
+import { type Code, MattingError } from '../../lib/errors.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
 import { type Outcome, upload } from './upload.ts'
@@ -14,7 +14,13 @@ let config: Config | undefined
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
 
-/** The trigger function's entry. Throws what a retry can mend, so that the platform delivers the event again. */
+/** Failures of the photo itself: no retry and no operator can mend them. */
+const FINAL = new Set<Code>(['not-an-image', 'too-large', 'not-found'])
+
+/**
+ * The trigger function's entry. Throws what a retry or an operator can mend: the platform delivers the event again, and keeps it
+ * as a dead letter in the end.
+ */
 export const main_handler = middy({
   timeoutEarlyInMillis: MARGIN / 2,
   timeoutEarlyResponse: () => {
@@ -27,19 +33,17 @@ export const main_handler = middy({
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
     const random = Math.random
     const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
-    let retry: MattingError | undefined
+    let thrown: MattingError | undefined
     for await (const outcome of upload(readEvent(event), { config, cos, now, random, uuid: randomUUID, deadline })) {
       log({ function: 'upload', ...describe(outcome) })
-      if (outcome.outcome === 'failed' && outcome.error.retryable) retry = outcome.error
+      if (outcome.outcome === 'failed' && !FINAL.has(outcome.error.code)) thrown = outcome.error
     }
-    if (retry) throw retry
+    if (thrown) throw thrown
     return 'done'
   })
   .onError((request) => {
     const error = MattingError.from(request.error)
     log({ function: 'upload', outcome: 'thrown', ...errorFields(error) })
-    // What is no COS event will not become one. Everything else goes back: a wrong configuration must not lose events either.
-    if (error.code === 'bad-event') request.response = 'ignored'
   })
 
 function describe(outcome: Outcome): Fields {

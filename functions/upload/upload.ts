@@ -25,8 +25,11 @@ export interface Parts {
  * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known. Never throws: one
  * object's failure does not touch the others.
  */
-export async function* upload(arrivals: readonly Arrival[], parts: Parts): AsyncGenerator<Outcome> {
-  for (const arrival of arrivals) yield* await handle(arrival, parts)
+export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: Parts): AsyncGenerator<Outcome> {
+  for (const arrival of arrivals) {
+    if (arrival) yield* await handle(arrival, parts)
+    else yield { key: '', outcome: 'failed', error: new MattingError('bad-event'), ms: 0 }
+  }
 }
 
 async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
@@ -50,7 +53,14 @@ async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
       outcomes.push({ key, outcome: 'failed', error: MattingError.from(error), ms: ms() })
     }
   }
-  return outcomes.length > 0 ? outcomes : [{ key: first, outcome: 'skipped', why: 'not there any more', ms: ms() }]
+  if (outcomes.length > 0) return outcomes
+  // HEAD says 404 for a missing bucket as well; were that taken for a deleted photo, a misspelt bucket would lose every event.
+  const error = await cos.get(first).then(
+    () => undefined,
+    (thrown: unknown) => MattingError.from(thrown),
+  )
+  if (error) return [{ key: first, outcome: 'failed', error, ms: ms() }]
+  return [{ key: first, outcome: 'skipped', why: 'not there any more', ms: ms() }]
 }
 
 /** Why a key is not to be cut out, as far as that can be told without asking anybody; undefined if it is. */

@@ -58,7 +58,9 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
   function schedule(job: Job, delay: number): void {
     const timer = setTimeout(() => {
       timers.delete(timer)
-      const run = deliver(job).finally(() => running.delete(run))
+      // A full disk must not end the local cloud; the event is delivered at the next start.
+      const run = deliver(job).catch((error: unknown) => console.error(`local SCF: ${String(error)}`))
+      run.finally(() => running.delete(run))
       running.add(run)
     }, delay)
     timers.add(timer)

@@ -47,15 +47,20 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
   const inputs = record(root.inputs, 'inputs')
   const functions = Object.entries(record(inputs.functions, 'inputs.functions')).map(([name, value]): FunctionSpec => {
     const spec = record(value, name)
-    const environment = array(spec.environments ?? [], `${name}.environments`).map((entry): [string, string] => {
+    // The vendor's tool drops it without a word.
+    if (spec.environment !== undefined)
+      throw new Error(`serverless.yml: ${name}.environment must be a list, environments`)
+    // A function's list replaces the common one.
+    const list = spec.environments ?? inputs.environments ?? []
+    const environment = array(list, `${name}.environments`).map((entry): [string, string] => {
       const { key, value } = record(entry, `${name}.environments`)
       return [text(key, 'key'), resolve(text(value, `${name}.environments ${key}`))]
     })
     return {
       name,
       handler: text(spec.handler, `${name}.handler`),
-      timeout: Number(spec.timeout ?? inputs.timeout ?? 3),
-      memory: Number(spec.memorySize ?? inputs.memorySize ?? 128),
+      timeout: positive(spec.timeout ?? inputs.timeout ?? 3, `${name}.timeout`),
+      memory: positive(spec.memorySize ?? inputs.memorySize ?? 128, `${name}.memorySize`),
       environment: Object.fromEntries(environment),
     }
   })
@@ -67,7 +72,8 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
       throw new Error(`serverless.yml: trigger of an unknown function ${name}`)
     const parameters = record(trigger.parameters, 'trigger.parameters')
     if (trigger.type === 'http') {
-      serverless.urls.push(name)
+      const { enableExtranet } = record(parameters.netConfig ?? {}, 'netConfig')
+      if (parameters.enable !== false && enableExtranet === true) serverless.urls.push(name)
     } else if (trigger.type === 'cos') {
       if (parameters.enable !== true) continue
       const { prefix, suffix } = record(parameters.filter ?? {}, 'filter')
@@ -93,6 +99,11 @@ function record(value: unknown, where: string): Record<string, unknown> {
 
 function array(value: unknown, where: string): unknown[] {
   if (!Array.isArray(value)) throw new Error(`serverless.yml: ${where} must be a list`)
+  return value
+}
+
+function positive(value: unknown, where: string): number {
+  if (typeof value !== 'number' || !(value > 0)) throw new Error(`serverless.yml: ${where} must be a number`)
   return value
 }
 

@@ -10,6 +10,8 @@ export interface TestCloud extends Cloud {
   /** The owner's way into the bucket. */
   bucket: Cos
   data: string
+  /** Ends it, and leaves its folder. */
+  stop(): Promise<void>
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
   /** The bytes of an object. */
@@ -63,6 +65,7 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
       return keys.sort()
     },
     image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
+    stop: cloud.close,
     async close() {
       await cloud.close()
       await rm(data, { recursive: true, force: true })

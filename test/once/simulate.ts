@@ -158,9 +158,15 @@ async function checkBill(cloud: TestCloud, bill: readonly BillItem[], names: rea
     if (items.length > attempts) problems.push(`${cutout}: paid ${items.length} times on ${attempts} claims`)
   }
   const days = new Set(bill.map(({ at }) => at.slice(0, 10)))
-  let receipts = 0
-  for (const day of days) for (const { billed } of await readReceipts(cloud.bucket, day)) receipts += billed
-  if (receipts !== bill.length) problems.push(`receipts say ${receipts} paid calls, the bill ${bill.length}`)
+  const receipts = (await Promise.all([...days].map((day) => readReceipts(cloud.bucket, day)))).flat()
+  const receipted = receipts.reduce((sum, { billed }) => sum + billed, 0)
+  if (receipted !== bill.length) {
+    problems.push(`receipts say ${receipted} paid calls, the bill ${bill.length}`)
+    for (const item of bill) {
+      const own = receipts.filter(({ receipt }) => receipt.cutouts.includes(item.fileid))
+      if (own.reduce((sum, { billed }) => sum + billed, 0) === 0) problems.push(JSON.stringify({ item, own }))
+    }
+  }
   return problems
 }
 

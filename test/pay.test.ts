@@ -1,0 +1,251 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { readReceipts } from '../lib/receipt.ts'
+import type { CloudOptions } from '../local/cloud.ts'
+import type { Fault } from '../local/faults.ts'
+import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+
+async function start(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
+  const cloud = await startTestCloud({ instances: 8, ...options })
+  onTestFinished(() => cloud.close())
+  return cloud
+}
+
+/** Puts a photo whose event is lost, so that only URLs ask for it. */
+async function putQuietly(cloud: TestCloud, key: string, body: Buffer) {
+  cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+  await cloud.bucket.put(key, body, { type: 'image/jpeg' })
+  cloud.faults.set([])
+}
+
+const ask = (cloud: TestCloud, times: number, path = '/plain/uploads/mug.jpg') =>
+  Promise.all(Array.from({ length: times }, () => cloud.image(path)))
+
+const codeOf = (body: string) => JSON.parse(body || '{}').code
+
+async function receiptsOf(cloud: TestCloud) {
+  return readReceipts(cloud.bucket, new Date().toISOString().slice(0, 10))
+}
+
+const claimsOf = (cloud: TestCloud) => cloud.keys('.matting/claims/')
+
+describe('promise 1: one cutout is paid for once', () => {
+  it('by a thousand requests at the same moment', async () => {
+    const cloud = await start()
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    const answers = await ask(cloud, 1000)
+    expect(cloud.cos.bill()).toHaveLength(1)
+    expect(new Set(cloud.scf.invocations().map(({ instance }) => instance)).size).toBe(8)
+    for (const { status, headers } of answers) {
+      expect(status === 302 || (status === 503 && headers['retry-after'] !== undefined)).toBe(true)
+    }
+    expect(answers.filter(({ status }) => status === 302).length).toBeGreaterThan(900)
+  })
+
+  it('by duplicate events and requests together, for all layouts in one call', async () => {
+    const cloud = await start({
+      environment: { PRESETS: 'plain=; card=center-layout=1', ON_UPLOAD: 'uploads/=plain,card' },
+    })
+    cloud.faults.set([{ on: 'Event', kind: 'duplicate' }])
+    const answers = Promise.all([ask(cloud, 5), ask(cloud, 5, '/card/uploads/mug.jpg')])
+    await cloud.upload('uploads/mug.jpg', await photo())
+    await answers
+    const rules = cloud.cos.bill().map(({ rule }) => rule)
+    expect(rules.sort()).toEqual(['ci-process=GoodsMatting', 'ci-process=GoodsMatting&center-layout=1'])
+  })
+
+  it('buys five layouts with one request, and seven with two', async () => {
+    const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g']
+    const presets = names.map((name, i) => `${name}=padding-layout=${i + 1}x0`).join(';')
+    const cloud = await start({ environment: { PRESETS: presets, ON_UPLOAD: `uploads/=${names}` } })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    expect(cloud.cos.bill()).toHaveLength(7)
+    expect(cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')).toHaveLength(2)
+    expect(await cloud.keys('cutouts/')).toHaveLength(7)
+  })
+})
+
+describe('what became of a call without an answer is found out by looking', () => {
+  const claims = '.matting/claims/'
+  const receipts = '.matting/receipts/'
+  const table: [fault: Fault, billed: number, claims: number][] = [
+    [{ on: 'GoodsMatting', kind: 'lose-answer' }, 1, 1],
+    [{ on: 'GoodsMatting', kind: 'kill' }, 1, 1],
+    // Nothing was done, but nobody can know: the next attempt waits for the claim's time.
+    [{ on: 'GoodsMatting', kind: 'reset' }, 1, 2],
+    [{ on: 'GoodsMatting', kind: 'error' }, 1, 2],
+    [{ on: 'GoodsMatting', kind: 'error-in-200' }, 1, 2],
+    [{ on: 'GoodsMatting', kind: 'drop-result' }, 2, 2],
+    [{ on: 'PutObject', prefix: claims, kind: 'kill' }, 1, 2],
+    [{ on: 'PutObject', prefix: receipts, kind: 'kill' }, 1, 2],
+    [{ on: 'PutObject', prefix: claims, kind: 'lose-answer' }, 1, 1],
+    [{ on: 'PutObject', prefix: receipts, kind: 'lose-answer' }, 1, 1],
+    // Known to have done nothing: free at once.
+    [{ on: 'GoodsMatting', kind: 'slow-down' }, 1, 1],
+  ]
+  it.concurrent.each(table)('%o: billed %i, claimed %i', async (fault, billed, claimed) => {
+    const cloud = await startTestCloud({ instances: 2, timeout: 16, environment: { CLAIM_TIME: '4' } })
+    try {
+      cloud.faults.set([{ ...fault, times: 1 }])
+      await cloud.upload('uploads/mug.jpg', await photo())
+      expect(cloud.faults.list()).toMatchObject([{ struck: 1 }])
+      expect(await cloud.keys('cutouts/')).toHaveLength(1)
+      expect(cloud.cos.bill()).toHaveLength(billed)
+      expect(await claimsOf(cloud)).toHaveLength(claimed)
+      expect(cloud.scf.deadLetters()).toEqual([])
+      // Nobody pays before the time of the claim has passed.
+      if (claimed === 2) {
+        const [first, second] = await written(cloud)
+        expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(5_000)
+      }
+      const sum = (await receiptsOf(cloud)).reduce((sum, { billed }) => sum + billed, 0)
+      expect(sum).toBe(billed)
+    } finally {
+      await cloud.close()
+    }
+  })
+
+  async function written(cloud: TestCloud): Promise<number[]> {
+    const times: number[] = []
+    for await (const { written } of cloud.bucket.list('.matting/claims/')) times.push(written)
+    return times.sort((a, b) => a - b)
+  }
+
+  it('a CI that is slower than anybody waits is not paid again: the cutout is found when it comes', async () => {
+    const cloud = await start({ timeout: 7, environment: { CLAIM_TIME: '4' } })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 4_500, times: 1 }])
+    for (const { status, body } of await ask(cloud, 4))
+      expect([status, codeOf(body)]).toEqual(status === 302 ? [302, undefined] : [503, 'pending'])
+    expect((await cloud.image('/plain/uploads/mug.jpg')).status).toBe(302)
+    expect(cloud.cos.bill()).toHaveLength(1)
+    expect(await claimsOf(cloud)).toHaveLength(1)
+  })
+
+  it('waits no longer than there is time, and then asks for a retry', async () => {
+    const cloud = await start({ timeout: 5, environment: { CLAIM_TIME: '30' } })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    const [answer] = await ask(cloud, 1)
+    expect(answer?.status).toBe(503)
+    expect(codeOf(answer?.body ?? '')).toBe('pending')
+    // So little time that a call could not be seen through: nobody claims, so nobody is kept from it.
+    expect(await claimsOf(cloud)).toEqual([])
+    expect(cloud.cos.bill()).toEqual([])
+  })
+
+  it('a photo that is no image is refused once; who waits learns it without another call', async () => {
+    const cloud = await start()
+    await putQuietly(cloud, 'uploads/mug.jpg', Buffer.from('no image'))
+    const answers = await ask(cloud, 6)
+    expect(new Set(answers.map(({ body }) => codeOf(body)))).toEqual(new Set(['not-an-image']))
+    expect(cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')).toHaveLength(1)
+    expect(await receiptsOf(cloud)).toEqual([])
+  })
+})
+
+describe('clocks', () => {
+  it.each([600_000, -600_000, 1_800_000, -1_800_000])('an instance %i ms off works, and pays once', async (ms) => {
+    const cloud = await start({ instances: 4 })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'Instance', kind: 'skew', ms, rate: 0.5 }])
+    const statuses = (await ask(cloud, 8)).map(({ status }) => status)
+    expect(new Set(statuses)).toEqual(new Set([302]))
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+})
+
+describe('the fence', () => {
+  it('a call that arrives after its claim’s time is refused, and not billed', async () => {
+    const cloud = await start()
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    const rules = [{ fileid: '/cutouts/x.png', rule: 'ci-process=GoodsMatting' }]
+    const late = { until: Date.now() - 2_000, deadline: Date.now() + 5_000 }
+    await expect(cloud.bucket.process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({ code: 'unavailable' })
+    expect(cloud.cos.bill()).toEqual([])
+    await cloud.bucket.process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+})
+
+describe('a forbid-overwrite that lets several through', () => {
+  it('within milliseconds: still pays once', async () => {
+    const cloud = await start()
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/claims/', kind: 'race', ms: 20 }])
+    expect(new Set((await ask(cloud, 16)).map(({ status }) => status))).toEqual(new Set([302]))
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+
+  it('always, as with versioning: pays at most once for each instance', async () => {
+    const cloud = await start()
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/claims/', kind: 'race', ms: 3_600_000 }])
+    await ask(cloud, 16)
+    expect(cloud.cos.bill().length).toBeLessThanOrEqual(8)
+  })
+})
+
+describe('receipts', () => {
+  it('say who asked for what, and add up to the bill', async () => {
+    const cloud = await start()
+    await cloud.upload('uploads/a.jpg', await photo())
+    await cloud.image('/card/uploads/a.jpg')
+    await cloud.upload('uploads/b.jpg', await photo('#2040b0'))
+    const receipts = await receiptsOf(cloud)
+    const told = receipts.map(({ receipt, billed }) => [receipt.source, receipt.asker, receipt.outcome, billed])
+    expect(told.sort()).toEqual([
+      ['uploads/a.jpg', 'trigger', 'bought', 1],
+      ['uploads/a.jpg', 'url', 'bought', 1],
+      ['uploads/b.jpg', 'trigger', 'bought', 1],
+    ])
+    const fileids = cloud.cos.bill().map(({ fileid }) => fileid)
+    expect(receipts.flatMap(({ receipt }) => receipt.cutouts).sort()).toEqual(fileids.sort())
+    const first = receipts.find(({ receipt }) => receipt.source === 'uploads/a.jpg')
+    expect(first?.receipt).toMatchObject({
+      etag: (await cloud.bucket.head('uploads/a.jpg'))?.etag,
+      ms: expect.any(Number),
+    })
+  })
+})
+
+describe('DAILY_LIMIT', () => {
+  it('stops paying: 429 until midnight for a URL, a dead letter for an event; what is there is still served', async () => {
+    const cloud = await start({ environment: { DAILY_LIMIT: '2' } })
+    await cloud.upload('uploads/a.jpg', await photo())
+    await cloud.image('/card/uploads/a.jpg')
+    const { status, headers, body } = await cloud.image('/center-layout=1/uploads/a.jpg')
+    expect([status, codeOf(body)]).toEqual([429, 'limit-reached'])
+    expect(Number(headers['retry-after'])).toBeGreaterThan(0)
+    expect(Number(headers['retry-after'])).toBeLessThanOrEqual(86_400)
+    await cloud.upload('uploads/b.jpg', await photo('#2040b0'))
+    expect(cloud.scf.deadLetters()).toHaveLength(1)
+    expect(cloud.scf.invocations().at(-1)?.logs.join()).toContain('limit-reached')
+    expect((await cloud.image('/plain/uploads/a.jpg')).status).toBe(302)
+    expect(cloud.cos.bill()).toHaveLength(2)
+    expect(await claimsOf(cloud)).toHaveLength(2)
+  })
+
+  it('is overshot by at most the instances that run at the same moment', async () => {
+    const cloud = await start({ instances: 4, environment: { DAILY_LIMIT: '3' } })
+    for (let i = 0; i < 12; i++) await putQuietly(cloud, `uploads/${i}.jpg`, await photo(`hsl(${i * 30} 70% 40%)`))
+    await Promise.all(Array.from({ length: 12 }, (_, i) => cloud.image(`/plain/uploads/${i}.jpg`)))
+    expect(cloud.cos.bill().length).toBeGreaterThanOrEqual(3)
+    expect(cloud.cos.bill().length).toBeLessThanOrEqual(3 + 4)
+  })
+
+  it('0 pays nothing', async () => {
+    const cloud = await start({ environment: { DAILY_LIMIT: '0' } })
+    await cloud.upload('uploads/a.jpg', await photo())
+    expect(cloud.cos.bill()).toEqual([])
+  })
+})
+
+describe('the breaker', () => {
+  it('opens for a photo that keeps changing, and for no other', async () => {
+    const cloud = await start()
+    for (let i = 0; i < 12; i++) await cloud.upload('uploads/loop.jpg', await photo(`hsl(${i * 25} 70% 40%)`))
+    expect(cloud.cos.bill()).toHaveLength(10)
+    expect(codeOf((await cloud.image('/plain/uploads/loop.jpg')).body)).toBe('changing-too-fast')
+    await cloud.upload('uploads/loop.jpg/other.jpg', await photo())
+    expect(cloud.cos.bill()).toHaveLength(11)
+  })
+})
