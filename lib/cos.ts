@@ -88,12 +88,12 @@ const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArra
 export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
   const { protocol, hostname, port, host } = new URL(endpoint)
 
-  /** How far COS's clock is ahead of ours. */
-  let skew = 0
+  /** How far COS's clock is ahead of ours: never more than it is, for dates have whole seconds; the greatest seen is the nearest. */
+  let skew: number | undefined
 
   /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
   function send({ method, key, query, headers, type, body, until, once }: Call, timeout: number): Promise<Answer> {
-    const seconds = Math.floor((now() + skew) / 1000)
+    const seconds = Math.floor((now() + (skew ?? 0)) / 1000)
     // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
     const signing = signingKey(credentials, seconds - 300, until ? Math.floor(until / 1000) : seconds + 900)
     const signed = signHeaders(
@@ -124,7 +124,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         },
         (incoming) => {
           const date = Date.parse(incoming.headers.date ?? '')
-          if (date) skew = date - now()
+          if (date) skew = Math.max(skew ?? Number.NEGATIVE_INFINITY, date - now())
           const chunks: Buffer[] = []
           let size = 0
           incoming.on('data', (chunk: Buffer) => {
@@ -151,7 +151,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       try {
         const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()))
         // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
-        const late = answer.status === 403 && Math.abs(skew - before) > 60_000
+        const late = answer.status === 403 && Math.abs((skew ?? 0) - (before ?? 0)) > 60_000
         if (answer.status < 500 && answer.status !== 429 && !late) return answer
         if (last) throw failure(answer)
       } catch (error) {
@@ -227,7 +227,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
     },
 
-    clock: () => now() + skew,
+    clock: () => now() + (skew ?? 0),
 
     presign(key, start, end) {
       return presign(

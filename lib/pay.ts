@@ -152,7 +152,8 @@ async function buy(payer: Payer, source: Source, won: readonly Missing[], since:
         break
       } catch (error) {
         // Too many requests at a time: refused before anything was done, so this one may be sent again.
-        const again = error instanceof MattingError && error.code === 'busy' && cos.clock() + 2 * pause < until
+        const time = Math.min(until - cos.clock(), deadline - LEAST_TIME - now())
+        const again = error instanceof MattingError && error.code === 'busy' && 2 * pause < time
         if (!again) throw error
         await sleep(pause * (0.5 + random()))
       }

@@ -22,6 +22,8 @@ export interface CloudOptions {
   retryDelay?: number
   /** Most instances of a function at a time. */
   instances?: number
+  /** Threads of the matting engine; default two. */
+  workers?: number
   /** Time limit of all functions, in seconds; default: serverless.yml's. */
   timeout?: number
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
@@ -58,7 +60,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
-  const matte = createMatte()
+  const matte = createMatte(options.workers === undefined ? {} : { workers: options.workers })
   const opened: { close: () => unknown }[] = [matte]
   try {
     let tell: (scf: Scf) => void = () => {}

@@ -24,13 +24,13 @@ function handler(name: 'upload' | 'image', environment: Record<string, string> =
     spec: {
       name,
       handler: `${name}.main_handler`,
-      timeout: 8,
+      timeout: 30,
       memory: 256,
       environment: {
         COS_BUCKET: 'photos-1250000000',
         COS_REGION: 'ap-guangzhou',
         COS_ENDPOINT: cloud.cosUrl,
-        CLAIM_TIME: '2',
+        CLAIM_TIME: '6',
         ...environment,
       },
     },

@@ -79,7 +79,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
         key.filter((key) => !/\/\.{1,2}\//.test(key) && !seen.has(key) && seen.add(key).size > 0),
         roundTrip,
       ),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   }, 60_000)
 })

@@ -74,6 +74,8 @@ describe("against the vendor's SDK", () => {
         // 3.0.0 sorts the list by encoded names and the text by raw ones, and one name may hide another that differs in case
         // only. Where the two orders differ its signature contradicts its own list, so there is nothing to compare with.
         const names = Object.keys(query)
+        // It loses this one in a copy.
+        if (names.includes('__proto__')) return
         if (new Set(names.map((name) => encode(name).toLowerCase())).size < names.length) return
         const byRaw = [...names]
           .sort((a, b) => (a.toLowerCase() < b.toLowerCase() ? -1 : 1))

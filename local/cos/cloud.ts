@@ -71,18 +71,30 @@ export interface Call {
 /** Publishes a draft and tells of it. */
 export async function create(
   cloud: Cloud,
-  { request, race }: Call,
+  call: Call,
   draft: Draft,
-  object: Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>,
+  object: NewObject,
   via: ObjectEvent['via'],
   forbidOverwrite = false,
 ): Promise<Stored> {
+  const stored = publish(cloud, call, draft, object, forbidOverwrite)
+  await tell(cloud, call.request, stored, { kind: 'created', via })
+  return stored
+}
+
+type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>
+
+export function publish(
+  cloud: Cloud,
+  { race }: Call,
+  draft: Draft,
+  object: NewObject,
+  forbidOverwrite = false,
+): Stored {
   const modified = cloud.now()
   const existing = cloud.objects.get(object.bucket, object.key)
   const overlooked = existing !== undefined && modified - existing.modified < race
-  const stored = cloud.objects.publish(draft, { ...object, modified }, forbidOverwrite && !overlooked)
-  await tell(cloud, request, stored, { kind: 'created', via })
-  return stored
+  return cloud.objects.publish(draft, { ...object, modified }, forbidOverwrite && !overlooked)
 }
 
 export async function tell(

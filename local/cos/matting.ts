@@ -3,7 +3,7 @@ import { Readable } from 'node:stream'
 import sharp from 'sharp'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
-import { type Call, type Cloud, create, type Layout } from './cloud.ts'
+import { type Call, type Cloud, type Layout, publish, tell } from './cloud.ts'
 import { fetchImage, readDetectUrl } from './detect.ts'
 import type { Draft, Stored } from './objects.ts'
 import { find } from './read.ts'
@@ -85,7 +85,7 @@ export function draftImage(cloud: Cloud, draft: Draft): Buffer | undefined {
 }
 
 /**
- * Cuts, stores, tells and bills, in this order: a process killed in between must not leave a bill without its cutout, for which
+ * Cuts, stores, bills and tells, in this order: a process killed in between must not leave a bill without its cutout, for which
  * nobody would have been charged. `image` is undefined if there is too much of it.
  */
 export async function applyRules(
@@ -109,13 +109,15 @@ export async function applyRules(
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
   const results: object[] = []
+  const made: Stored[] = []
   for (const [i, { bucket, key }] of rules.entries()) {
     const png = cutouts[i]?.png
     if (!png || i === dropped) continue
     const sha1 = createHash('sha1').update(png).digest('hex')
     const draft = await cloud.objects.receive(Readable.from([png]), Number.POSITIVE_INFINITY)
     const object = { bucket, key, etag: sha1, headers: { 'Content-Type': 'image/png' } }
-    const stored = await create(cloud, call, draft, object, 'Put')
+    const stored = publish(cloud, call, draft, object)
+    made.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
     // An empty Format, and neither width nor height: as the page's sample has it.
     const place = { Key: key, Location: location(cloud, bucket, key) }
@@ -129,6 +131,7 @@ export async function applyRules(
       return { at, method, source: source.key, etag: source.etag, rule: ruleText(layout), fileid: key, outcome, blank }
     }),
   )
+  for (const stored of made) await tell(cloud, call.request, stored, { kind: 'created', via: 'Put' })
   const place = { Key: source.key, Location: location(cloud, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }

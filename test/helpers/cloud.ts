@@ -34,9 +34,10 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
   const cloud = await startCloud({
     port: 0,
     retryDelay: 20,
+    workers: 1,
     ...options,
     data,
-    environment: { CLAIM_TIME: '2', ...options.environment },
+    environment: { CLAIM_TIME: '6', ...options.environment },
   })
   const bucket = createCos({
     endpoint: cloud.cosUrl,
