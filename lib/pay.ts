@@ -145,10 +145,7 @@ async function buy(payer: Payer, source: Source, won: readonly Missing[], since:
     await writeReceipt(cos, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        await cos.process(source.key, rules, {
-          until,
-          deadline: Math.min(deadline - LOOK_TIME, since + payer.claimTime * 1000),
-        })
+        await cos.process(source.key, rules, { until, deadline: deadline - LOOK_TIME })
         break
       } catch (error) {
         // Too many requests at a time: refused before anything was done, so this one may be sent again.

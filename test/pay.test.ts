@@ -1,4 +1,9 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Cos } from '../lib/cos.ts'
+import { cutoutKey } from '../lib/cutout.ts'
+import { plain } from '../lib/layout.ts'
+import { ensure } from '../lib/pay.ts'
 import { readReceipts } from '../lib/receipt.ts'
 import type { CloudOptions } from '../local/cloud.ts'
 import type { Fault } from '../local/faults.ts'
@@ -111,12 +116,11 @@ describe('what became of a call without an answer is found out by looking', () =
   }
 
   it('a CI that is slower than anybody waits is not paid again: the cutout is found when it comes', async () => {
-    const cloud = await start({ timeout: 7, environment: { CLAIM_TIME: '4' } })
+    const cloud = await start({ timeout: 7, environment: { CLAIM_TIME: '10' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 4_500, times: 1 }])
-    for (const { status, body } of await ask(cloud, 4))
-      expect([status, codeOf(body)]).toEqual(status === 302 ? [302, undefined] : [503, 'pending'])
-    expect((await cloud.image('/plain/uploads/mug.jpg')).status).toBe(302)
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 6_500, times: 1 }])
+    for (const { status, body } of await ask(cloud, 4)) expect([status, codeOf(body)]).toEqual([503, 'pending'])
+    await expect.poll(async () => (await cloud.image('/plain/uploads/mug.jpg')).status, { timeout: 20_000 }).toBe(302)
     expect(cloud.cos.bill()).toHaveLength(1)
     expect(await claimsOf(cloud)).toHaveLength(1)
   })
@@ -162,6 +166,45 @@ describe('the fence', () => {
     await expect(cloud.bucket.process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({ code: 'unavailable' })
     expect(cloud.cos.bill()).toEqual([])
     await cloud.bucket.process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+})
+
+it('what somebody else bought between the first look and the claim is not bought again', async () => {
+  const cloud = await start()
+  await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+  const source = { key: 'uploads/mug.jpg', etag: '0123456789abcdef', size: 1 }
+  const cutout = cutoutKey('cutouts/', source, plain)
+  const cos: Cos = {
+    ...cloud.bucket,
+    async put(key, body, options) {
+      // The other one's call ends just now.
+      await cloud.bucket.put(cutout, 'a cutout', { type: 'image/png' })
+      return cloud.bucket.put(key, body, options)
+    },
+  }
+  const limits = {
+    cutoutPrefix: 'cutouts/',
+    maxSourceBytes: 1e9,
+    claimTime: 60,
+    dailyLimit: 9,
+    deadline: Date.now() + 60_000,
+  }
+  const payer = { ...limits, cos, asker: 'url', now: Date.now, random: Math.random, uuid: randomUUID }
+  expect(await ensure(payer, source, [plain])).toEqual([{ layout: 'plain', key: cutout, paid: false }])
+  expect(cloud.cos.bill()).toEqual([])
+  expect(await receiptsOf(cloud)).toEqual([])
+})
+
+describe('an instance that is frozen between claim and payment', () => {
+  it('cannot pay any more once its claim’s time is over', async () => {
+    const cloud = await start({ instances: 2, timeout: 20, environment: { CLAIM_TIME: '4' } })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    // Its receipt takes eleven seconds; meanwhile the claim runs out, and another instance pays.
+    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'delay', ms: 6_000, times: 2 }])
+    await ask(cloud, 2)
+    const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
+    expect(paid.map(({ status }) => status)).toEqual([200, 403])
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 })
