@@ -13,14 +13,17 @@ export interface Claim {
   /** Whom it was for. */
   asker: string
   layout: string
-  /** How long it holds, from when COS wrote it. */
+  /** How long it holds, from when COS wrote it: `Last-Modified` counts, for the clocks of instances differ. */
   seconds: number
+  /** The same for people to read: ISO 8601. */
+  at: string
+  until: string
   /** Set when nothing was bought. If a retry can mend it, the next attempt is free at once. */
   failure?: Code
 }
 
-/** Where an attempt stands. */
-export type Standing = 'ours' | 'taken' | 'over'
+/** Where an attempt stands. A free one was never claimed; it is not to be skipped, or somebody else would find it free as well. */
+export type Standing = 'free' | 'ours' | 'taken' | 'over'
 
 /** Added to a claim's time, because the dates of HTTP are whole seconds. */
 const ROUNDING = 2_000
@@ -64,8 +67,7 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Standin
  */
 export async function look(cos: Cos, key: string, mine: Claim): Promise<Standing> {
   const found = await cos.get(key)
-  // Never written, after all; the number stays free for nobody, and the next one is tried.
-  if (!found) return 'over'
+  if (!found) return 'free'
   const { id, seconds, failure } = readClaim(found.body)
   if (found.read - found.written >= (seconds ?? mine.seconds) * 1000 + ROUNDING) return 'over'
   if (failure === undefined) return id === mine.id ? 'ours' : 'taken'

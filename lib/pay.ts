@@ -62,7 +62,7 @@ export async function ensure(payer: Payer, source: Source, layouts: readonly Lay
   const { cos, now, random, deadline } = payer
   const id = payer.uuid()
   const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
-    const claim = { id, asker: payer.asker, layout: name, seconds: payer.claimTime }
+    const claim = { id, asker: payer.asker, layout: name, seconds: payer.claimTime, at: '', until: '' }
     return { key: cutoutKey(payer.cutoutPrefix, source, layout), rule: rule(layout), claim, attempt: -1 }
   })
   const paid = new Set<string>()
@@ -110,8 +110,10 @@ async function claimSome({ cos, now, deadline, claimTime }: Payer, missing: read
   const late = deadline - now() < Math.min(LEAST_TIME, claimTime * 1000) + LOOK_TIME
   const tried = missing.slice(0, MAX_RULES).map(async (one) => {
     const standing = one.attempt < 0 ? 'over' : await look(cos, claimKey(one.key, one.attempt), one.claim)
-    if (standing !== 'over' || late) return undefined
-    one.attempt++
+    if (late || standing === 'taken' || standing === 'ours') return undefined
+    if (standing === 'over') one.attempt++
+    one.claim.at = new Date(cos.clock()).toISOString()
+    one.claim.until = new Date(cos.clock() + claimTime * 1000).toISOString()
     return (await claim(cos, claimKey(one.key, one.attempt), one.claim)) === 'ours' ? one : undefined
   })
   return (await Promise.all(tried)).filter((one) => one !== undefined)

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
+import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
 import { ensure } from '../lib/pay.ts'
 import { readReceipts } from '../lib/receipt.ts'
@@ -84,6 +85,7 @@ describe('what became of a call without an answer is found out by looking', () =
     [{ on: 'PutObject', prefix: receipts, kind: 'kill' }, 1, 2],
     [{ on: 'PutObject', prefix: claims, kind: 'lose-answer' }, 1, 1],
     [{ on: 'PutObject', prefix: receipts, kind: 'lose-answer' }, 1, 1],
+    [{ on: 'PutObject', prefix: claims, kind: 'error' }, 1, 1],
     // Known to have done nothing: free at once.
     [{ on: 'GoodsMatting', kind: 'slow-down' }, 1, 1],
   ]
@@ -196,6 +198,38 @@ it('what somebody else bought between the first look and the claim is not bought
   expect(await receiptsOf(cloud)).toEqual([])
 })
 
+it('a claim that could not be written leaves no hole for two', async () => {
+  const cloud = await start()
+  await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+  const source = { key: 'uploads/mug.jpg', etag: '0123456789abcdef', size: 1 }
+  const key = `.matting/claims/${cutoutKey('cutouts/', source, plain)}/0`
+  let tries = 0
+  const cos: Cos = {
+    ...cloud.bucket,
+    async put(...args) {
+      if (args[0] === key && tries++ === 0) throw new MattingError('unavailable')
+      return cloud.bucket.put(...args)
+    },
+    async get(asked) {
+      const found = await cloud.bucket.get(asked)
+      // Just after we saw that ours was not written, somebody else's is.
+      const theirs = JSON.stringify({ id: 'them', seconds: 60 })
+      if (asked === key && !found) await cloud.bucket.put(key, theirs, { type: 'application/json' })
+      return found
+    },
+  }
+  const limits = {
+    cutoutPrefix: 'cutouts/',
+    maxSourceBytes: 1e9,
+    claimTime: 60,
+    dailyLimit: 9,
+    deadline: Date.now() + 8_000,
+  }
+  const payer = { ...limits, cos, asker: 'url', now: Date.now, random: Math.random, uuid: randomUUID }
+  await expect(ensure(payer, source, [plain])).rejects.toMatchObject({ code: 'pending' })
+  expect(cloud.cos.bill()).toEqual([])
+})
+
 describe('an instance that is frozen between claim and payment', () => {
   it('cannot pay any more once its claim’s time is over', async () => {
     const cloud = await start({ instances: 2, timeout: 20, environment: { CLAIM_TIME: '4' } })
@@ -224,6 +258,17 @@ describe('a forbid-overwrite that lets several through', () => {
     cloud.faults.set([{ on: 'PutObject', prefix: '.matting/claims/', kind: 'race', ms: 3_600_000 }])
     await ask(cloud, 16)
     expect(cloud.cos.bill().length).toBeLessThanOrEqual(8)
+  })
+})
+
+describe('claims', () => {
+  it('say who, for whom, when and until when', async () => {
+    const cloud = await start()
+    await cloud.upload('uploads/a.jpg', await photo())
+    const [key = ''] = await claimsOf(cloud)
+    const claim = JSON.parse((await cloud.bucket.get(key))?.body ?? '{}')
+    expect(claim).toMatchObject({ id: expect.any(String), asker: 'trigger', layout: 'plain', seconds: 6 })
+    expect(Date.parse(claim.until) - Date.parse(claim.at)).toBe(6_000)
   })
 })
 
@@ -261,7 +306,7 @@ describe('DAILY_LIMIT', () => {
     expect(Number(headers['retry-after'])).toBeLessThanOrEqual(86_400)
     await cloud.upload('uploads/b.jpg', await photo('#2040b0'))
     expect(cloud.scf.deadLetters()).toHaveLength(1)
-    expect(cloud.scf.invocations().at(-1)?.logs.join()).toContain('limit-reached')
+    expect(cloud.scf.invocations().at(-1)?.logs.join()).toContain('"outcome":"deferred","code":"limit-reached"')
     expect((await cloud.image('/plain/uploads/a.jpg')).status).toBe(302)
     expect(cloud.cos.bill()).toHaveLength(2)
     expect(await claimsOf(cloud)).toHaveLength(2)

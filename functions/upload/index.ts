@@ -17,6 +17,9 @@ const MARGIN = 1_000
 /** Failures of the photo itself: no retry and no operator can mend them. */
 const FINAL = new Set<Code>(['not-an-image', 'too-large', 'not-found'])
 
+/** Not paid for now, by order; the dead letter can be replayed. */
+const DEFERRED = new Set<Code>(['limit-reached', 'changing-too-fast'])
+
 /**
  * The trigger function's entry. Throws what a retry or an operator can mend: the platform delivers the event again, and keeps it
  * as a dead letter in the end.
@@ -56,6 +59,11 @@ function describe(outcome: Outcome): Fields {
     case 'skipped':
       return { key, outcome: 'skipped', why: outcome.why, ms }
     case 'failed':
-      return { key, outcome: 'failed', ...errorFields(outcome.error), ms }
+      return {
+        key,
+        outcome: DEFERRED.has(outcome.error.code) ? 'deferred' : 'failed',
+        ...errorFields(outcome.error),
+        ms,
+      }
   }
 }
