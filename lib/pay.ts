@@ -22,10 +22,10 @@ export interface Cutout {
   paid: boolean
 }
 
-export interface Payer extends Pick<Config, 'cutoutPrefix' | 'maxSourceBytes' | 'claimTime' | 'dailyLimit'> {
+/** What both functions work with. */
+export interface Parts {
+  config: Config
   cos: Cos
-  /** For whom, as it will stand in claim and receipt: `trigger`, `url`. */
-  asker: string
   now: () => number
   random: () => number
   uuid: () => string
@@ -53,25 +53,30 @@ const MAX_CHANGES = 10
 
 /**
  * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
- * whoever does not get the claim waits for the cutout. What became of a call without an answer is found out by looking, and
+ * whoever does not get the claim waits for the cutout. `asker` is whom it is for, as it will stand in claim and receipt. What became of a call without an answer is found out by looking, and
  * nobody pays again before the time of its claim has passed.
  * @throws MattingError too-large, limit-reached, changing-too-fast: nothing was paid; pending: it may yet appear; changed: the
  * photo is another by now; busy, unavailable; or why CI refused.
  */
-export async function ensure(payer: Payer, source: Source, layouts: readonly Layout[]): Promise<Cutout[]> {
-  const { cos, now, random, deadline } = payer
-  const id = payer.uuid()
+export async function ensure(
+  parts: Parts,
+  asker: string,
+  source: Source,
+  layouts: readonly Layout[],
+): Promise<Cutout[]> {
+  const { config, cos, now, random, deadline } = parts
+  const id = parts.uuid()
   const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
-    const claim = { id, asker: payer.asker, layout: name, seconds: payer.claimTime, at: '', until: '' }
-    return { key: cutoutKey(payer.cutoutPrefix, source, layout), rule: rule(layout), claim, attempt: -1 }
+    const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
+    return { key: cutoutKey(config.cutoutPrefix, source, layout), rule: rule(layout), claim, attempt: -1 }
   })
   const paid = new Set<string>()
   let missing = await absent(cos, wanted)
-  if (missing.length > 0) await mayPay(payer, source, missing)
+  if (missing.length > 0) await mayPay(parts, source, missing)
   for (let pause = 150; missing.length > 0; ) {
     const since = now()
-    const won = await claimSome(payer, missing)
-    for (const { key } of await buy(payer, source, won, since)) paid.add(key)
+    const won = await claimSome(parts, missing)
+    for (const { key } of await buy(parts, asker, source, won, since)) paid.add(key)
     missing = await absent(cos, missing)
     if (won.length > 0 || missing.length === 0) continue
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
@@ -87,9 +92,9 @@ export async function ensure(payer: Payer, source: Source, layouts: readonly Lay
 }
 
 /** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
-async function mayPay(payer: Payer, source: Source, missing: readonly Missing[]): Promise<void> {
-  const { cos, cutoutPrefix, dailyLimit } = payer
-  if (source.size > payer.maxSourceBytes) throw new MattingError('too-large')
+async function mayPay({ config, cos }: Parts, source: Source, missing: readonly Missing[]): Promise<void> {
+  const { cutoutPrefix, dailyLimit, maxSourceBytes } = config
+  if (source.size > maxSourceBytes) throw new MattingError('too-large')
   const changes = new Set<string>()
   const folder = cutoutFolder(cutoutPrefix, source.key)
   for await (const { cutout, attempt, written } of listClaims(cos, folder)) {
@@ -105,15 +110,16 @@ async function mayPay(payer: Payer, source: Source, missing: readonly Missing[])
 }
 
 /** Claims what is free of the missing cutouts, as many as one request may make. */
-async function claimSome({ cos, now, deadline, claimTime }: Payer, missing: readonly Missing[]): Promise<Missing[]> {
+async function claimSome({ config, cos, now, deadline }: Parts, missing: readonly Missing[]): Promise<Missing[]> {
+  const time = config.claimTime * 1000
   // No time left to see it through: better that nobody holds the claim.
-  const late = deadline - now() < Math.min(LEAST_TIME, claimTime * 1000) + LOOK_TIME
+  const late = deadline - now() < Math.min(LEAST_TIME, time) + LOOK_TIME
   const tried = missing.slice(0, MAX_RULES).map(async (one) => {
     const standing = one.attempt < 0 ? 'over' : await look(cos, claimKey(one.key, one.attempt), one.claim)
     if (late || standing === 'taken' || standing === 'ours') return undefined
     if (standing === 'over') one.attempt++
     one.claim.at = new Date(cos.clock()).toISOString()
-    one.claim.until = new Date(cos.clock() + claimTime * 1000).toISOString()
+    one.claim.until = new Date(cos.clock() + time).toISOString()
     return (await claim(cos, claimKey(one.key, one.attempt), one.claim)) === 'ours' ? one : undefined
   })
   return (await Promise.all(tried)).filter((one) => one !== undefined)
@@ -123,18 +129,24 @@ async function claimSome({ cos, now, deadline, claimTime }: Payer, missing: read
  * Pays for cutouts that were claimed after `since` (our clock). Returns what was, or may have been, paid for.
  * @throws MattingError if nothing was bought, after the claims were released.
  */
-async function buy(payer: Payer, source: Source, won: readonly Missing[], since: number): Promise<readonly Missing[]> {
-  const { cos, now, deadline, random } = payer
+async function buy(
+  parts: Parts,
+  asker: string,
+  source: Source,
+  won: readonly Missing[],
+  since: number,
+): Promise<readonly Missing[]> {
+  const { config, cos, now, deadline, random } = parts
   // Whoever held the claim before may have bought it after our first look.
   const buying = await absent(cos, won)
   if (buying.length === 0) return []
   // Half the claim's time to arrive, half to be done: a call that arrives later is refused for its signature, so even an
   // instance that was frozen in between cannot pay after somebody else took over.
-  const until = cos.clock() - (now() - since) + payer.claimTime * 500
+  const until = cos.clock() - (now() - since) + config.claimTime * 500
   const receipt: Receipt = {
-    id: payer.uuid(),
+    id: parts.uuid(),
     at: new Date(cos.clock()).toISOString(),
-    asker: payer.asker,
+    asker,
     source: source.key,
     etag: source.etag,
     cutouts: buying.map(({ key }) => key),

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { readConfig } from '../lib/config.ts'
 import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import { ensure } from '../lib/pay.ts'
+import { ensure, type Source } from '../lib/pay.ts'
 import { readReceipts } from '../lib/receipt.ts'
 import type { CloudOptions } from '../local/cloud.ts'
 import type { Fault } from '../local/faults.ts'
@@ -27,6 +28,12 @@ const ask = (cloud: TestCloud, times: number, path = '/plain/uploads/mug.jpg') =
   Promise.all(Array.from({ length: times }, () => cloud.image(path)))
 
 const codeOf = (body: string) => JSON.parse(body || '{}').code
+
+/** `ensure` itself, with a client that can be interfered with. */
+function pay(cos: Cos, source: Source, deadline: number) {
+  const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' })
+  return ensure({ config, cos, deadline, now: Date.now, random: Math.random, uuid: randomUUID }, 'url', source, [plain])
+}
 
 async function receiptsOf(cloud: TestCloud) {
   return readReceipts(cloud.bucket, new Date().toISOString().slice(0, 10))
@@ -185,15 +192,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  const limits = {
-    cutoutPrefix: 'cutouts/',
-    maxSourceBytes: 1e9,
-    claimTime: 60,
-    dailyLimit: 9,
-    deadline: Date.now() + 60_000,
-  }
-  const payer = { ...limits, cos, asker: 'url', now: Date.now, random: Math.random, uuid: randomUUID }
-  expect(await ensure(payer, source, [plain])).toEqual([{ layout: 'plain', key: cutout, paid: false }])
+  expect(await pay(cos, source, Date.now() + 60_000)).toEqual([{ layout: 'plain', key: cutout, paid: false }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })
@@ -218,15 +217,7 @@ it('a claim that could not be written leaves no hole for two', async () => {
       return found
     },
   }
-  const limits = {
-    cutoutPrefix: 'cutouts/',
-    maxSourceBytes: 1e9,
-    claimTime: 60,
-    dailyLimit: 9,
-    deadline: Date.now() + 8_000,
-  }
-  const payer = { ...limits, cos, asker: 'url', now: Date.now, random: Math.random, uuid: randomUUID }
-  await expect(ensure(payer, source, [plain])).rejects.toMatchObject({ code: 'pending' })
+  await expect(pay(cos, source, Date.now() + 8_000)).rejects.toMatchObject({ code: 'pending' })
   expect(cloud.cos.bill()).toEqual([])
 })
 

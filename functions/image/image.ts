@@ -3,19 +3,9 @@ import type { Config } from '../../lib/config.ts'
 import type { Cos } from '../../lib/cos.ts'
 import { cutoutKey } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
-import { ensure, type Source } from '../../lib/pay.ts'
+import { ensure, type Parts, type Source } from '../../lib/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { readRequest } from './request.ts'
-
-export interface Parts {
-  config: Config
-  cos: Cos
-  now: () => number
-  random: () => number
-  uuid: () => string
-  /** Milliseconds since the epoch. */
-  deadline: number
-}
 
 /**
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
@@ -30,7 +20,7 @@ export async function image(request: Request, parts: Parts): Promise<Response> {
     if (!(await cos.head(key))) throw new MattingError('not-made')
     return redirect(request, locate(key, config, cos, now))
   }
-  const [cutout] = await ensure({ ...config, ...parts, asker: 'url' }, source, [layout])
+  const [cutout] = await ensure(parts, 'url', source, [layout])
   if (!cutout) throw new MattingError('internal')
   return redirect(request, locate(cutout.key, config, cos, now), cutout.paid)
 }

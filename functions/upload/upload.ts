@@ -1,8 +1,7 @@
 import { type Config, isUnder } from '../../lib/config.ts'
-import type { Cos } from '../../lib/cos.ts'
 import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
-import { type Cutout, ensure } from '../../lib/pay.ts'
+import { type Cutout, ensure, type Parts } from '../../lib/pay.ts'
 import type { Arrival } from './event.ts'
 
 /** What became of one object. */
@@ -10,16 +9,6 @@ export type Outcome =
   | { key: string; outcome: 'cut'; cutouts: Cutout[]; ms: number }
   | { key: string; outcome: 'skipped'; why: string; ms: number }
   | { key: string; outcome: 'failed'; error: MattingError; ms: number }
-
-export interface Parts {
-  config: Config
-  cos: Cos
-  now: () => number
-  random: () => number
-  uuid: () => string
-  /** Milliseconds since the epoch. */
-  deadline: number
-}
 
 /**
  * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known. Never throws: one
@@ -47,7 +36,7 @@ async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
       // Deleted meanwhile, or the wrong one of two readings.
       if (!head) continue
       const layouts = config.onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-      const cutouts = await ensure({ ...config, ...parts, asker: 'trigger' }, { key, ...head }, layouts)
+      const cutouts = await ensure(parts, 'trigger', { key, ...head }, layouts)
       outcomes.push({ key, outcome: 'cut', cutouts, ms: ms() })
     } catch (error) {
       outcomes.push({ key, outcome: 'failed', error: MattingError.from(error), ms: ms() })

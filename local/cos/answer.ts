@@ -84,8 +84,7 @@ export class Refusal extends Error {
 }
 
 // XML 1.0 §2.2 has no way, not even a reference, to write these; keys with them are listed with encoding-type=url.
-// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
-const NOT_XML = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]/g
+const NOT_XML = /(?![\t\n\r\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu
 
 const builder = new XMLBuilder({
   format: true,
