@@ -48,8 +48,14 @@ export async function* listClaims(cos: Cos, cutoutFolder: string) {
   }
 }
 
+/** How an attempt stands, and since when by COS's clock, in milliseconds since the epoch; NaN if it is free. */
+export interface Look {
+  standing: Standing
+  written: number
+}
+
 /** Tries to claim an attempt. @throws MattingError as `look` does */
-export async function claim(cos: Cos, key: string, mine: Claim): Promise<Standing> {
+export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const written = await cos
     .put(key, JSON.stringify(mine), { type: 'application/json', forbidOverwrite: true })
     .catch((error: unknown) => {
@@ -63,16 +69,18 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Standin
 
 /**
  * How an attempt stands.
- * @throws MattingError its holder's failure, while the claim holds, if no retry can mend it; unavailable
+ * @throws MattingError its holder's failure, while the claim holds, if waiting will not mend it; unavailable
  */
-export async function look(cos: Cos, key: string, mine: Claim): Promise<Standing> {
+export async function look(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const found = await cos.get(key)
-  if (!found) return 'free'
+  if (!found) return { standing: 'free', written: Number.NaN }
+  const { written } = found
   const { id, seconds, failure } = readClaim(found.body)
-  if (found.read - found.written >= (seconds ?? mine.seconds) * 1000 + ROUNDING) return 'over'
-  if (failure === undefined) return id === mine.id ? 'ours' : 'taken'
-  if (codes.get(failure)?.retryable === false) throw new MattingError(failure)
-  return 'over'
+  if (found.read - written >= (seconds ?? mine.seconds) * 1000 + ROUNDING) return { standing: 'over', written }
+  if (failure === undefined) return { standing: id === mine.id ? 'ours' : 'taken', written }
+  // `refused` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
+  if (failure === 'refused' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
+  return { standing: 'over', written }
 }
 
 /** Tells those who wait that nothing was bought. Should this fail, they wait until the claim's time has passed. */

@@ -100,7 +100,7 @@ export function readConfig(env: Environment): Config {
     ),
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
-    claimTime: variable('CLAIM_TIME', '60', 'seconds, 4 to 900', integer(4, 900)),
+    claimTime: variable('CLAIM_TIME', '60', 'seconds, 6 to 900', integer(6, 900)),
     dailyLimit: env.DAILY_LIMIT?.trim()
       ? variable('DAILY_LIMIT', undefined, 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER))
       : Number.POSITIVE_INFINITY,

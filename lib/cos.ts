@@ -179,7 +179,10 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
       if (answer.status !== 200) throw failure(answer)
       const { date, 'last-modified': modified } = answer.headers
-      return { body: answer.body.toString(), written: Date.parse(modified ?? ''), read: Date.parse(date ?? '') }
+      const [written, read] = [Date.parse(modified ?? ''), Date.parse(date ?? '')]
+      // Without them no claim would ever end.
+      if (Number.isNaN(written) || Number.isNaN(read)) throw new MattingError('unavailable', 'COS told no dates.')
+      return { body: answer.body.toString(), written, read }
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
@@ -270,27 +273,32 @@ function failure(answer: Answer): MattingError {
 
 /** The vendor's codes (product/436/7730) that tell what became of a paid call. */
 const PAID: Readonly<Record<string, Code>> = {
-  NoSuchKey: 'not-found',
+  // It was there a moment ago, and may be again.
+  NoSuchKey: 'changed',
   InvalidImageFormat: 'not-an-image',
   InvalidImageSource: 'not-an-image',
   ImageTooLarge: 'too-large',
   ImageResolutionExceed: 'too-large',
   EntityTooLarge: 'too-large',
   SlowDown: 'busy',
-  // Nothing was done, and the next try may have new credentials, or nobody beside it.
+  // Nothing was done, and the next try may have new credentials.
   ExpiredToken: 'unavailable',
   RequestTimeTooSkewed: 'unavailable',
-  PathConflict: 'unavailable',
+  // Of a result that could not be stored, after the work.
+  PathConflict: 'unknown-outcome',
 }
 
 function paidFailure(answer: Answer): MattingError {
   const code = vendorCode(answer)
   const cause = new MattingError('refused', `CI answered ${answer.status} ${code}`.trim())
   const known = PAID[code]
-  if (known) return new MattingError(known, undefined, { cause })
+  // In a 200, "later" comes too late to be sure that nothing was done.
+  if (known && !(known === 'busy' && answer.status === 200)) return new MattingError(known, undefined, { cause })
   if (answer.status === 429) return new MattingError('busy', undefined, { cause })
-  // Its signature had ended when it arrived: nothing was done.
-  if (/expired/i.test(answer.body.toString())) return new MattingError('unavailable', undefined, { cause })
+  // Its signature had ended when it arrived: nothing was done. Not anywhere in the body: that holds the photo's key as well.
+  if (answer.status === 403 && /<Message>[^<]*expired/i.test(answer.body.toString())) {
+    return new MattingError('unavailable', undefined, { cause })
+  }
   // After a 5xx, or an error inside a 200, the work may have been done and billed.
   return new MattingError(answer.status >= 400 && answer.status < 500 ? 'refused' : 'unknown-outcome', undefined, {
     cause,

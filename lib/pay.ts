@@ -3,7 +3,7 @@ import { type Claim, claim, claimKey, listClaims, look, release } from './claim.
 import type { Config } from './config.ts'
 import type { Cos } from './cos.ts'
 import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
-import { MattingError } from './errors.ts'
+import { type Code, MattingError } from './errors.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
 import { countPaid, type Receipt, receiptKey, writeReceipt } from './receipt.ts'
 
@@ -40,6 +40,8 @@ interface Missing {
   claim: Claim
   /** The number of the attempt under way, by whomever; -1 before the first. */
   attempt: number
+  /** When that attempt's claim was written, by COS's clock. */
+  claimed: number
 }
 
 /** The vendor's bound for one request (product/436/74972). */
@@ -68,15 +70,20 @@ export async function ensure(
   const id = parts.uuid()
   const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
     const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
-    return { key: cutoutKey(config.cutoutPrefix, source, layout), rule: rule(layout), claim, attempt: -1 }
+    return {
+      key: cutoutKey(config.cutoutPrefix, source, layout),
+      rule: rule(layout),
+      claim,
+      attempt: -1,
+      claimed: Number.NaN,
+    }
   })
   const paid = new Set<string>()
   let missing = await absent(cos, wanted)
   if (missing.length > 0) await mayPay(parts, source, missing)
   for (let pause = 150; missing.length > 0; ) {
-    const since = now()
     const won = await claimSome(parts, missing)
-    for (const { key } of await buy(parts, asker, source, won, since)) paid.add(key)
+    for (const { key } of await buy(parts, asker, source, won)) paid.add(key)
     missing = await absent(cos, missing)
     if (won.length > 0 || missing.length === 0) continue
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
@@ -93,7 +100,7 @@ export async function ensure(
 
 /** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
 async function mayPay({ config, cos }: Parts, source: Source, missing: readonly Missing[]): Promise<void> {
-  const { cutoutPrefix, dailyLimit, maxSourceBytes } = config
+  const { cutoutPrefix, maxSourceBytes } = config
   if (source.size > maxSourceBytes) throw new MattingError('too-large')
   const changes = new Set<string>()
   const folder = cutoutFolder(cutoutPrefix, source.key)
@@ -104,45 +111,66 @@ async function mayPay({ config, cos }: Parts, source: Source, missing: readonly 
     for (const one of missing) if (one.key === cutout) one.attempt = Math.max(one.attempt, attempt)
   }
   if (changes.size >= MAX_CHANGES) throw new MattingError('changing-too-fast')
-  if (dailyLimit === Number.POSITIVE_INFINITY) return
+}
+
+/** @throws MattingError limit-reached, if so many more would be too many today */
+async function checkLimit({ config, cos }: Parts, more: number): Promise<void> {
+  if (config.dailyLimit === Number.POSITIVE_INFINITY) return
   const today = new Date(cos.clock()).toISOString().slice(0, 10)
-  if ((await countPaid(cos, today)) + missing.length > dailyLimit) throw new MattingError('limit-reached')
+  if ((await countPaid(cos, today)) + more > config.dailyLimit) throw new MattingError('limit-reached')
 }
 
 /** Claims what is free of the missing cutouts, as many as one request may make. */
-async function claimSome({ config, cos, now, deadline }: Parts, missing: readonly Missing[]): Promise<Missing[]> {
+async function claimSome(parts: Parts, missing: readonly Missing[]): Promise<Missing[]> {
+  const { config, cos, now, deadline } = parts
   const time = config.claimTime * 1000
   // No time left to see it through: better that nobody holds the claim.
-  const late = deadline - now() < Math.min(LEAST_TIME, time) + LOOK_TIME
-  const tried = missing.slice(0, MAX_RULES).map(async (one) => {
-    const standing = one.attempt < 0 ? 'over' : await look(cos, claimKey(one.key, one.attempt), one.claim)
-    if (late || standing === 'taken' || standing === 'ours') return undefined
+  if (deadline - now() < Math.min(LEAST_TIME, time) + LOOK_TIME) return []
+  const looks = missing.slice(0, MAX_RULES).map(async (one) => {
+    const { standing } =
+      one.attempt < 0 ? { standing: 'over' } : await look(cos, claimKey(one.key, one.attempt), one.claim)
     if (standing === 'over') one.attempt++
-    one.claim.at = new Date(cos.clock()).toISOString()
-    one.claim.until = new Date(cos.clock() + time).toISOString()
-    return (await claim(cos, claimKey(one.key, one.attempt), one.claim)) === 'ours' ? one : undefined
+    return standing === 'over' || standing === 'free' ? one : undefined
   })
-  return (await Promise.all(tried)).filter((one) => one !== undefined)
+  const free = (await Promise.all(looks)).filter((one) => one !== undefined)
+  if (free.length > 0) await checkLimit(parts, free.length)
+  const claims = await Promise.allSettled(
+    free.map(async (one) => {
+      one.claim.at = new Date(cos.clock()).toISOString()
+      one.claim.until = new Date(cos.clock() + time).toISOString()
+      const { standing, written } = await claim(cos, claimKey(one.key, one.attempt), one.claim)
+      one.claimed = written
+      return standing
+    }),
+  )
+  const won = free.filter((_, i) => claims[i]?.status === 'fulfilled' && claims[i].value === 'ours')
+  const failed = claims.find((one) => one.status === 'rejected')
+  if (failed) {
+    await releaseAll(cos, won, 'unavailable')
+    throw failed.reason
+  }
+  return won
+}
+
+async function releaseAll(cos: Cos, held: readonly Missing[], failure: Code): Promise<void> {
+  await Promise.all(held.map((one) => release(cos, claimKey(one.key, one.attempt), one.claim, failure)))
 }
 
 /**
- * Pays for cutouts that were claimed after `since` (our clock). Returns what was, or may have been, paid for.
+ * Pays for cutouts that were claimed. Returns what was, or may have been, paid for.
  * @throws MattingError if nothing was bought, after the claims were released.
  */
-async function buy(
-  parts: Parts,
-  asker: string,
-  source: Source,
-  won: readonly Missing[],
-  since: number,
-): Promise<readonly Missing[]> {
+async function buy(parts: Parts, asker: string, source: Source, won: readonly Missing[]): Promise<readonly Missing[]> {
   const { config, cos, now, deadline, random } = parts
   // Whoever held the claim before may have bought it after our first look.
-  const buying = await absent(cos, won)
+  const buying = await absent(cos, won).catch(async (error: unknown) => {
+    await releaseAll(cos, won, 'unavailable')
+    throw error
+  })
   if (buying.length === 0) return []
   // Half the claim's time to arrive, half to be done: a call that arrives later is refused for its signature, so even an
-  // instance that was frozen in between cannot pay after somebody else took over.
-  const until = cos.clock() - (now() - since) + config.claimTime * 500
+  // instance that was frozen in between, its clock included, cannot pay after somebody else took over.
+  const until = Math.min(...buying.map(({ claimed }) => claimed)) + config.claimTime * 500
   const receipt: Receipt = {
     id: parts.uuid(),
     at: new Date(cos.clock()).toISOString(),
@@ -170,10 +198,15 @@ async function buy(
       }
     }
   } catch (thrown) {
-    const error = MattingError.from(thrown)
-    // Not known is not failed: the claim stays, and so does the receipt.
-    if (error.code === 'unknown-outcome') return buying
-    await Promise.all(buying.map((one) => release(cos, claimKey(one.key, one.attempt), one.claim, error.code)))
+    let error = MattingError.from(thrown)
+    // Not known is not failed, nor is what was done in part: the claim stays, and so does the receipt.
+    const left = error.code === 'unknown-outcome' ? [] : await absent(cos, buying).catch(() => [])
+    if (left.length < buying.length) return buying
+    // CI judged what lies there now, which need not be the photo that we saw.
+    if (!error.retryable && (await cos.head(source.key).catch(() => undefined))?.etag !== source.etag) {
+      error = new MattingError('changed', undefined, { cause: error })
+    }
+    await releaseAll(cos, buying, error.code)
     await cos.delete(receiptKey(receipt)).catch(() => {})
     throw error
   }

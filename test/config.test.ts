@@ -59,7 +59,7 @@ describe('readConfig', () => {
     ['SOURCE_PREFIXES', 'uploads/../cutouts/'],
     ['SOURCE_PREFIXES', 'a//b/'],
     ['ON_UPLOAD', 'uploads/='],
-    ['CLAIM_TIME', '3'],
+    ['CLAIM_TIME', '5'],
     ['DAILY_LIMIT', 'many'],
     ['REDIRECT_TTL', '86401'],
     ['PRESETS', 'plain=center-layout=1'],

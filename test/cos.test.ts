@@ -35,6 +35,17 @@ const time = () => ({ until: Date.now() + 30_000, deadline: Date.now() + 30_000 
 describe('a paid call', () => {
   it.each([
     [200, error('InternalError'), 'unknown-outcome'],
+    [200, error('SlowDown'), 'unknown-outcome'],
+    [
+      500,
+      '<Error><Code>InternalError</Code><Message>No.</Message><Resource>/expired-milk.jpg</Resource></Error>',
+      'unknown-outcome',
+    ],
+    [
+      403,
+      '<Error><Code>AccessDenied</Code><Message>No.</Message><Resource>/expired-milk.jpg</Resource></Error>',
+      'refused',
+    ],
     [200, error('InvalidImageFormat'), 'not-an-image'],
     [400, error('InvalidImageFormat'), 'not-an-image'],
     [400, '{"code":"InvalidImageFormat","message":"x"}', 'not-an-image'],
@@ -48,8 +59,8 @@ describe('a paid call', () => {
     [403, error('NoProcessAuthority'), 'refused'],
     [403, error('RequestTimeTooSkewed'), 'unavailable'],
     [403, '<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>', 'unavailable'],
-    [404, error('NoSuchKey'), 'not-found'],
-    [409, error('PathConflict'), 'unavailable'],
+    [404, error('NoSuchKey'), 'changed'],
+    [409, error('PathConflict'), 'unknown-outcome'],
     [429, '', 'busy'],
     [451, error('UnavailableForLegalReasons'), 'refused'],
     [500, error('InternalError'), 'unknown-outcome'],

@@ -45,7 +45,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
   await Promise.allSettled(uploads)
   expect(accepted.length).toBeGreaterThanOrEqual(60)
 
-  const cloud = await startTestCloud({ data, timeout: 12, environment: { CLAIM_TIME: '4' } })
+  const cloud = await startTestCloud({ data, timeout: 12, environment: { CLAIM_TIME: '6' } })
   onTestFinished(() => cloud.close())
   await cloud.scf.idle()
   const cutouts = await cloud.keys('cutouts/')

@@ -29,10 +29,18 @@ const ask = (cloud: TestCloud, times: number, path = '/plain/uploads/mug.jpg') =
 
 const codeOf = (body: string) => JSON.parse(body || '{}').code
 
-/** `ensure` itself, with a client that can be interfered with. */
-function pay(cos: Cos, source: Source, deadline: number) {
-  const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' })
-  return ensure({ config, cos, deadline, now: Date.now, random: Math.random, uuid: randomUUID }, 'url', source, [plain])
+/** `ensure` itself, with a client and a clock that can be interfered with. */
+function pay(cos: Cos, source: Source, time: number, settings: Record<string, string> = {}, now = Date.now) {
+  const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', ...settings })
+  const parts = { config, cos, deadline: now() + time, now, random: Math.random, uuid: randomUUID }
+  return ensure(parts, 'url', source, [plain])
+}
+
+async function quietSource(cloud: TestCloud): Promise<Source> {
+  const key = 'uploads/mug.jpg'
+  await putQuietly(cloud, key, await photo())
+  const head = await cloud.bucket.head(key)
+  return { key, etag: head?.etag ?? '', size: head?.size ?? 0 }
 }
 
 async function receiptsOf(cloud: TestCloud) {
@@ -97,7 +105,7 @@ describe('what became of a call without an answer is found out by looking', () =
     [{ on: 'GoodsMatting', kind: 'slow-down' }, 1, 1],
   ]
   it.concurrent.each(table)('%o: billed %i, claimed %i', async (fault, billed, claimed) => {
-    const cloud = await startTestCloud({ instances: 2, timeout: 16, environment: { CLAIM_TIME: '4' } })
+    const cloud = await startTestCloud({ instances: 2, timeout: 16, environment: { CLAIM_TIME: '6' } })
     try {
       cloud.faults.set([{ ...fault, times: 1 }])
       await cloud.upload('uploads/mug.jpg', await photo())
@@ -109,7 +117,7 @@ describe('what became of a call without an answer is found out by looking', () =
       // Nobody pays before the time of the claim has passed.
       if (claimed === 2) {
         const [first, second] = await written(cloud)
-        expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(5_000)
+        expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(7_000)
       }
       const sum = (await receiptsOf(cloud)).reduce((sum, { billed }) => sum + billed, 0)
       expect(sum).toBe(billed)
@@ -192,7 +200,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, Date.now() + 60_000)).toEqual([{ layout: 'plain', key: cutout, paid: false }])
+  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, paid: false }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })
@@ -217,13 +225,70 @@ it('a claim that could not be written leaves no hole for two', async () => {
       return found
     },
   }
-  await expect(pay(cos, source, Date.now() + 8_000)).rejects.toMatchObject({ code: 'pending' })
+  await expect(pay(cos, source, 8_000)).rejects.toMatchObject({ code: 'pending' })
   expect(cloud.cos.bill()).toEqual([])
 })
 
+it('a claim is not kept when the look after it fails', async () => {
+  const cloud = await start()
+  const source = await quietSource(cloud)
+  let heads = 0
+  const cos: Cos = {
+    ...cloud.bucket,
+    head: async (key) => {
+      if (++heads === 2) throw new MattingError('unavailable')
+      return cloud.bucket.head(key)
+    },
+  }
+  await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'unavailable' })
+  // Not after the claim's minute: at once.
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ paid: true }])
+  expect(cloud.cos.bill()).toHaveLength(1)
+})
+
+it('a photo that is put back while its claim lasts is cut out', async () => {
+  const cloud = await start()
+  const source = await quietSource(cloud)
+  const cos: Cos = {
+    ...cloud.bucket,
+    async process(...args) {
+      await cloud.bucket.delete(source.key)
+      return cloud.bucket.process(...args)
+    },
+  }
+  await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })
+  await putQuietly(cloud, source.key, await photo())
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ paid: true }])
+  expect(cloud.cos.bill()).toHaveLength(1)
+})
+
 describe('an instance that is frozen between claim and payment', () => {
+  it('cannot pay after somebody else took over, even if its clock was frozen too', async () => {
+    const cloud = await start()
+    const source = await quietSource(cloud)
+    const standing = Date.now()
+    let heads = 0
+    const frozen: Cos = {
+      ...cloud.bucket,
+      async head(key) {
+        if (++heads === 2) await new Promise((resolve) => setTimeout(resolve, 9_000))
+        const found = await cloud.bucket.head(key)
+        // The other one's cutout comes a moment later.
+        return heads === 2 ? undefined : found
+      },
+    }
+    const settings = { CLAIM_TIME: '6' }
+    const first = pay(frozen, source, 20_000, settings, () => standing).catch((error: unknown) => Object(error).code)
+    await expect.poll(() => claimsOf(cloud)).toHaveLength(1)
+    expect(await pay(cloud.bucket, source, 20_000, settings)).toMatchObject([{ paid: true }])
+    await first
+    expect(cloud.cos.bill()).toHaveLength(1)
+    const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
+    expect(paid.map(({ status }) => status)).toEqual([200, 403])
+  })
+
   it('cannot pay any more once its claim’s time is over', async () => {
-    const cloud = await start({ instances: 2, timeout: 20, environment: { CLAIM_TIME: '4' } })
+    const cloud = await start({ instances: 2, timeout: 20, environment: { CLAIM_TIME: '6' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     // Its receipt takes eleven seconds; meanwhile the claim runs out, and another instance pays.
     cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'delay', ms: 6_000, times: 2 }])
@@ -309,6 +374,21 @@ describe('DAILY_LIMIT', () => {
     await Promise.all(Array.from({ length: 12 }, (_, i) => cloud.image(`/plain/uploads/${i}.jpg`)))
     expect(cloud.cos.bill().length).toBeGreaterThanOrEqual(3)
     expect(cloud.cos.bill().length).toBeLessThanOrEqual(3 + 4)
+  })
+
+  it('counts what one request buys again and again, but nothing that is being made already', async () => {
+    const cloud = await start({ timeout: 25, environment: { DAILY_LIMIT: '1' } })
+    const source = await quietSource(cloud)
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 1_500, times: 1 }])
+    const both = [cloud.image(`/plain/${source.key}`)]
+    await expect.poll(() => cloud.keys('.matting/receipts/')).toHaveLength(1)
+    both.push(cloud.image(`/plain/${source.key}`))
+    expect((await Promise.all(both)).map(({ status }) => status)).toEqual([302, 302])
+    await cloud.reset()
+    await putQuietly(cloud, source.key, await photo())
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'drop-result' }])
+    expect(codeOf((await cloud.image(`/plain/${source.key}`)).body)).toBe('limit-reached')
+    expect(cloud.cos.bill()).toHaveLength(1)
   })
 
   it('0 pays nothing', async () => {

@@ -85,7 +85,7 @@ describe('trouble', () => {
   })
 
   it('that lasts ends as a dead letter after two retries, and costs nothing', async () => {
-    const cloud = await startTestCloud({ timeout: 7, environment: { CLAIM_TIME: '4' } })
+    const cloud = await startTestCloud({ timeout: 9 })
     onTestFinished(() => cloud.close())
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'error' }])
     await cloud.upload('uploads/mug.jpg', await photo())

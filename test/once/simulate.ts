@@ -21,7 +21,7 @@ export interface Report {
 
 const LAYOUTS = ['plain', 'card']
 const INSTANCES = 8
-const CLAIM_TIME = 4
+const CLAIM_TIME = 6
 
 /**
  * Promise 1 under fire: every photo is hit at the same moment by duplicated, reordered and delayed events and by image URLs, on
@@ -32,7 +32,7 @@ export async function simulate(seed: number, photos: number): Promise<Report> {
   const cloud = await startTestCloud({
     instances: INSTANCES,
     retryDelay: 200,
-    timeout: 8,
+    timeout: 10,
     environment: {
       CLAIM_TIME: String(CLAIM_TIME),
       PRESETS: 'plain=; card=center-layout=1&padding-layout=4x4',

@@ -2,5 +2,5 @@
 import { startCloud } from '../../local/cloud.ts'
 
 const data = process.argv[2] ?? ''
-const { cosUrl } = await startCloud({ port: 0, data, retryDelay: 200, timeout: 12, environment: { CLAIM_TIME: '4' } })
+const { cosUrl } = await startCloud({ port: 0, data, retryDelay: 200, timeout: 12, environment: { CLAIM_TIME: '6' } })
 console.log(cosUrl)
