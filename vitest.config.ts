@@ -5,7 +5,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Much of it waits (for claims to run out, for retries), so two files at a time even on two cores.
-    maxWorkers: 2,
+    // Much of it waits (for claims to run out, for retries), so three files at a time even on two cores.
+    maxWorkers: 3,
   },
 })

@@ -25,6 +25,8 @@ const nasty = [
   'uploads//a//b.jpg',
   'uploads/a\\b.jpg',
   'uploads/<b>&amp;.jpg',
+  'uploads/<%.jpg',
+  'uploads/"%`%{%}%^%.jpg',
   'uploads/[x]{y}|z^`.jpg',
   'uploads/_5F__.jpg',
   'uploads/line\nfeed\ttab.jpg',

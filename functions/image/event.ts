@@ -37,7 +37,8 @@ export async function toResult(response: Response): Promise<UrlResult> {
  * can carry was decoded, so it is encoded again; any other stays as it is, and request.ts weighs both readings.
  */
 function escapePath(path: string): string {
-  if (/^\/[\x21-\x7e]*$/.test(path) && !/[?#\\]/.test(path)) return path
+  // Nor the ones that a URL's path encodes (WHATWG URL 1.3): were they left to `Request`, the path as it stands would be lost.
+  if (/^\/[\x21-\x7e]*$/.test(path) && !/["#<>?\\^`{}]/.test(path)) return path
   return `/${encodeURIComponent(path.replace(/^\//, '')).replaceAll('%2F', '/')}`
 }
 

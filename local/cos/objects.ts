@@ -98,7 +98,8 @@ export class Objects {
             yield chunk
           }
         },
-        createWriteStream(path),
+        // Opened here: a stream that opens later would make the file again after it was removed.
+        createWriteStream(path, { fd: openSync(path, 'w') }),
       )
     } catch (error) {
       rmSync(path, { force: true })

@@ -3,7 +3,9 @@ import { request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
+import { onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
+import { readReceipts } from '../../lib/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 
 export interface TestCloud extends Cloud {
@@ -103,4 +105,45 @@ export async function look(
   const { channels } = await sharp(png).ensureAlpha().stats()
   const { min = 0, max = 0 } = channels[3] ?? {}
   return { format, width, height, alpha: [min, max] }
+}
+
+/** Puts a photo whose event is lost, so that only URLs ask for it. */
+export async function putQuietly(cloud: TestCloud, key: string, body: Buffer): Promise<void> {
+  cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+  await cloud.bucket.put(key, body, { type: 'image/jpeg' })
+  cloud.faults.set([])
+}
+
+/** So many requests for one cutout at the same moment. */
+export function ask(cloud: TestCloud, times: number, path = '/plain/uploads/mug.jpg'): Promise<Answer[]> {
+  return Promise.all(Array.from({ length: times }, () => cloud.image(path)))
+}
+
+/** The code of problem details; undefined for any other answer. */
+export function codeOf({ body }: Answer): unknown {
+  return body === '' ? undefined : JSON.parse(body).code
+}
+
+export function claimsOf(cloud: TestCloud): Promise<string[]> {
+  return cloud.keys('.matting/claims/')
+}
+
+/** Today's receipts, with what each was billed. */
+export function receiptsOf(cloud: TestCloud) {
+  return readReceipts(cloud.bucket, new Date().toISOString().slice(0, 10))
+}
+
+/** The local cloud for the rest of the test, with eight instances of each function. */
+export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
+  const cloud = await startTestCloud({ instances: 8, ...options })
+  onTestFinished(() => cloud.close())
+  return cloud
+}
+
+/** A photo that nobody has asked for yet. */
+export async function quietSource(cloud: TestCloud): Promise<{ key: string; etag: string; size: number }> {
+  const key = 'uploads/mug.jpg'
+  await putQuietly(cloud, key, await photo())
+  const head = await cloud.bucket.head(key)
+  return { key, etag: head?.etag ?? '', size: head?.size ?? 0 }
 }
