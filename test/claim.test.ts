@@ -202,7 +202,7 @@ describe('an instance that is frozen between claim and payment', () => {
     const frozen: Cos = {
       ...cloud.bucket,
       async head(key) {
-        if (++heads === 2) await new Promise((resolve) => setTimeout(resolve, 9_000))
+        if (++heads === 2) await new Promise((resolve) => setTimeout(resolve, 11_000))
         const found = await cloud.bucket.head(key)
         // The other one's cutout comes a moment later.
         return heads === 2 ? undefined : found
@@ -215,7 +215,7 @@ describe('an instance that is frozen between claim and payment', () => {
     await first
     expect(cloud.cos.bill()).toHaveLength(1)
     const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
-    expect(paid.map(({ status }) => status)).toEqual([200, 403])
+    expect(paid.map(({ status }) => status).sort()).toEqual([200, 403])
   })
 
   it('cannot pay any more once its claim’s time is over', async () => {
@@ -225,7 +225,7 @@ describe('an instance that is frozen between claim and payment', () => {
     cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'delay', ms: 6_000, times: 2 }])
     await ask(cloud, 2)
     const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
-    expect(paid.map(({ status }) => status)).toEqual([200, 403])
+    expect(paid.map(({ status }) => status).sort()).toEqual([200, 403])
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 })
