@@ -72,7 +72,8 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   }
   const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay })
   const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths)
-  server.listen(options.port, '127.0.0.1')
+  // A thousand at the same moment overflow the usual queue of 511, and are reset.
+  server.listen(options.port, '127.0.0.1', 4096)
   await once(server, 'listening')
 
   return {
