@@ -189,6 +189,23 @@ describe('detect-url', () => {
     expect((await detect(lab, `http://${HOST}/uploads/a%20b.jpg`)).status).toBe(400)
   })
 
+  test('hosts lead to ports of this machine, told the name they were asked by', async () => {
+    const body = await photo()
+    const seen: (string | undefined)[][] = []
+    const server = createServer((request, response) => {
+      seen.push([request.headers.host, request.url])
+      response.end(body)
+    })
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    onTestFinished(() => {
+      server.close()
+    })
+    const lab = await startLab({ hosts: new Map([['cutouts.example.com', (server.address() as AddressInfo).port]]) })
+    for (const scheme of ['http', 'https'])
+      expect((await detect(lab, `${scheme}://CUTOUTS.example.com/a%20b?c=d`)).status).toBe(200)
+    expect(seen).toEqual(Array(2).fill(['cutouts.example.com', '/a%20b?c=d']))
+  })
+
   test.each<[string, () => Promise<string>, string]>([
     ['no URL', async () => 'picture', 'InvalidImageSource'],
     ['another scheme', async () => 'file:///etc/passwd', 'InvalidImageSource'],

@@ -42,6 +42,8 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
+  /** Host names, as in a detect-url, that lead to ports of this machine. */
+  hosts?: ReadonlyMap<string, number>
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
   onEvent(event: ObjectEvent): void | Promise<void>
   /** A fault ends the instance that asked, known by its SecretId. */

@@ -13,14 +13,15 @@ const TIME_LIMIT = 10_000
 export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
   // The buckets' own names lead here, whatever the resolver says of them.
   const own = new RegExp(`^[a-z0-9-]+\\.cos\\.${cloud.region}\\.myqcloud\\.com$`).test(url.hostname)
+  const port = own ? body.socket.localPort : cloud.hosts?.get(url.hostname)
   const rawPath = `${url.pathname}${url.search}`
   const signal = AbortSignal.timeout(TIME_LIMIT)
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      const request = own
+      const request = port
         ? httpRequest({
             host: '127.0.0.1',
-            port: body.socket.localPort,
+            port,
             path: rawPath,
             headers: { Host: url.host },
             signal,

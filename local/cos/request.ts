@@ -62,7 +62,8 @@ function readHost(
   if (/^service\.cos\./.test(name))
     throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
   const parts = VENDOR_HOST.exec(name)?.groups
-  if (!parts) return { ...home, door: 'cos' }
+  // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
+  if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'
   return { bucket: parts.bucket ?? '', region: parts.region ?? '', door }
 }
