@@ -166,7 +166,7 @@ describe('what the vendor’s signer signs', () => {
           const [encoded] = byEncodedName(new Map([[text, '']])).keys()
           const values = byEncodedName(new Map([[text, 'v']]))
           expect(listed(text, values).complete).toBe(true)
-          expect(listed(encoded ?? '', values)).toEqual({ text: `${encoded}=v`, complete: true })
+          expect(listed(encoded ?? '', values)).toEqual({ names: [encoded], text: `${encoded}=v`, complete: true })
         },
       ),
     )

@@ -2,6 +2,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Answer, Refusal, xml, xmlAnswer } from './answer.ts'
 import type { Call, Cloud } from './cloud.ts'
+import type { StrictRule } from './strict.ts'
 
 interface Bucket {
   /** ms since the epoch */
@@ -10,6 +11,8 @@ interface Bucket {
   bound: boolean
   /** AI content recognition was opened for it, when: ms since the epoch. */
   ai: number | null
+  /** The rules of its strict signature mode. */
+  strict?: StrictRule[]
 }
 
 /** The buckets and what is switched on for them, in `buckets.json`. */
@@ -42,16 +45,24 @@ function parseBuckets(text: string): [string, Bucket][] {
   const entries: unknown = JSON.parse(text)
   const isEntry = (entry: unknown): entry is [string, Bucket] => {
     const [name, bucket] = Array.isArray(entry) ? entry : []
-    const { created, bound, ai } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
+    const { created, bound, ai, strict = [] } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
     return (
       typeof name === 'string' &&
       typeof created === 'number' &&
       typeof bound === 'boolean' &&
-      (typeof ai === 'number' || ai === null)
+      (typeof ai === 'number' || ai === null) &&
+      Array.isArray(strict) &&
+      strict.every(isStrictRule)
     )
   }
   if (Array.isArray(entries) && entries.every(isEntry)) return entries
   throw new Error('buckets.json does not describe buckets')
+}
+
+function isStrictRule(rule: unknown): rule is StrictRule {
+  const { id, actions, headers, params } = Object(rule) as Partial<Record<keyof StrictRule, unknown>>
+  const isTexts = (list: unknown) => Array.isArray(list) && list.every((text) => typeof text === 'string')
+  return typeof id === 'string' && [actions, headers, params].every(isTexts)
 }
 
 /** The account: every bucket's name ends in it. */
@@ -130,7 +141,7 @@ function ciAnswer(id: string, tree: object): Answer {
   }
 }
 
-function known(cloud: Cloud, name: string): Bucket {
+export function known(cloud: Cloud, name: string): Bucket {
   const bucket = cloud.buckets.get(name)
   if (!bucket) throw new Refusal('NoSuchBucket')
   return bucket

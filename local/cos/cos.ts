@@ -10,13 +10,16 @@ import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
 import { Objects } from './objects.ts'
-import { isPaid, operationOf, refuseUnknown } from './operation.ts'
+import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
+import { allows } from './policy.ts'
 import { type CosRequest, readRequest, safeTarget } from './request.ts'
+import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
 
 export type { BillItem } from './bill.ts'
 export type { CosOptions, ObjectEvent } from './cloud.ts'
+export { type Policy, parsePolicy } from './policy.ts'
 export type { Key } from './verify.ts'
 
 export interface RequestRecord {
@@ -181,8 +184,13 @@ async function answerTo(
   const paid = isPaid(operation, request)
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
-  const asker = verify(request, cloud.keys, cloud.now())
+  const { id: asker, policy, ...signed } = verify(request, cloud.keys, cloud.now())
   refuseUnknown(operation, request)
+  checkStrict(cloud, request, actionsOf(operation, request), signed)
+  if (policy) {
+    for (const need of needsOf(cloud, operation, request))
+      if (!allows(policy, need, cloud.region)) throw new Refusal('AccessDenied')
+  }
 
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
   for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)

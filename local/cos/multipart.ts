@@ -6,7 +6,7 @@ import type { Stored } from './objects.ts'
 import { listPage, readCount, readEncoding, readMax } from './read.ts'
 import type { CosRequest } from './request.ts'
 import { multipartEtag, type Part, type Upload } from './uploads.ts'
-import { forbidsOverwrite, MAX_OBJECT_BYTES, receiveBody, storedHeaders } from './write.ts'
+import { forbidsOverwrite, MAX_OBJECT_BYTES, readBody, receiveBody, storedHeaders } from './write.ts'
 
 /** Only the last part may be smaller (product/436/14112). */
 const MIN_PART_BYTES = 1024 ** 2
@@ -44,7 +44,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   const upload = findUpload(cloud, request)
   const operations = picOperations(cloud, request)
-  const wanted = readPartList(await readBody(cloud, request))
+  const wanted = readPartList(await readBody(cloud, request, MAX_LIST_BYTES))
   // Again: reading took time, and only one may complete it.
   findUpload(cloud, request)
   const parts = chooseParts(wanted, cloud.uploads.parts(upload.id))
@@ -154,15 +154,6 @@ function findUpload(cloud: Cloud, { bucket, key, query }: CosRequest): Upload {
   const upload = cloud.uploads.get(query.get('uploadId') ?? '')
   if (upload?.bucket !== bucket || upload.key !== key) throw new Refusal('NoSuchUpload')
   return upload
-}
-
-async function readBody(cloud: Cloud, request: CosRequest): Promise<string> {
-  const draft = await receiveBody(cloud, request, MAX_LIST_BYTES)
-  try {
-    return cloud.objects.draftBytes(draft).toString()
-  } finally {
-    cloud.objects.discard(draft)
-  }
 }
 
 const parser = new XMLParser({ parseTagValue: false, processEntities: false, isArray: (name) => name === 'Part' })

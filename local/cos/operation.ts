@@ -3,10 +3,12 @@ import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, un
 import type { Call, Cloud } from './cloud.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
+import type { Need } from './policy.ts'
 import { getBucket, getObject, headObject } from './read.ts'
 import type { CosRequest } from './request.ts'
-import { notImplemented } from './rules.ts'
-import { copyObject, deleteObject, putObject } from './write.ts'
+import { notImplemented, readPicOperations } from './rules.ts'
+import { deleteStrict, getStrict, putStrict } from './strict.ts'
+import { copyObject, copySource, deleteObject, putObject } from './write.ts'
 
 interface Operation {
   at: 'object' | 'bucket' | 'pic' | 'ci'
@@ -19,6 +21,8 @@ interface Operation {
   header?: string
   /** Further query parameters it understands. */
   uses?: string[]
+  /** What it does to the key of its path, as policies name it; default: its own name. Paid calls need one more. */
+  actions?: string[]
 }
 
 const LAYOUT = ['detect-url', 'center-layout', 'padding-layout']
@@ -26,7 +30,15 @@ const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 /** The first that fits is it. */
 const OPERATIONS: readonly Operation[] = [
-  { at: 'object', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  {
+    at: 'object',
+    method: 'GET',
+    name: 'GoodsMatting',
+    by: 'ci-process',
+    run: downloadMatting,
+    uses: LAYOUT,
+    actions: ['cos:GetObject'],
+  },
   {
     at: 'object',
     method: 'GET',
@@ -38,14 +50,36 @@ const OPERATIONS: readonly Operation[] = [
   { at: 'object', method: 'GET', name: 'GetObject', run: getObject },
   { at: 'object', method: 'HEAD', name: 'HeadObject', run: headObject },
   { at: 'object', method: 'PUT', name: 'UploadPart', by: 'uploadId', run: uploadPart, uses: ['partNumber'] },
-  { at: 'object', method: 'PUT', name: 'CopyObject', header: 'x-cos-copy-source', run: copyObject },
+  {
+    at: 'object',
+    method: 'PUT',
+    name: 'CopyObject',
+    header: 'x-cos-copy-source',
+    run: copyObject,
+    actions: ['cos:PutObject'],
+  },
   { at: 'object', method: 'PUT', name: 'PutObject', run: putObject },
-  { at: 'object', method: 'POST', name: 'ImageProcess', by: 'image_process', run: imageProcess },
+  {
+    at: 'object',
+    method: 'POST',
+    name: 'ImageProcess',
+    by: 'image_process',
+    run: imageProcess,
+    actions: ['cos:GetObject'],
+  },
   { at: 'object', method: 'POST', name: 'InitiateMultipartUpload', by: 'uploads', run: initiate },
   { at: 'object', method: 'POST', name: 'CompleteMultipartUpload', by: 'uploadId', run: complete },
   { at: 'object', method: 'DELETE', name: 'AbortMultipartUpload', by: 'uploadId', run: abort },
   { at: 'object', method: 'DELETE', name: 'DeleteObject', run: deleteObject },
-  { at: 'bucket', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  {
+    at: 'bucket',
+    method: 'GET',
+    name: 'GoodsMatting',
+    by: 'ci-process',
+    run: downloadMatting,
+    uses: LAYOUT,
+    actions: [],
+  },
   {
     at: 'bucket',
     method: 'GET',
@@ -54,10 +88,13 @@ const OPERATIONS: readonly Operation[] = [
     run: listUploads,
     uses: [...LISTING, 'key-marker', 'upload-id-marker', 'max-uploads'],
   },
+  { at: 'bucket', method: 'GET', name: 'GetBucketStrictSignature', by: 'strict-signature', run: getStrict },
   { at: 'bucket', method: 'GET', name: 'GetBucket', run: getBucket, uses: [...LISTING, 'marker', 'max-keys'] },
   { at: 'bucket', method: 'HEAD', name: 'HeadBucket', run: headBucket },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketStrictSignature', by: 'strict-signature', run: putStrict },
   { at: 'bucket', method: 'PUT', name: 'PutBucket', run: putBucket },
-  { at: 'pic', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketStrictSignature', by: 'strict-signature', run: deleteStrict },
+  { at: 'pic', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT, actions: [] },
   { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', by: 'unbind', run: unbind },
   { at: 'pic', method: 'PUT', name: 'CreateCIBucket', run: bind },
   { at: 'pic', method: 'GET', name: 'GetCIBucket', run: bindingStatus },
@@ -83,11 +120,30 @@ export function operationOf(request: CosRequest): Operation | undefined {
   )
 }
 
+const TAKE_RULES = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload']
+
 /** Whether it is, or holds, a GoodsMatting call. */
 export function isPaid(operation: Operation | undefined, request: CosRequest): boolean {
   if (operation?.name === 'GoodsMatting') return true
-  const takesRules = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload'].includes(operation?.name ?? '')
-  return takesRules && Boolean(request.headers.get('pic-operations'))
+  return TAKE_RULES.includes(operation?.name ?? '') && Boolean(request.headers.get('pic-operations'))
+}
+
+/** What a request does to the key of its path, as policies name it. */
+export function actionsOf(operation: Operation, request: CosRequest): string[] {
+  const { at, name, actions = [`${at === 'pic' || at === 'ci' ? 'ci' : 'cos'}:${name}`] } = operation
+  return isPaid(operation, request) ? [...actions, 'ci:CreateGoodsMattingJob'] : actions
+}
+
+/** What a key must be allowed for a request; one by one, so that rules are not read for one who may not store the source. */
+export function* needsOf(cloud: Cloud, operation: Operation, request: CosRequest): Generator<Need> {
+  const { bucket } = request
+  // Operations on a bucket's settings are on the bucket, whatever their path is.
+  const key = operation.at === 'ci' ? '' : request.key
+  for (const action of actionsOf(operation, request)) yield { action, bucket, key }
+  if (operation.name === 'CopyObject') yield { action: 'cos:GetObject', ...copySource(cloud, request) }
+  if (!TAKE_RULES.includes(operation.name)) return
+  for (const rule of readPicOperations(cloud, request)?.rules ?? [])
+    yield { action: 'cos:PutObject', bucket: rule.bucket, key: rule.key }
 }
 
 /** Parameters with a value that would change what is done; those without one, and styles with slashes, all would. */

@@ -1,5 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { encode, Refusal } from './answer.ts'
+import type { Policy } from './policy.ts'
 
 export interface Key {
   secret: string
@@ -7,6 +8,16 @@ export interface Key {
   token?: string
   /** ms since the epoch */
   expires?: number
+  /** What it may do; without one everything, as the owner. */
+  policy?: Policy
+}
+
+/** Who signed a request, and what of it, by the names as they are listed. */
+export interface Signer {
+  id: string
+  policy: Policy | undefined
+  headers: readonly string[]
+  params: readonly string[]
 }
 
 /** What of a request may be signed. */
@@ -29,10 +40,8 @@ const MAX_SKEW = 15 * 60
  *
  * As the vendor does, it verifies only what the signature lists: a parameter that is not listed may be added by whoever
  * holds the signed URL, `ci-process` included.
- *
- * @returns the SecretId
  */
-export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: number): string {
+export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: number): Signer {
   const fields = signatureFields(request)
   const key = keys.get(fields.ak)
   if (!key) throw new Refusal('InvalidAccessKeyId')
@@ -51,9 +60,10 @@ export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: n
     const format = formatString(request.method, request.path, params.text, headers.text)
     const text = stringToSign(fields.signTime, format)
     const right = same(fields.signature, sign(signKey(key.secret, fields.keyTime), text))
-    return { format, text, right: right && params.complete && headers.complete }
+    return { format, text, headers: headers.names, right: right && params.complete && headers.complete }
   })
-  if (tried.some(({ right }) => right)) return fields.ak
+  const proved = tried.find(({ right }) => right)
+  if (proved) return { id: fields.ak, policy: key.policy, headers: proved.headers, params: params.names }
   throw new Refusal('SignatureDoesNotMatch', undefined, {
     StringToSign: tried[0]?.text ?? '',
     FormatString: tried[0]?.format ?? '',
@@ -83,12 +93,15 @@ export function byEncodedName(values: ReadonlyMap<string, string>): Map<string, 
 }
 
 /**
- * The canonical text of the listed names, and whether all of them are there.
+ * The listed names, their canonical text, and whether all of them are there.
  *
  * SDKs write the list with its names encoded; in a URL it may be encoded once more, or not, so that after decoding the
  * URL a name may stand in either form. The semicolons, too, are sent as `;`, `%3B` or `%3b`.
  */
-export function listed(list: string, values: ReadonlyMap<string, string>): { text: string; complete: boolean } {
+export function listed(
+  list: string,
+  values: ReadonlyMap<string, string>,
+): { names: string[]; text: string; complete: boolean } {
   const names = list
     .split(/;|%3b/i)
     .filter((name) => name !== '')
@@ -99,7 +112,7 @@ export function listed(list: string, values: ReadonlyMap<string, string>): { tex
     const value = values.get(name)
     return value === undefined ? [] : [`${name}=${encode(value)}`]
   })
-  return { text: pairs.join('&'), complete: pairs.length === names.length }
+  return { names, text: pairs.join('&'), complete: pairs.length === names.length }
 }
 
 interface SignatureFields {

@@ -1,7 +1,7 @@
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
 import { type Call, type Cloud, create, tell } from './cloud.ts'
 import { draftImage, picOperations, processUpload } from './matting.ts'
-import type { Draft, Stored } from './objects.ts'
+import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
 
@@ -33,7 +33,7 @@ export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Ans
 /** PUT Object - Copy (product/436/10881), within the account and region. */
 export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
-  const source = copySource(cloud, request.headers.get('x-cos-copy-source') ?? '')
+  const source = find(cloud, copySource(cloud, request))
   if (precondition(request.headers, source, 'x-cos-copy-source-')) throw new Refusal('PreconditionFailed')
   const directive = request.headers.get('x-cos-metadata-directive') ?? 'Copy'
   if (!/^(copy|replaced)$/i.test(directive))
@@ -59,17 +59,18 @@ export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   )
 }
 
-function copySource(cloud: Cloud, header: string): Stored {
+/** Bucket and key of x-cos-copy-source, whether or not there is such an object. */
+export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: string; key: string } {
   const match = /^\/?(?<bucket>[a-z0-9-]+)\.cos\.(?<region>[a-z0-9-]+)\.myqcloud\.com\/(?<key>[^?]+)$/.exec(
-    header,
+    headers.get('x-cos-copy-source') ?? '',
   )?.groups
   if (!match) throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
   const bucket = match.bucket ?? ''
   if (!cloud.buckets.get(bucket) || match.region !== cloud.region) throw new Refusal('NoSuchBucket')
   try {
-    return find(cloud, { bucket, key: decodeURIComponent(match.key ?? '') })
-  } catch (error) {
-    throw error instanceof URIError ? new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.') : error
+    return { bucket, key: decodeURIComponent(match.key ?? '') }
+  } catch {
+    throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
   }
 }
 
@@ -86,6 +87,16 @@ export async function receiveBody(cloud: Cloud, { body, headers }: CosRequest, l
     throw new Refusal('BadDigest')
   }
   return draft
+}
+
+/** A body of text, such as XML. */
+export async function readBody(cloud: Cloud, request: CosRequest, limit: number): Promise<string> {
+  const draft = await receiveBody(cloud, request, limit)
+  try {
+    return cloud.objects.draftBytes(draft).toString()
+  } finally {
+    cloud.objects.discard(draft)
+  }
 }
 
 export function forbidsOverwrite({ headers }: CosRequest): boolean {

@@ -1,0 +1,80 @@
+import { appid } from './buckets.ts'
+
+/** What a key must be allowed to do for a request: an action such as `cos:GetObject` on an object, or on the bucket: ''. */
+export interface Need {
+  action: string
+  bucket: string
+  key: string
+}
+
+/** A policy of Cloud Access Management (CAM), read. */
+export interface Policy {
+  statements: Statement[]
+}
+
+interface Statement {
+  allow: boolean
+  actions: RegExp[]
+  resources: RegExp[]
+}
+
+const ACTION = /^(?:\*|(?:name\/)?cos:[a-z*]+|ci:[a-z*]+)$/i
+const RESOURCE =
+  /^(?:\*|qcs::(?:cos:[a-z0-9-]+:uid\/(\d+):|ci:[a-z0-9-]+:uid\/(\d+):bucket\/)[a-z0-9-]+-(?:\1\2)\/.*)$/s
+
+/**
+ * Reads a policy document of version 2.0, without the conditions (product/436/30580, product/460/41741).
+ * @throws TypeError on all that it does not know: a condition overlooked would allow too much, or deny too little.
+ */
+export function parsePolicy(json: unknown): Policy {
+  const { version, statement, ...others } = Object(json) as Record<string, unknown>
+  refuseOthers(others, 'policy')
+  if (version !== '2.0') throw new TypeError('policy.version: expected "2.0"')
+  if (!Array.isArray(statement)) throw new TypeError('policy.statement: expected an array')
+  return {
+    statements: statement.map((entry: unknown, i) => {
+      const { effect, action, resource, ...rest } = Object(entry) as Record<string, unknown>
+      const at = `policy.statement[${i}]`
+      refuseOthers(rest, at)
+      if (effect !== 'allow' && effect !== 'deny') throw new TypeError(`${at}.effect: expected allow or deny`)
+      return {
+        allow: effect === 'allow',
+        actions: readList(action, ACTION, `${at}.action`).map((name) => wildcard(name.replace(/^name\//i, ''), 'i')),
+        resources: readList(resource, RESOURCE, `${at}.resource`).map((name) => wildcard(name)),
+      }
+    }),
+  }
+}
+
+/** Denied by default; a statement that denies beats any that allows. */
+export function allows({ statements }: Policy, { action, bucket, key }: Need, region: string): boolean {
+  const account = `${region}:uid/${appid(bucket)}`
+  const resource = action.startsWith('ci:')
+    ? `qcs::ci:${account}:bucket/${bucket}/${key}`
+    : `qcs::cos:${account}:${bucket}/${key}`
+  const fitting = statements.filter(
+    ({ actions, resources }) => actions.some((a) => a.test(action)) && resources.some((r) => r.test(resource)),
+  )
+  return fitting.length > 0 && fitting.every(({ allow }) => allow)
+}
+
+/** `*` stands for any run of characters, slashes too; all else for itself. */
+export function wildcard(pattern: string, flags = ''): RegExp {
+  const parts = pattern.split('*').map((text) => text.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
+  return new RegExp(`^${parts.join('.*')}$`, `s${flags}`)
+}
+
+function refuseOthers(others: object, at: string): void {
+  const [name] = Object.keys(others)
+  if (name !== undefined) throw new TypeError(`${at}.${name}: the local cloud does not know it`)
+}
+
+function readList(value: unknown, form: RegExp, at: string): string[] {
+  const list: unknown[] = Array.isArray(value) ? value : [value]
+  if (list.length === 0) throw new TypeError(`${at}: expected at least one`)
+  return list.map((text) => {
+    if (typeof text !== 'string' || !form.test(text))
+      throw new TypeError(`${at}: the local cloud does not know ${JSON.stringify(text)}`)
+    return text
+  })
+}
