@@ -1,0 +1,192 @@
+import { createHash } from 'node:crypto'
+import type { LookupAddress, LookupAllOptions } from 'node:dns'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { MattingError } from './errors.ts'
+
+/** A picture elsewhere. */
+export interface Picture {
+  /** Where it was found in the end, after redirects. */
+  url: string
+  /** Tells one version of it from another: 32 hex digits. */
+  etag: string
+  /** Bytes. */
+  size: number
+}
+
+/** As dns.lookup, asked for all addresses. */
+export type Lookup = (
+  host: string,
+  options: LookupAllOptions,
+  done: (error: NodeJS.ErrnoException | null, addresses: LookupAddress[]) => void,
+) => void
+
+export interface LookOptions {
+  /** The hosts that may be asked, in lower case. */
+  hosts: readonly string[]
+  maxBytes: number
+  lookup: Lookup
+  now: () => number
+  /** Milliseconds since the epoch; nothing is waited for past it. */
+  deadline: number
+  /** Milliseconds for all of it, redirects and names included. */
+  timeout?: number
+}
+
+/** Longer ones do not get through every proxy, nor, encoded, as a detect-url. */
+const MAX_URL = 2_000
+const MAX_REDIRECTS = 3
+const TIMEOUT = 5_000
+
+/**
+ * The host is read from the raw text, and must end where every parser ends it: a user, a port, brackets, `\`, `%` or a letter that
+ * is not ASCII there is where parsers differ (ours, the vendor's), and so where one host is checked and another one asked.
+ * Without the u flag, by which `ſ` would be an `s`, and the Kelvin sign a `k`.
+ */
+const FORM = /^https?:\/\/([a-z\d.-]*[a-z\d])(?=[/?#]|$)/i
+
+const IMAGE = /^(image\/|(application|binary)\/octet-stream\s*(;|$))/i
+
+/**
+ * What is not globally reachable, by IANA's special-purpose address registries (RFC 6890); 192.88.99.0/24 and 2002::/16 (6to4)
+ * and multicast with it. 169.254.0.0/16 is where clouds hand out a role's credentials.
+ */
+const special = ranges(
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
+  ...['192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24'],
+  ...['224.0.0.0/4', '240.0.0.0/4', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
+)
+/** The only global unicast space of IPv6 so far: what holds an IPv4 address (mapped, NAT64), ULA and link-local lie outside it. */
+const unicast6 = ranges('2000::/3')
+
+function ranges(...subnets: string[]): BlockList {
+  const list = new BlockList()
+  for (const subnet of subnets) {
+    const [net = '', bits] = subnet.split('/')
+    list.addSubnet(net, Number(bits), isIP(net) === 6 ? 'ipv6' : 'ipv4')
+  }
+  return list
+}
+
+/** Whether an IP address is one of the public internet. */
+export function isPublic(address: string): boolean {
+  if (isIP(address) === 4) return !special.check(address, 'ipv4')
+  return isIP(address) === 6 && unicast6.check(address, 'ipv6') && !special.check(address, 'ipv6')
+}
+
+/**
+ * Reads the URL of a picture elsewhere, without its fragment; nobody is asked. IP addresses are refused even if they are listed.
+ * @throws MattingError bad-request, host-refused
+ */
+export function readExternal(text: string, hosts: readonly string[]): URL {
+  const host = FORM.exec(text)?.[1]?.toLowerCase()
+  if (host === undefined || /[\s\p{Cc}\\]/u.test(text) || !URL.canParse(text)) throw malformed()
+  const url = new URL(text)
+  url.hash = ''
+  // The parser makes `127.0.0.1` of `2130706433`, `0x7f.1` and the like; any host that it changes was one of those.
+  if (url.hostname !== host || isIP(host) !== 0 || !hosts.includes(host)) throw new MattingError('host-refused')
+  if (url.href.length > MAX_URL) throw malformed()
+  return url
+}
+
+function malformed(): MattingError {
+  return new MattingError('bad-request', `Expected http(s)://host/path, at most ${MAX_URL} bytes of it.`)
+}
+
+/**
+ * Looks at a picture elsewhere: one GET and at most three redirects, left as soon as the headers tell enough. Undefined if there
+ * is none: no such name, a 4xx, redirects without an end.
+ * @throws MattingError host-refused: a name that leads into a private network, a redirect to a host that is not listed or from
+ * https to http; not-an-image, too-large; unavailable
+ */
+export function lookAt(url: URL, options: LookOptions): Promise<Picture | undefined> {
+  return follow(url, options).catch((cause: NodeJS.ErrnoException) => {
+    if (cause instanceof MattingError) throw cause
+    if (cause.code === 'ENOTFOUND') return undefined
+    throw unavailable(cause)
+  })
+}
+
+async function follow(start: URL, options: LookOptions): Promise<Picture | undefined> {
+  const { hosts, maxBytes, lookup, now, deadline, timeout = TIMEOUT } = options
+  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
+  // Read once more, because Node asks no lookup, and so no guard, for an IP address.
+  let url = readExternal(start.href, hosts)
+  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+    const response = await get(url, lookup, signal)
+    try {
+      const { statusCode: status = 0, headers } = response
+      if (status === 200) return await read(response, url, maxBytes)
+      if (status >= 500) throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
+      if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
+      url = redirect(url, headers.location, hosts)
+    } finally {
+      response.destroy()
+    }
+  }
+  return undefined
+}
+
+function get(url: URL, lookup: Lookup, signal: AbortSignal): Promise<IncomingMessage> {
+  const request = url.protocol === 'https:' ? httpsRequest : httpRequest
+  // Not compressed, so that Content-Length is the picture's.
+  const headers = { accept: 'image/*', 'accept-encoding': 'identity' }
+  return new Promise((resolve, reject) => {
+    request(url, { headers, agent: false, lookup: guard(lookup), signal }, resolve)
+      .on('error', reject)
+      .end()
+  })
+}
+
+/** Hands over the very addresses that were checked: were the name asked again, it could lead elsewhere (DNS rebinding). */
+function guard(lookup: Lookup): LookupFunction {
+  return (host, options, done) =>
+    lookup(host, { ...options, all: true }, (error, addresses) => {
+      if (error) return done(error, '')
+      const [first] = addresses
+      // Any private one, and not only the first: Node tries them all.
+      if (!first || !addresses.every(({ address }) => isPublic(address))) {
+        return done(new MattingError('host-refused'), '')
+      }
+      // With autoSelectFamily Node wants all of them, without it one.
+      return options.all ? done(null, addresses) : done(null, first.address, first.family)
+    })
+}
+
+/** @throws MattingError host-refused */
+function redirect(from: URL, location: string, hosts: readonly string[]): URL {
+  try {
+    const url = readExternal(new URL(location, from).href, hosts)
+    if (from.protocol === 'http:' || url.protocol === 'https:') return url
+  } catch (cause) {
+    throw new MattingError('host-refused', undefined, { cause })
+  }
+  throw new MattingError('host-refused')
+}
+
+/** @throws MattingError not-an-image, too-large */
+async function read(response: IncomingMessage, url: URL, maxBytes: number): Promise<Picture> {
+  const { 'content-type': type, 'content-length': length, etag, 'last-modified': modified } = response.headers
+  if (type && !IMAGE.test(type)) throw new MattingError('not-an-image')
+  if (Number(length) > maxBytes) throw new MattingError('too-large')
+  const hash = createHash('sha256')
+  const validator = etag || (length && modified && `${modified} ${length}`)
+  // Validators tell versions of one resource apart (RFC 9110 8.8), and a redirect may lead to another one tomorrow. Not by its
+  // query, which may hold a signature that is new each time.
+  if (validator) hash.update(`${url.pathname} ${validator}`)
+  let size = Number(length)
+  if (!length || !validator) {
+    size = 0
+    for await (const chunk of response as AsyncIterable<Buffer>) {
+      size += chunk.length
+      if (size > maxBytes) throw new MattingError('too-large')
+      if (!validator) hash.update(chunk)
+    }
+  }
+  return { url: url.href, etag: hash.digest('hex').slice(0, 32), size }
+}
+
+function unavailable(cause: Error): MattingError {
+  return new MattingError('unavailable', "The picture's host does not answer; try again.", { cause })
+}
