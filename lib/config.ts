@@ -1,20 +1,37 @@
 import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
-import { type Layout, parseLayout, plain } from './layout.ts'
+import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
 import type { Credentials } from './sign.ts'
 
-export interface Config {
+/** What is answered while somebody else makes the cutout, and when it cannot be made. */
+export interface Fallbacks {
+  onPending: 'wait' | 'retry' | 'original'
+  onFailure: 'error' | 'original'
+}
+
+/** A named layout; what it leaves open, ON_PENDING and ON_FAILURE say. */
+export interface Preset extends Partial<Fallbacks> {
+  layout: Layout
+}
+
+export interface Config extends Fallbacks {
   bucket: string
   region: string
   /** Origin of the bucket, such as `https://photos-1250000000.cos.ap-guangzhou.myqcloud.com`. */
   endpoint: string
   sourcePrefixes: readonly string[]
   cutoutPrefix: string
-  presets: ReadonlyMap<string, Layout>
+  presets: ReadonlyMap<string, Preset>
   /** Folder → its layouts, longest folder first. */
   onUpload: readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
+  delivery: 'stored' | 'direct'
   deliveryUrl: string | undefined
-  access: 'presets' | 'open'
+  /** Signs presigned URLs in the role's place. */
+  deliveryKey: Credentials | undefined
+  access: (typeof ACCESS)[number]
+  /** Key id → secret. */
+  urlKeys: ReadonlyMap<string, string>
+  detectHosts: readonly string[]
   /** Seconds. */
   redirectTtl: number
   /** Seconds. */
@@ -25,6 +42,11 @@ export interface Config {
   /** Paid calls a day. */
   dailyLimit: number
 }
+
+const ACCESS = ['signed', 'presets', 'open'] as const
+const DELIVERY = ['stored', 'direct'] as const
+const ON_PENDING = ['wait', 'retry', 'original'] as const
+const ON_FAILURE = ['error', 'original'] as const
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -47,6 +69,9 @@ export function readConfig(env: Environment): Config {
     // A placeholder is never seen: with a problem noted, readConfig throws before it returns.
     return value as T
   }
+  function optional<T>(name: string, expected: string, read: (text: string) => T | undefined): T | undefined {
+    return env[name]?.trim() ? variable(name, undefined, expected, read) : undefined
+  }
 
   const bucket = variable(
     'COS_BUCKET',
@@ -58,7 +83,7 @@ export function readConfig(env: Environment): Config {
   const presets = variable(
     'PRESETS',
     'plain=',
-    'name=layout; name=layout, where a layout is center-layout=1&padding-layout=20x10',
+    'name=layout; name=layout, where a layout is center-layout=1&padding-layout=20x10, with &on-pending=… and &on-failure=… if wanted',
     readPresets,
   )
   const sourcePrefixes = variable(
@@ -92,18 +117,20 @@ export function readConfig(env: Environment): Config {
       'folder/=preset,preset; folder/=preset, with presets that exist',
       (text) => (everySource && presets ? readFolders(text, presets) : []),
     ),
-    deliveryUrl: env.DELIVERY_URL?.trim()
-      ? variable('DELIVERY_URL', undefined, 'an http(s) origin without a path', readOrigin)
-      : undefined,
-    access: variable('ACCESS', 'presets', 'presets or open', (text) =>
-      (['presets', 'open'] as const).find((mode) => mode === text),
-    ),
+    delivery: variable('DELIVERY', 'stored', DELIVERY.join(' or '), oneOf(DELIVERY)),
+    deliveryUrl: optional('DELIVERY_URL', 'an http(s) origin without a path', readOrigin),
+    deliveryKey: optional('DELIVERY_KEY', 'SecretId:SecretKey', readKey),
+    access: variable('ACCESS', 'presets', ACCESS.join(', '), oneOf(ACCESS)),
+    urlKeys:
+      optional('URL_KEYS', 'id:secret, comma separated, each secret of at least 16 characters', readKeys) ?? new Map(),
+    detectHosts: optional('DETECT_HOSTS', 'host names, comma separated', readHosts) ?? [],
+    onPending: variable('ON_PENDING', 'wait', ON_PENDING.join(', '), oneOf(ON_PENDING)),
+    onFailure: variable('ON_FAILURE', 'error', ON_FAILURE.join(' or '), oneOf(ON_FAILURE)),
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
     claimTime: variable('CLAIM_TIME', '60', 'seconds, 6 to 900', integer(6, 900)),
-    dailyLimit: env.DAILY_LIMIT?.trim()
-      ? variable('DAILY_LIMIT', undefined, 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER))
-      : Number.POSITIVE_INFINITY,
+    dailyLimit:
+      optional('DAILY_LIMIT', 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER)) ?? Number.POSITIVE_INFINITY,
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
   for (const source of sourcePrefixes ?? []) {
@@ -117,6 +144,23 @@ export function readConfig(env: Environment): Config {
   }
   for (const [folder] of config.onUpload ?? []) {
     if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
+  }
+  if (config.access === 'signed' && config.urlKeys?.size === 0) problems.push('URL_KEYS: needed for ACCESS=signed')
+  if (config.detectHosts?.length > 0 && config.access === 'presets') {
+    // A host may answer any number of URLs with a picture, and each would be another paid call.
+    problems.push('DETECT_HOSTS: needs ACCESS=signed, or open if anybody may spend')
+  }
+  const original = [config, ...(presets?.values() ?? [])].some(
+    ({ onPending, onFailure }) => onPending === 'original' || onFailure === 'original',
+  )
+  if (original && !config.deliveryUrl && !config.deliveryKey) {
+    // COS verifies only what a signature lists: with `&ci-process=…` appended, it would be a paid call of the role's.
+    problems.push(
+      'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call',
+    )
+  }
+  if (config.delivery === 'direct' && config.dailyLimit < Number.POSITIVE_INFINITY) {
+    problems.push('DAILY_LIMIT: cannot hold with DELIVERY=direct, where whoever opens the URL makes the paid call')
   }
   if (problems.length > 0) throw new MattingError('misconfigured', problems.join('\n'))
   return config
@@ -157,6 +201,26 @@ function integer(min: number, max: number): (text: string) => number | undefined
   return (text) => (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined)
 }
 
+function oneOf<T extends string>(choices: readonly T[]): (text: string) => T | undefined {
+  return (text) => choices.find((choice) => choice === text)
+}
+
+function readKey(text: string): Credentials | undefined {
+  const [, secretId, secretKey] = /^([\w-]+):(\S+)$/.exec(text) ?? []
+  return secretId && secretKey ? { secretId, secretKey } : undefined
+}
+
+function readKeys(text: string): Map<string, string> | undefined {
+  const entries = list(text, ',').map((entry) => /^([\w-]{1,32}):(\S{16,})$/.exec(entry))
+  const keys = new Map(entries.map((match) => [match?.[1] ?? '', match?.[2] ?? '']))
+  return keys.size === entries.length && !keys.has('') ? keys : undefined
+}
+
+function readHosts(text: string): string[] | undefined {
+  const hosts = list(text, ',')
+  return hosts.every((host) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*$/.test(host)) ? hosts : undefined
+}
+
 function readOrigin(text: string): string | undefined {
   const { origin, protocol, href } = new URL(text)
   return /^https?:$/.test(protocol) && href === `${origin}/` ? origin : undefined
@@ -183,19 +247,38 @@ function readEntries(text: string): Map<string, string> | undefined {
   return pairs.size === entries.length && pairs.size > 0 && !pairs.has('') ? pairs : undefined
 }
 
-function readPresets(text: string): Map<string, Layout> | undefined {
+function readPresets(text: string): Map<string, Preset> | undefined {
   const entries = readEntries(text)
   if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
+  const presets = new Map([
+    ['plain', { layout: plain }],
+    ...[...entries].map(([name, value]) => [name, readPreset(value)] as const),
+  ])
   // `plain` always exists, and always means the same.
-  if (entries.get('plain')) return undefined
-  return new Map([['plain', plain], ...[...entries].map(([name, value]) => [name, parseLayout(value, '&')] as const)])
+  return layoutName(presets.get('plain')?.layout ?? plain) === 'plain' ? presets : undefined
 }
 
-function readFolders(text: string, presets: ReadonlyMap<string, Layout>): Config['onUpload'] | undefined {
+/** @throws MattingError, TypeError */
+function readPreset(text: string): Preset {
+  const parts = list(text, '&')
+  function take<T extends string>(name: string, choices: readonly T[]): T | undefined {
+    const [given, ...more] = parts.filter((part) => part.startsWith(name))
+    if (given === undefined) return undefined
+    const choice = oneOf(choices)(given.slice(name.length))
+    if (!choice || more.length > 0) throw new TypeError(text)
+    parts.splice(parts.indexOf(given), 1)
+    return choice
+  }
+  const onPending = take('on-pending=', ON_PENDING)
+  const onFailure = take('on-failure=', ON_FAILURE)
+  return { layout: parseLayout(parts.join('&'), '&'), ...(onPending && { onPending }), ...(onFailure && { onFailure }) }
+}
+
+function readFolders(text: string, presets: ReadonlyMap<string, Preset>): Config['onUpload'] | undefined {
   const entries = readEntries(text)
   if (!entries) return undefined
   const folders = [...entries].map(([folder, names]) => {
-    const layouts = list(names, ',').map((name) => presets.get(name))
+    const layouts = list(names, ',').map((name) => presets.get(name)?.layout)
     if (!folder.endsWith('/') || layouts.length === 0 || layouts.includes(undefined)) throw new TypeError(folder)
     return [folder, layouts.filter((layout) => layout !== undefined)] as const
   })

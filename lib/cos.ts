@@ -3,6 +3,7 @@ import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { XMLParser } from 'fast-xml-parser'
 import { type Code, MattingError } from './errors.ts'
+import { type Layout, parameters } from './layout.ts'
 import { type Credentials, encode, encodeKey, presign, signHeaders, signingKey } from './sign.ts'
 
 /** What HEAD tells of an object. `etag` without its quotes, `size` in bytes. */
@@ -29,6 +30,8 @@ export interface Cos {
   head(key: string): Promise<ObjectHead | undefined>
   /** Undefined if there is no such object. For small objects: at most 8 MiB. */
   get(key: string): Promise<ObjectRead | undefined>
+  /** Its bytes from the start, 16 KiB and then ever more of them, fetched as they are asked for. Undefined if there is no such object. */
+  pieces(key: string): Promise<AsyncIterable<Buffer> | undefined>
   /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
   put(key: string, body: string | Buffer, options: { type: string; forbidOverwrite?: boolean }): Promise<boolean>
   delete(key: string): Promise<void>
@@ -40,10 +43,20 @@ export interface Cos {
    * @throws MattingError unknown-outcome when it may have been done and billed all the same.
    */
   process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
+  /**
+   * Method one, of a picture elsewhere: the cutout, or undefined if it has more than 64 MiB. PAID, also then, and otherwise as
+   * `process`.
+   */
+  detect(url: string, layout: Layout, time: { until: number; deadline: number }): Promise<Buffer | undefined>
   /** COS's clock, as far as its answers told; milliseconds since the epoch. Instances' own clocks differ by minutes. */
   clock(): number
-  /** A URL to GET the object, valid from `start` to `end`, both in Unix seconds. */
-  presign(key: string, start: number, end: number): string
+  /** A URL to GET the object, valid from `start` to `end`, both in Unix seconds; signed by `signer`, or else by the role. */
+  presign(
+    key: string,
+    start: number,
+    end: number,
+    options?: { query?: Record<string, string>; signer?: Credentials | undefined },
+  ): string
 }
 
 export interface CosOptions {
@@ -67,6 +80,8 @@ interface Call {
   until?: number
   /** Never to be repeated. */
   once?: boolean
+  /** Most bytes of the answer. */
+  limit?: number
 }
 
 interface Answer {
@@ -78,13 +93,18 @@ interface Answer {
 const FREE_TIMEOUT = 5_000
 const FREE_ATTEMPTS = 3
 const MAX_BODY = 8 * 1024 * 1024
+const MAX_CUTOUT = 64 * 1024 * 1024
+/** Enough of most cutouts to see that there is something: rows that show nothing take next to no bytes. */
+const PIECE = 16 * 1024
 /** Connections that were never made: nothing was sent, so nothing was done. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
+
+class LongAnswer extends Error {}
 
 // Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
 const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
 
-/** COS and Cloud Infinite as this project uses them; the only place that touches the network. */
+/** COS and Cloud Infinite as this project uses them; with external.ts the only place that touches the network. */
 export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
   const { protocol, hostname, port, host } = new URL(endpoint)
 
@@ -92,7 +112,10 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
   let skew: number | undefined
 
   /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
-  function send({ method, key, query, headers, type, body, until, once }: Call, timeout: number): Promise<Answer> {
+  function send(
+    { method, key, query, headers, type, body, until, once, limit = MAX_BODY }: Call,
+    timeout: number,
+  ): Promise<Answer> {
     const seconds = Math.floor((now() + (skew ?? 0)) / 1000)
     // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
     const signing = signingKey(credentials, seconds - 300, until ? Math.floor(until / 1000) : seconds + 900)
@@ -129,7 +152,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
           let size = 0
           incoming.on('data', (chunk: Buffer) => {
             size += chunk.length
-            if (size > MAX_BODY) incoming.destroy(new Error('The answer is too long'))
+            if (size > limit) incoming.destroy(new LongAnswer())
             chunks.push(chunk)
           })
           incoming.on('error', reject)
@@ -162,6 +185,37 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
     }
   }
 
+  function pay(call: Call, deadline: number): Promise<Answer> {
+    return send(call, deadline - now()).catch((cause: NodeJS.ErrnoException) => {
+      throw new MattingError(UNSENT.has(cause.code ?? '') ? 'unavailable' : 'unknown-outcome', undefined, { cause })
+    })
+  }
+
+  /** Undefined if there is no such object; `total` is the size of it all. */
+  async function range(key: string, start: number, length: number) {
+    const headers = { range: `bytes=${start}-${start + length - 1}` }
+    const answer = await free({ method: 'GET', key, headers })
+    if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
+    // 416: there are no bytes there, as of an empty object.
+    if (![200, 206, 416].includes(answer.status)) throw failure(answer)
+    const total = Number(/\/(\d+)$/.exec(answer.headers['content-range'] ?? '')?.[1] ?? 0)
+    return { bytes: answer.status === 416 ? Buffer.alloc(0) : answer.body, total }
+  }
+
+  async function* rest(key: string, first: { bytes: Buffer; total: number }): AsyncGenerator<Buffer> {
+    yield first.bytes
+    for (
+      let start = first.bytes.length, length = 4 * PIECE;
+      start < first.total;
+      length = Math.min(4 * length, MAX_BODY)
+    ) {
+      const next = await range(key, start, length)
+      if (!next || next.bytes.length === 0) return
+      yield next.bytes
+      start += next.bytes.length
+    }
+  }
+
   return {
     async head(key) {
       const answer = await free({ method: 'HEAD', key })
@@ -183,6 +237,11 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       // Without them no claim would ever end.
       if (Number.isNaN(written) || Number.isNaN(read)) throw new MattingError('unavailable', 'COS told no dates.')
       return { body: answer.body.toString(), written, read }
+    },
+
+    async pieces(key) {
+      const first = await range(key, 0, PIECE)
+      return first && rest(key, first)
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
@@ -223,21 +282,30 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         query: { image_process: '' },
         headers: { 'pic-operations': JSON.stringify({ rules }) },
       }
-      const answer = await send(call, deadline - now()).catch((cause: NodeJS.ErrnoException) => {
-        throw new MattingError(UNSENT.has(cause.code ?? '') ? 'unavailable' : 'unknown-outcome', undefined, { cause })
-      })
       // 200 is no proof: CI may put an <Error> into it.
+      const answer = await pay(call, deadline)
       if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
+    },
+
+    async detect(url, layout, { until, deadline }) {
+      const query = { ...parameters(layout), 'detect-url': url }
+      const call: Call = { until, once: true, method: 'GET', key: '', query, limit: MAX_CUTOUT }
+      const answer = await pay(call, deadline).catch((error: MattingError) => {
+        if (error.cause instanceof LongAnswer) return undefined
+        throw error
+      })
+      if (!answer) return undefined
+      // Also of method one 200 is no proof.
+      if (answer.status !== 200 || !answer.body.toString('latin1', 0, 4).startsWith('\x89PNG'))
+        throw paidFailure(answer)
+      return answer.body
     },
 
     clock: () => now() + (skew ?? 0),
 
-    presign(key, start, end) {
-      return presign(
-        endpoint,
-        { method: 'GET', pathname: `/${key}`, headers: { host } },
-        signingKey(credentials, start, end),
-      )
+    presign(key, start, end, { query, signer = credentials } = {}) {
+      const request = { method: 'GET', pathname: `/${key}`, ...(query && { query }), headers: { host } }
+      return presign(endpoint, request, signingKey(signer, start, end))
     },
   }
 }

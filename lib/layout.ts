@@ -40,7 +40,15 @@ export function layoutName({ center, dx, dy }: Layout): string {
   return parts.filter(Boolean).join('-') || 'plain'
 }
 
-/** The vendor's text of a layout, for Pic-Operations and for method one. Parameters at their defaults are left out. */
+/**
+ * The parameters of method one. All of them, also those at their defaults: what is not in the query is not signed, and could
+ * be added to a URL by whoever holds it.
+ */
+export function parameters({ center, dx, dy }: Layout): Record<string, string> {
+  return { 'ci-process': 'GoodsMatting', 'center-layout': center ? '1' : '0', 'padding-layout': `${dx}x${dy}` }
+}
+
+/** The vendor's text of a layout, for Pic-Operations. Parameters at their defaults are left out. */
 export function rule({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }

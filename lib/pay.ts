@@ -1,26 +1,32 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { isBlank } from './blank.ts'
 import { type Claim, claim, claimKey, listClaims, look, release } from './claim.ts'
 import type { Config } from './config.ts'
-import type { Cos } from './cos.ts'
+import type { Cos, PicRule } from './cos.ts'
 import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
 import { type Code, MattingError } from './errors.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
 import { countPaid, type Receipt, receiptKey, writeReceipt } from './receipt.ts'
 
-/** A photo as HEAD saw it. */
+/** A photo as HEAD saw it, or a picture elsewhere. */
 export interface Source {
+  /** Of a picture elsewhere, the URL that was asked for. */
   key: string
   etag: string
   size: number
+  /** Of a picture elsewhere: where the vendor is to fetch it. */
+  url?: string
 }
 
 export interface Cutout {
   /** Short name of its layout. */
   layout: string
   key: string
-  /** Whether this very call paid for it, as far as it knows. */
-  paid: boolean
+  /** `made`: this very call paid for it, as far as it knows; `joined`: somebody else made it meanwhile. */
+  by: 'hit' | 'made' | 'joined'
 }
+
+export type Stage = 'look' | 'claim' | 'pay' | 'wait'
 
 /** What both functions work with. */
 export interface Parts {
@@ -31,17 +37,21 @@ export interface Parts {
   uuid: () => string
   /** Milliseconds since the epoch, our clock. */
   deadline: number
+  /** Where the time went, in milliseconds; `ensure` adds to it. */
+  spent: Map<Stage, number>
 }
 
 /** A cutout that is not there. */
 interface Missing {
   key: string
-  rule: string
+  layout: Layout
   claim: Claim
   /** The number of the attempt under way, by whomever; -1 before the first. */
   attempt: number
   /** When that attempt's claim was written, by COS's clock. */
   claimed: number
+  /** Once it is there. */
+  blank?: boolean
 }
 
 /** The vendor's bound for one request (product/436/74972). */
@@ -55,47 +65,61 @@ const MAX_CHANGES = 10
 
 /**
  * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
- * whoever does not get the claim waits for the cutout. `asker` is whom it is for, as it will stand in claim and receipt. What became of a call without an answer is found out by looking, and
- * nobody pays again before the time of its claim has passed.
- * @throws MattingError too-large, limit-reached, changing-too-fast: nothing was paid; pending: it may yet appear; changed: the
- * photo is another by now; busy, unavailable; or why CI refused.
+ * whoever does not get the claim waits for the cutout, unless `wait` is false; with `pay` false it only looks. `asker` is whom it is for, as it will stand in
+ * claim and receipt. What became of a call without an answer is found out by looking, and nobody pays again before the time of
+ * its claim has passed.
+ * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may yet appear; no-product: it
+ * is there, and blank; changed: the photo is another by now; busy, unavailable; or why CI refused.
  */
 export async function ensure(
   parts: Parts,
   asker: string,
   source: Source,
   layouts: readonly Layout[],
+  { pay = true, wait = true } = {},
 ): Promise<Cutout[]> {
   const { config, cos, now, random, deadline } = parts
   const id = parts.uuid()
   const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
     const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
-    return {
-      key: cutoutKey(config.cutoutPrefix, source, layout),
-      rule: rule(layout),
-      claim,
-      attempt: -1,
-      claimed: Number.NaN,
-    }
+    return { key: cutoutKey(config.cutoutPrefix, source, layout), layout, claim, attempt: -1, claimed: Number.NaN }
   })
   const paid = new Set<string>()
-  let missing = await absent(cos, wanted)
-  if (missing.length > 0) await mayPay(parts, source, missing)
+  const absentees = () => timed(parts, 'look', absent(cos, wanted))
+  const first = await absentees()
+  let missing = first
+  const noProduct = () => wanted.some(({ blank }) => blank)
+  if (noProduct()) throw new MattingError('no-product')
+  if (missing.length > 0 && !pay) throw new MattingError('not-made')
+  if (missing.length > 0) await timed(parts, 'look', mayPay(parts, source, missing))
   for (let pause = 150; missing.length > 0; ) {
-    const won = await claimSome(parts, missing)
-    for (const { key } of await buy(parts, asker, source, won)) paid.add(key)
-    missing = await absent(cos, missing)
+    const won = await timed(parts, 'claim', claimSome(parts, missing))
+    const bought = won.length > 0 ? await timed(parts, 'pay', buy(parts, asker, source, won)) : []
+    for (const { key } of bought) paid.add(key)
+    missing = await absentees()
     if (won.length > 0 || missing.length === 0) continue
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
-    if (now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
-    await sleep(pause)
+    if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
+    await timed(parts, 'wait', sleep(pause))
   }
   // CI cuts what lies there when it reads: the cutout of a newer photo must not stay under the name of the one we saw.
-  if (paid.size > 0 && (await cos.head(source.key))?.etag !== source.etag) {
+  if (paid.size > 0 && source.url === undefined && (await cos.head(source.key))?.etag !== source.etag) {
     await Promise.all([...paid].map((key) => cos.delete(key)))
     throw new MattingError('changed')
   }
-  return wanted.map(({ key, claim }) => ({ layout: claim.layout, key, paid: paid.has(key) }))
+  if (noProduct()) throw new MattingError('no-product')
+  const by = (one: Missing) => (paid.has(one.key) ? 'made' : first.includes(one) ? 'joined' : 'hit')
+  return wanted.map((one) => ({ layout: one.claim.layout, key: one.key, by: by(one) }))
+}
+
+/** Adds the time that `work` takes to its stage's. */
+export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promise<T>): Promise<T> {
+  const start = now()
+  try {
+    return await work
+  } finally {
+    spent.set(stage, (spent.get(stage) ?? 0) + now() - start)
+  }
 }
 
 /** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
@@ -181,13 +205,15 @@ async function buy(parts: Parts, asker: string, source: Source, won: readonly Mi
     outcome: 'sent',
     ms: 0,
   }
-  const rules = buying.map(({ key, rule }) => ({ fileid: `/${key}`, rule }))
   const began = now()
+  let tooLarge = false
   try {
     await writeReceipt(cos, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        await cos.process(source.key, rules, { until, deadline: deadline - LOOK_TIME })
+        const time = { until, deadline: deadline - LOOK_TIME }
+        if (source.url === undefined) await cos.process(source.key, buying.map(toRule), time)
+        else tooLarge = !(await detect(cos, source.url, buying, time))
         break
       } catch (error) {
         // Too many requests at a time: refused before anything was done, so this one may be sent again.
@@ -203,7 +229,11 @@ async function buy(parts: Parts, asker: string, source: Source, won: readonly Mi
     const left = error.code === 'unknown-outcome' ? [] : await absent(cos, buying).catch(() => [])
     if (left.length < buying.length) return buying
     // CI judged what lies there now, which need not be the photo that we saw.
-    if (!error.retryable && (await cos.head(source.key).catch(() => undefined))?.etag !== source.etag) {
+    if (
+      !error.retryable &&
+      source.url === undefined &&
+      (await cos.head(source.key).catch(() => undefined))?.etag !== source.etag
+    ) {
       error = new MattingError('changed', undefined, { cause: error })
     }
     await releaseAll(cos, buying, error.code)
@@ -211,10 +241,47 @@ async function buy(parts: Parts, asker: string, source: Source, won: readonly Mi
     throw error
   }
   await writeReceipt(cos, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
+  if (tooLarge) {
+    await releaseAll(cos, buying, 'too-large')
+    throw new MattingError('too-large')
+  }
   return buying
 }
 
-async function absent<T extends { key: string }>(cos: Cos, wanted: readonly T[]): Promise<T[]> {
-  const found = await Promise.all(wanted.map(({ key }) => cos.head(key)))
-  return wanted.filter((_, i) => found[i] === undefined)
+function toRule({ key, layout }: Missing): PicRule {
+  return { fileid: `/${key}`, rule: rule(layout) }
+}
+
+/** Buys cutouts of a picture elsewhere, one after the other, and stores them; false if one was too large to be stored. */
+async function detect(
+  cos: Cos,
+  url: string,
+  buying: readonly Missing[],
+  time: { until: number; deadline: number },
+): Promise<boolean> {
+  for (const { key, layout } of buying) {
+    const png = await cos.detect(url, layout, time)
+    if (!png) return false
+    await cos.put(key, png, { type: 'image/png' }).catch((cause: unknown) => {
+      // It was bought: nobody is to buy it again at once.
+      throw new MattingError('unknown-outcome', undefined, { cause })
+    })
+  }
+  return true
+}
+
+/**
+ * Which of the cutouts are not there. The look at one is a GET of its first bytes instead of a HEAD, for no further request:
+ * they tell whether it is blank.
+ */
+async function absent(cos: Cos, wanted: readonly Missing[]): Promise<Missing[]> {
+  const found = await Promise.all(
+    wanted.map(async (one) => {
+      if (one.blank !== undefined) return true
+      const pieces = await cos.pieces(one.key)
+      if (pieces) one.blank = await isBlank(pieces)
+      return pieces !== undefined
+    }),
+  )
+  return wanted.filter((_, i) => !found[i])
 }

@@ -2,15 +2,21 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { readConfig } from '../lib/config.ts'
+import { MattingError } from '../lib/errors.ts'
+import { deliveryPolicy, rolePolicy } from '../lib/policy.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
+import { type Policy, parsePolicy } from './cos/policy.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { createMatte } from './matte/matte.ts'
 import { type Scf, startScf } from './scf/scf.ts'
-import { readServerless } from './scf/serverless.ts'
+import { type FunctionSpec, readServerless } from './scf/serverless.ts'
 
 export const BUCKET = 'photos-1250000000'
 export const REGION = 'ap-guangzhou'
+/** May read, and no more: signs the URLs of pictures. */
+const DELIVERY = { secretId: 'local-delivery', secretKey: 'local-secret' }
 export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 
 export interface CloudOptions {
@@ -29,6 +35,8 @@ export interface CloudOptions {
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
+  /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
+  hosts?: ReadonlyMap<string, number>
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
@@ -52,14 +60,11 @@ const ROOT = new URL('../', import.meta.url)
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { port, data } = options
   const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), { COS_BUCKET: BUCKET })
-  for (const spec of serverless.functions) {
-    spec.timeout = options.timeout ?? spec.timeout
-    // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
-    spec.environment = { ACCESS: 'open', ...spec.environment }
-  }
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
+  const policies = new Map<string, Policy>()
+  const hosts = options.hosts ?? new Map()
   const matte = createMatte(options.workers === undefined ? {} : { workers: options.workers })
   const opened: { close: () => unknown }[] = [matte]
   try {
@@ -74,19 +79,29 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       region: REGION,
       keys,
       faults,
+      hosts,
       cut: (photo, layouts) => matte.cut(photo, layouts),
       onEvent: async (event) => (await started).onEvent(event),
       onKill: async (secretId) => (await started).kill(secretId),
     })
     opened.unshift(cos)
     const cosUrl = `http://127.0.0.1:${cos.port}`
+    for (const spec of serverless.functions) {
+      spec.timeout = options.timeout ?? spec.timeout
+      // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
+      const defaults = { ACCESS: 'open', DELIVERY_KEY: `${DELIVERY.secretId}:${DELIVERY.secretKey}` }
+      const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl }
+      spec.environment = { ...defaults, ...spec.environment, ...place, ...options.environment }
+      grant(spec, keys, policies)
+    }
     const scf = await startScf({
       serverless,
       dist: new URL('dist/', ROOT),
       dir: join(data, 'events'),
       port: port && port + 1,
-      environment: { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, ...options.environment },
       keys,
+      policies,
+      hosts,
       faults,
       instances: options.instances ?? 4,
       retryDelay: options.retryDelay ?? 1_000,
@@ -121,5 +136,17 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
 
   async function close(): Promise<void> {
     for (const part of opened.splice(0)) await part.close()
+  }
+}
+
+/** Lets the keys of a function do what its policies say. One that is not configured rightly may do nothing, and says so when it runs. */
+function grant({ name, environment }: FunctionSpec, keys: Map<string, Key>, policies: Map<string, Policy>): void {
+  policies.set(name, parsePolicy({ version: '2.0', statement: [] }))
+  try {
+    const config = readConfig(environment)
+    policies.set(name, parsePolicy(rolePolicy(config)))
+    keys.set(DELIVERY.secretId, { secret: DELIVERY.secretKey, policy: parsePolicy(deliveryPolicy(config)) })
+  } catch (error) {
+    if (!(error instanceof MattingError)) throw error
   }
 }

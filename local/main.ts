@@ -11,6 +11,7 @@ const USAGE = `npm start -- [options]
   --no-sample        do not put a sample photo
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
+  --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
   --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
 
 async function main(): Promise<void> {
@@ -72,6 +73,7 @@ function readOptions() {
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
       paths: { type: 'string', default: 'raw' },
+      host: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   })
@@ -82,6 +84,7 @@ function readOptions() {
     sample: !values['no-sample'],
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
+    hosts: new Map(values.host.map(readHost)),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
   }
 }
@@ -91,6 +94,11 @@ function number(text: string, name: string, min: number, max: number): number {
   if (text.trim() === '' || !(value >= min && value <= max))
     throw new Error(`${name}: expected a number, ${min} to ${max}`)
   return value
+}
+
+function readHost(text: string): [name: string, port: number] {
+  const [name = '', port = ''] = text.split('=')
+  return [name, number(port, '--host NAME=PORT', 1, 65_535)]
 }
 
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {

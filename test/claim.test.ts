@@ -23,7 +23,7 @@ import {
 /** `ensure` itself, with a client and a clock that can be interfered with. */
 function pay(cos: Cos, source: Source, time: number, settings: Record<string, string> = {}, now = Date.now) {
   const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', ...settings })
-  const parts = { config, cos, deadline: now() + time, now, random: Math.random, uuid: randomUUID }
+  const parts = { config, cos, deadline: now() + time, now, random: Math.random, uuid: randomUUID, spent: new Map() }
   return ensure(parts, 'url', source, [plain])
 }
 
@@ -131,7 +131,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, paid: false }])
+  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, by: 'joined' }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })
@@ -163,17 +163,17 @@ it('a claim that could not be written leaves no hole for two', async () => {
 it('a claim is not kept when the look after it fails', async () => {
   const cloud = await startForTest()
   const source = await quietSource(cloud)
-  let heads = 0
+  let looks = 0
   const cos: Cos = {
     ...cloud.bucket,
-    head: async (key) => {
-      if (++heads === 2) throw new MattingError('unavailable')
-      return cloud.bucket.head(key)
+    pieces: async (key) => {
+      if (++looks === 2) throw new MattingError('unavailable')
+      return cloud.bucket.pieces(key)
     },
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'unavailable' })
   // Not after the claim's minute: at once.
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ paid: true }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -189,7 +189,7 @@ it('a photo that is put back while its claim lasts is cut out', async () => {
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })
   await putQuietly(cloud, source.key, await photo())
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ paid: true }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -198,20 +198,20 @@ describe('an instance that is frozen between claim and payment', () => {
     const cloud = await startForTest()
     const source = await quietSource(cloud)
     const standing = Date.now()
-    let heads = 0
+    let looks = 0
     const frozen: Cos = {
       ...cloud.bucket,
-      async head(key) {
-        if (++heads === 2) await new Promise((resolve) => setTimeout(resolve, 11_000))
-        const found = await cloud.bucket.head(key)
+      async pieces(key) {
+        if (++looks === 2) await new Promise((resolve) => setTimeout(resolve, 11_000))
+        const found = await cloud.bucket.pieces(key)
         // The other one's cutout comes a moment later.
-        return heads === 2 ? undefined : found
+        return looks === 2 ? undefined : found
       },
     }
     const settings = { CLAIM_TIME: '6' }
     const first = pay(frozen, source, 20_000, settings, () => standing).catch((error: unknown) => Object(error).code)
     await expect.poll(() => claimsOf(cloud)).toHaveLength(1)
-    expect(await pay(cloud.bucket, source, 20_000, settings)).toMatchObject([{ paid: true }])
+    expect(await pay(cloud.bucket, source, 20_000, settings)).toMatchObject([{ by: 'made' }])
     await first
     expect(cloud.cos.bill()).toHaveLength(1)
     const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')

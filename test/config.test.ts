@@ -20,10 +20,17 @@ describe('readConfig', () => {
       endpoint: 'https://photos-1250000000.cos.ap-guangzhou.myqcloud.com',
       sourcePrefixes: ['uploads/'],
       cutoutPrefix: 'cutouts/',
-      presets: new Map([['plain', { center: false, dx: 0, dy: 0 }]]),
+      presets: new Map([['plain', { layout: { center: false, dx: 0, dy: 0 } }]]),
       onUpload: [['uploads/', [{ center: false, dx: 0, dy: 0 }]]],
       access: 'presets',
+      delivery: 'stored',
       deliveryUrl: undefined,
+      deliveryKey: undefined,
+      urlKeys: new Map(),
+      detectHosts: [],
+      onPending: 'wait',
+      onFailure: 'error',
+      dailyLimit: Number.POSITIVE_INFINITY,
       redirectTtl: 300,
       urlWindow: 900,
       maxSourceBytes: 32 * 1024 * 1024,
@@ -72,6 +79,25 @@ describe('readConfig', () => {
     ['DELIVERY_URL', 'cdn.example.com'],
     ['REDIRECT_TTL', '-1'],
     ['URL_WINDOW', '59'],
+    ['DELIVERY', 'both'],
+    ['DELIVERY_KEY', 'AKID'],
+    ['ACCESS', 'signed'],
+    ['URL_KEYS', 'a:short'],
+    ['URL_KEYS', 'a:0123456789abcdef,a:0123456789abcdef'],
+    ['URL_KEYS', 'a b:0123456789abcdef'],
+    ['DETECT_HOSTS', 'pictures.example.com'],
+    ['DETECT_HOSTS', 'Pictures.example.com'],
+    ['DETECT_HOSTS', '*.example.com'],
+    ['DETECT_HOSTS', 'pictures.example.com:8080'],
+    ['DETECT_HOSTS', '127.0.0.1'],
+    ['DETECT_HOSTS', 'localhost'],
+    ['ON_PENDING', 'original'],
+    ['ON_PENDING', 'later'],
+    ['ON_FAILURE', 'original'],
+    ['ON_FAILURE', 'wait'],
+    ['PRESETS', 'card=on-failure=error&on-failure=error'],
+    ['PRESETS', 'card=on-failure'],
+    ['PRESETS', 'card=on-pending=never'],
     ['MAX_SOURCE_BYTES', '0'],
     ['MAX_SOURCE_BYTES', '1e6'],
   ])('refuses %s=%s', (name, value) => {
@@ -95,6 +121,44 @@ describe('readConfig', () => {
 
   it('refuses its own records as sources', () => {
     expect(problems({ ...required, SOURCE_PREFIXES: '.matting/claims/' })).toContain('.matting/')
+  })
+
+  it('refuses what would let strangers spend, or a limit that cannot hold', () => {
+    const key = { ...required, DELIVERY_KEY: 'local-id:local-secret' }
+    expect(problems({ ...required, ON_FAILURE: 'original' })).toContain('needs DELIVERY_URL or DELIVERY_KEY')
+    expect(readConfig({ ...key, ON_FAILURE: 'original' })).toMatchObject({
+      onFailure: 'original',
+      deliveryKey: { secretId: 'local-id', secretKey: 'local-secret' },
+    })
+    const hosts = { ...required, DETECT_HOSTS: 'a.example.com, b.example.com' }
+    expect(problems(hosts)).toContain('needs ACCESS=signed')
+    const signed = { ...hosts, ACCESS: 'signed', URL_KEYS: 'a:0123456789abcdef, b:fedcba9876543210' }
+    expect(readConfig(signed)).toMatchObject({
+      detectHosts: ['a.example.com', 'b.example.com'],
+      urlKeys: new Map([
+        ['a', '0123456789abcdef'],
+        ['b', 'fedcba9876543210'],
+      ]),
+    })
+    expect(problems({ ...required, DELIVERY: 'direct', DAILY_LIMIT: '9' })).toContain('DAILY_LIMIT')
+  })
+
+  it('reads what a preset says of waiting and failing', () => {
+    const PRESETS =
+      'card=on-pending=retry&center-layout=1&on-failure=original&padding-layout=20x10; thumb=on-pending=wait'
+    const { presets } = readConfig({ ...required, DELIVERY_URL: 'https://cdn.example.com', PRESETS })
+    expect(presets.get('card')).toEqual({
+      layout: { center: true, dx: 20, dy: 10 },
+      onPending: 'retry',
+      onFailure: 'original',
+    })
+    expect(presets.get('thumb')).toEqual({ layout: { center: false, dx: 0, dy: 0 }, onPending: 'wait' })
+  })
+
+  it('keeps secrets out of what it says', () => {
+    const text = problems({ ...required, URL_KEYS: 'a:a-secret', DELIVERY_KEY: 'a secret' })
+    expect(text).toMatch(/DELIVERY_KEY.*\n.*URL_KEYS/)
+    expect(text).not.toMatch(/a.secret/)
   })
 
   it('takes the longest folder first', () => {

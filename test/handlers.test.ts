@@ -152,7 +152,7 @@ describe('image', () => {
   it.each([
     [{}, 400],
     [{ httpMethod: 'GET' }, 400],
-    [{ httpMethod: 'TRACE', path: '/plain/uploads/a.jpg' }, 400],
+    [{ httpMethod: 'TRACE', path: '/plain/uploads/a.jpg' }, 405],
     [{ httpMethod: 'GET', path: '/plain/uploads/\ud800.jpg' }, 400],
     [{ httpMethod: 'GET', path: '/plain/uploads/..%2Fother%2Fa.jpg' }, 404],
     [
@@ -204,6 +204,9 @@ describe('promise 6, with the clock in hand', () => {
       random: () => 0,
       uuid: () => 'id',
       deadline: Number.POSITIVE_INFINITY,
+      spent: new Map(),
+      lookAt: async () => undefined,
+      known: new Map(),
     }
     const { headers } = await image(new Request('http://function/plain/uploads/a.jpg'), parts)
     const url = new URL(headers.get('location') ?? '')

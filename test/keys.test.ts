@@ -87,7 +87,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
 })
 
 it('a key that reads differently encoded and raw means the photo that exists', async () => {
-  const cloud = await startTestCloud()
+  const cloud = await startTestCloud({ environment: { REDIRECT_TTL: '0' } })
   try {
     await cloud.upload('uploads/a%20b.jpg', await photo())
     expect((await cloud.image('/plain/uploads/a%20b.jpg')).status).toBe(302)

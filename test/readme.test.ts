@@ -1,7 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
+import { imageUrl } from '../lib/access.ts'
 import { readConfig } from '../lib/config.ts'
 import { codes } from '../lib/errors.ts'
+import { rolePolicy } from '../lib/policy.ts'
 
 const text = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
 
@@ -50,6 +52,17 @@ describe('README', () => {
     expect(Object.fromEntries(rows)).toEqual(
       Object.fromEntries([...codes].map(([code, { status }]) => [code, code === 'bad-event' ? '–' : String(status)])),
     )
+  })
+
+  it('shows a signed URL that is one', () => {
+    const grant = { layout: 'card', key: 'uploads/mug.jpg', expires: 1_798_761_600 }
+    expect(text).toContain(`\n${imageUrl('', grant, 'shop', '0123456789abcdef')}\n`)
+  })
+
+  it('shows the policy that the local cloud gives the role', () => {
+    const [, json = ''] = /```json\n(\{"version".*?)```/s.exec(text) ?? []
+    const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' })
+    expect(JSON.parse(json)).toEqual(rolePolicy(config))
   })
 
   it('links to what exists', () => {

@@ -1,15 +1,20 @@
 import { randomUUID } from 'node:crypto'
+import { lookup } from 'node:dns'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
 import { MattingError } from '../../lib/errors.ts'
+import { lookAt as lookAtPicture } from '../../lib/external.ts'
 import { errorFields, log } from '../../lib/log.ts'
+import type { Stage } from '../../lib/pay.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
-import { image, problem } from './image.ts'
+import { type ImageParts, image, problem } from './image.ts'
 
 /** Cache: the environment of an instance does not change, but for the credentials. */
 let config: Config | undefined
+/** Cache: what is there, and cannot change but with the photo. */
+const known: ImageParts['known'] = new Map()
 
 /** Time kept for the answer, in milliseconds. */
 const MARGIN = 500
@@ -27,12 +32,24 @@ export const main_handler = middy({
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
     const random = Math.random
     const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
+    const spent = new Map<Stage, number>()
+    const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
+    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
+    const parts = { config, cos, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
     const request = toRequest(event)
-    const response = await image(request, { config, cos, now, random, uuid: randomUUID, deadline })
-    // What costs money leaves a line.
-    if (response.headers.get('x-matting') === 'made')
-      log({ function: 'image', path: new URL(request.url).pathname, paid: 1 })
-    return toResult(response)
+    // Without what follows a `?`: in the URL of a picture elsewhere there may be a token.
+    const path = () => new URL(request.url).pathname.split(/%3F/i)[0]
+    try {
+      const response = await image(request, parts)
+      // What costs money leaves a line.
+      if (response.headers.get('x-matting') === 'made') log({ function: 'image', path: path(), paid: 1 })
+      return await toResult(response)
+    } catch (thrown) {
+      const error = MattingError.from(thrown)
+      if (error.status >= 500 || spent.has('pay'))
+        log({ function: 'image', path: path(), outcome: 'failed', ...errorFields(error) })
+      return toResult(problem(error, now(), spent))
+    }
   })
   .onError(async (request) => {
     const error = MattingError.from(request.error)

@@ -1,37 +1,42 @@
-import { type Config, isUnder } from '../../lib/config.ts'
+import { readGrant } from '../../lib/access.ts'
+import { type Config, type Fallbacks, isUnder, type Preset } from '../../lib/config.ts'
 import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
+import { readExternal } from '../../lib/external.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
 import { readings } from '../../lib/readings.ts'
 
 const DOTS = /(^|\/)\.{1,2}(\/|$)/
 
-/** What a URL asks for: `/<layout>/<key>`. */
-export interface Asked {
+/** What a URL asks for: `/<layout>/<key>`, or a picture elsewhere: `/<layout>/https%3A%2F%2F…`. */
+export interface Asked extends Fallbacks {
   layout: Layout
-  /** The keys the path may mean, likeliest first: the platform may have decoded it already, or not. */
-  keys: readonly string[]
+  /** What the path may mean, likeliest first: the platform may have decoded it already, or not. */
+  sources: readonly (string | URL)[]
+  /** When the URL's own signature ends, in Unix seconds; Infinity if it needs none. */
+  expires: number
 }
 
 /**
  * Reads a request, and refuses what can be refused without asking anybody.
- * @throws MattingError method-refused, bad-request, bad-layout, layout-refused, not-found
+ * @throws MattingError bad-request, bad-signature, expired, bad-layout, layout-refused, host-refused, not-found
  */
-export function readRequest(request: Request, config: Config): Asked {
-  if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
-  const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(new URL(request.url).pathname) ?? []
+export function readRequest({ pathname, searchParams }: URL, config: Config, now: number): Asked {
+  const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
-  const layout = readLayout(readings(name)[0] ?? name, config)
-  // Not as a path that climbs: COS, or what stands in front of it, may resolve it into another folder.
-  const keys = readings(path).filter(
-    (key) =>
-      isUnder(key, config.sourcePrefixes) && !isCutout(key) && Buffer.byteLength(key) <= MAX_KEY && !DOTS.test(key),
-  )
-  if (keys.length === 0) throw new MattingError('not-found')
-  return { layout, keys }
+  const [text = name] = readings(name)
+  let keys = readings(path)
+  let expires = Number.POSITIVE_INFINITY
+  if (config.access === 'signed') {
+    const grant = readGrant(text, keys, searchParams, config.urlKeys, now)
+    keys = [grant.key]
+    expires = grant.expires
+  }
+  const { layout, onPending = config.onPending, onFailure = config.onFailure } = readLayout(text, config)
+  return { layout, onPending, onFailure, sources: readSources(keys, config), expires }
 }
 
-function readLayout(text: string, { presets, access }: Config): Layout {
+function readLayout(text: string, { presets, access }: Config): Preset {
   const preset = presets.get(text)
   if (preset) return preset
   if (!text.includes('='))
@@ -39,5 +44,25 @@ function readLayout(text: string, { presets, access }: Config): Layout {
   const layout = parseLayout(text, ',')
   // Every distinct layout of a photo is another paid call.
   if (access === 'presets') throw new MattingError('layout-refused')
-  return layout
+  return { layout }
+}
+
+function readSources(keys: readonly string[], { sourcePrefixes, detectHosts }: Config): (string | URL)[] {
+  let refusal: MattingError | undefined
+  const sources = new Map<string, string | URL>()
+  for (const key of keys) {
+    if (isUnder(key, sourcePrefixes)) {
+      // Not as a path that climbs: COS, or what stands in front of it, may resolve it into another folder.
+      if (!isCutout(key) && Buffer.byteLength(key) <= MAX_KEY && !DOTS.test(key)) sources.set(key, key)
+    } else if (/^[a-z][a-z\d+.-]*:/i.test(key)) {
+      try {
+        const url = readExternal(key, detectHosts)
+        sources.set(url.href, url)
+      } catch (error) {
+        refusal = MattingError.from(error)
+      }
+    }
+  }
+  if (sources.size === 0) throw refusal ?? new MattingError('not-found')
+  return [...sources.values()]
 }

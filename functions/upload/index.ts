@@ -15,7 +15,7 @@ let config: Config | undefined
 const MARGIN = 1_000
 
 /** Failures of the photo itself: no retry and no operator can mend them. */
-const FINAL = new Set<Code>(['not-an-image', 'too-large', 'not-found'])
+const FINAL = new Set<Code>(['not-an-image', 'too-large', 'no-product', 'not-found'])
 
 /** Not paid for now, by order; the dead letter can be replayed. */
 const DEFERRED = new Set<Code>(['limit-reached', 'changing-too-fast'])
@@ -37,7 +37,8 @@ export const main_handler = middy({
     const random = Math.random
     const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
     let thrown: MattingError | undefined
-    for await (const outcome of upload(readEvent(event), { config, cos, now, random, uuid: randomUUID, deadline })) {
+    const parts = { config, cos, now, random, uuid: randomUUID, deadline, spent: new Map() }
+    for await (const outcome of upload(readEvent(event), parts)) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !FINAL.has(outcome.error.code)) thrown = outcome.error
     }
@@ -53,7 +54,7 @@ function describe(outcome: Outcome): Fields {
   const { key, ms } = outcome
   switch (outcome.outcome) {
     case 'cut': {
-      const paid = outcome.cutouts.filter((cutout) => cutout.paid).length
+      const paid = outcome.cutouts.filter(({ by }) => by === 'made').length
       return { key, outcome: 'cut', cutouts: outcome.cutouts.map((cutout) => cutout.key), paid, ms }
     }
     case 'skipped':

@@ -28,6 +28,8 @@ export interface FunctionOptions {
   instances: number
   /** Environment that is set anew for every invocation: the role's credentials. */
   role: (instance: number) => Record<string, string>
+  /** Names that lead to ports of this machine. */
+  hosts?: ReadonlyMap<string, number>
   /** How far the clock of a new instance is ahead, in milliseconds. */
   skew: () => number
   /** Called as an invocation starts; the same object is completed as it goes on. */
@@ -55,7 +57,15 @@ interface Instance {
 const INSTANCE = new URL('instance.mjs', import.meta.url)
 
 /** A function as SCF runs it: cold and warm instances, one request each, a time limit. */
-export function createFunction({ spec, dist, instances, role, skew, onInvocation }: FunctionOptions): ScfFunction {
+export function createFunction({
+  spec,
+  dist,
+  instances,
+  role,
+  hosts = new Map(),
+  skew,
+  onInvocation,
+}: FunctionOptions): ScfFunction {
   const [module, method] = spec.handler.split('.')
   const file = fileURLToPath(new URL(`${module}.js`, dist))
   const idle: Instance[] = []
@@ -68,7 +78,7 @@ export function createFunction({ spec, dist, instances, role, skew, onInvocation
     const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
     const worker = new Worker(INSTANCE, {
-      workerData: { file, method, skew: skew() },
+      workerData: { file, method, hosts, skew: skew() },
       env,
       execArgv: [],
       resourceLimits,

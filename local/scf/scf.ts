@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Key, ObjectEvent } from '../cos/cos.ts'
+import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import { cosEvent, eventName } from './event.ts'
 import { createFunction, type Invocation, type ScfFunction } from './function.ts'
@@ -17,10 +18,12 @@ export interface ScfOptions {
   dir: string
   /** Port of the function URL; 0 takes a free one. */
   port: number
-  /** Added to every function's environment: what only the local cloud needs. */
-  environment: Record<string, string>
   /** COS's keys, to which the role's temporary credentials are added. */
   keys: Map<string, Key>
+  /** What the role of a function may do, by the function's name. */
+  policies: ReadonlyMap<string, Policy>
+  /** Names that lead to ports of this machine, for the functions. */
+  hosts: ReadonlyMap<string, number>
   faults: Faults
   /** Most instances of a function. */
   instances: number
@@ -50,18 +53,17 @@ const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
-  const { serverless, dist, dir, keys, faults } = options
+  const { serverless, dist, dir, keys, policies, hosts, faults } = options
   const invocations: Invocation[] = []
   const onInvocation = (invocation: Invocation) => {
     invocations.push(invocation)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
-  const role = createRole(keys)
+  const role = createRole(keys, policies)
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, ScfFunction>(
     serverless.functions.map((spec) => {
-      const environment = { ...spec.environment, ...options.environment }
-      const settings = { spec: { ...spec, environment }, dist, instances: options.instances, skew, onInvocation }
+      const settings = { spec, dist, instances: options.instances, hosts, skew, onInvocation }
       return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
     }),
   )
@@ -131,7 +133,10 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
 }
 
 /** Temporary credentials of the execution role, renewed well before they end. */
-function createRole(keys: Map<string, Key>): (name: string, instance: number) => Record<string, string> {
+function createRole(
+  keys: Map<string, Key>,
+  policies: ReadonlyMap<string, Policy>,
+): (name: string, instance: number) => Record<string, string> {
   const given = new Map<string, { since: number; environment: Record<string, string> }>()
   return (name, instance) => {
     const now = Date.now()
@@ -141,7 +146,8 @@ function createRole(keys: Map<string, Key>): (name: string, instance: number) =>
     const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
     // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
     const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
-    keys.set(id, { secret, token, expires: now + ROLE_LIFE })
+    const policy = policies.get(name)
+    keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
     const environment = { TENCENTCLOUD_SECRETID: id, TENCENTCLOUD_SECRETKEY: secret, TENCENTCLOUD_SESSIONTOKEN: token }
     given.set(`${name}-${instance}`, { since: now, environment })
     return environment

@@ -1,5 +1,5 @@
 import { mkdtemp, rm } from 'node:fs/promises'
-import { request } from 'node:http'
+import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -77,10 +77,16 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
 }
 
 /** fetch would tidy the path. */
-function send(origin: string, path: string, method: string, headers: Record<string, string>): Promise<Answer> {
+export function send(
+  origin: string,
+  path: string,
+  method: string,
+  headers: Record<string, string> = {},
+  agent: Agent | false = false,
+): Promise<Answer> {
   const { hostname, port } = new URL(origin)
   return new Promise((resolve, reject) => {
-    request({ hostname, port, path, method, headers, agent: false }, async (response) => {
+    request({ hostname, port, path, method, headers, agent }, async (response) => {
       let body = ''
       for await (const chunk of response.setEncoding('utf8')) body += chunk
       const flat = Object.entries(response.headers).map(([name, value]) => [name, String(value)])

@@ -1,0 +1,53 @@
+import type { Config } from './config.ts'
+import { RECORDS } from './cutout.ts'
+
+/** A policy of Tencent's access management, CAM (product/598/10604). */
+export interface Policy {
+  version: '2.0'
+  statement: { effect: 'allow' | 'deny'; action: string[]; resource: string[] }[]
+}
+
+/**
+ * What the role of the functions needs, and no more. It may pay for sources only: COS verifies no more of a URL than its
+ * signature lists, so to the presigned URL of a cutout anybody can add `&ci-process=GoodsMatting`.
+ */
+export function rolePolicy(config: Config): Policy {
+  const { cos, ci } = resources(config)
+  const { sourcePrefixes, cutoutPrefix, detectHosts } = config
+  const records = cos(`${RECORDS}*`)
+  const cutouts = cos(`${cutoutPrefix}*`)
+  // Pictures elsewhere are asked for at the root of the bucket.
+  const paid = [...sourcePrefixes.map((prefix) => ci(`${prefix}*`)), ...(detectHosts.length > 0 ? [ci('')] : [])]
+  return {
+    version: '2.0',
+    statement: [
+      {
+        effect: 'allow',
+        action: ['name/cos:GetObject', 'name/cos:HeadObject'],
+        resource: [...sourcePrefixes.map((prefix) => cos(`${prefix}*`)), cutouts, records],
+      },
+      { effect: 'allow', action: ['name/cos:PutObject'], resource: [cutouts, records] },
+      // Not claims: an attempt that could be claimed twice could be paid twice.
+      { effect: 'allow', action: ['name/cos:DeleteObject'], resource: [cutouts, cos(`${RECORDS}receipts/*`)] },
+      { effect: 'allow', action: ['name/cos:GetBucket'], resource: [cos('*')] },
+      { effect: 'allow', action: ['ci:CreateGoodsMattingJob'], resource: paid },
+      { effect: 'deny', action: ['ci:*'], resource: [ci(`${cutoutPrefix}*`), ci(`${RECORDS}*`)] },
+    ],
+  }
+}
+
+/** What the user whose key is DELIVERY_KEY needs: to read. */
+export function deliveryPolicy(config: Config): Policy {
+  const { cos } = resources(config)
+  const resource = [...config.sourcePrefixes, config.cutoutPrefix].map((prefix) => cos(`${prefix}*`))
+  return { version: '2.0', statement: [{ effect: 'allow', action: ['name/cos:GetObject'], resource }] }
+}
+
+/** Resources as CAM names them (product/460/41741): COS by bucket and key, Cloud Infinite with `bucket/` in front. */
+function resources({ bucket, region }: Config) {
+  const owner = `${region}:uid/${bucket.replace(/^.*-/, '')}`
+  return {
+    cos: (path: string) => `qcs::cos:${owner}:${bucket}/${path}`,
+    ci: (path: string) => `qcs::ci:${owner}:bucket/${bucket}/${path}`,
+  }
+}

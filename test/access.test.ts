@@ -1,0 +1,160 @@
+import { spawnSync } from 'node:child_process'
+import { createHmac } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { imageUrl, readGrant } from '../lib/access.ts'
+import { MattingError } from '../lib/errors.ts'
+import { readings } from '../lib/readings.ts'
+
+const ORIGIN = 'https://img.example.com'
+const SECRETS = new Map([
+  ['new', 'a secret of 16 and more characters'],
+  ['old', 'another secret, rotated out soon'],
+])
+const NOW = 1_700_000_000_000
+
+/** Reads a URL as request.ts does, which knows neither origin nor method. */
+function read(url: string, now = NOW, secrets = SECRETS) {
+  const { pathname, searchParams } = new URL(url)
+  const [, layout = '', path = ''] = /^\/([^/]+)\/(.+)$/.exec(pathname) ?? []
+  return readGrant(readings(layout)[0] ?? '', readings(path), searchParams, secrets, now)
+}
+
+function code(work: () => unknown): unknown {
+  try {
+    return work()
+  } catch (error) {
+    return error instanceof MattingError ? [error.code, error.status] : error
+  }
+}
+
+const grant = { layout: 'card', key: 'uploads/shoe 01(红)+%.jpg', expires: NOW / 1000 + 60 }
+const signed = (id = 'new', secret = SECRETS.get(id) ?? '') => imageUrl(ORIGIN, grant, id, secret)
+
+describe('a signed image URL', () => {
+  it('is HMAC-SHA256 over layout, key and expiry, in the query', () => {
+    const text = `card\nuploads/shoe 01(红)+%.jpg\n${grant.expires}`
+    const sig = createHmac('sha256', SECRETS.get('new') ?? '')
+      .update(text)
+      .digest('base64url')
+    expect(signed()).toBe(
+      `${ORIGIN}/card/uploads/shoe%2001%28%E7%BA%A2%29%2B%25.jpg?exp=${grant.expires}&kid=new&sig=${sig}`,
+    )
+  })
+
+  it('grants what it was made for, with every key that is known', () => {
+    for (const id of SECRETS.keys()) expect(read(signed(id))).toEqual(grant)
+  })
+
+  it('of a picture elsewhere carries its URL whole', () => {
+    const elsewhere = { ...grant, key: 'https://pictures.example/a b.jpg?v=1&w=2#x' }
+    const url = imageUrl(ORIGIN, elsewhere, 'new', SECRETS.get('new') ?? '')
+    expect(new URL(url).pathname.split('/')).toHaveLength(3)
+    expect(read(url)).toEqual(elsewhere)
+  })
+
+  it('any layout, key, expiry, id and secret: it grants them and nothing else', () => {
+    const text = fc.string({ unit: 'grapheme', minLength: 1, maxLength: 30 })
+    const key = text.filter((key) => !/^[./]|\/\.|^$/.test(key))
+    fc.assert(
+      fc.property(
+        key,
+        fc.integer({ min: NOW / 1000 + 1, max: 999_999_999_999 }),
+        text,
+        text.filter((other) => other !== ''),
+        (key, expires, secret, other) => {
+          const wanted = { layout: 'center-layout=1,padding-layout=20x10', key, expires }
+          const secrets = new Map([['k-1', secret]])
+          const url = imageUrl(ORIGIN, wanted, 'k-1', secret)
+          expect(read(url, NOW, secrets)).toEqual(wanted)
+          if (other !== secret)
+            expect(code(() => read(url, NOW, new Map([['k-1', other]])))).toEqual(['bad-signature', 403])
+        },
+      ),
+    )
+  })
+
+  it.each<[string, (url: string) => string, string]>([
+    ['another layout', (url) => url.replace('/card/', '/plain/'), 'bad-signature'],
+    ['another key', (url) => url.replace('shoe', 'boot'), 'bad-signature'],
+    ['a later expiry', (url) => url.replace(/exp=(\d+)/, (_, exp) => `exp=${Number(exp) + 1}`), 'bad-signature'],
+    ['an expiry spelt differently', (url) => url.replace('exp=', 'exp=0'), 'bad-signature'],
+    ['an expiry that is no number', (url) => url.replace(/exp=\d+/, 'exp=never'), 'bad-signature'],
+    ['another key id', (url) => url.replace('kid=new', 'kid=old'), 'bad-signature'],
+    ['an unknown key id', (url) => url.replace('kid=new', 'kid=__proto__'), 'bad-signature'],
+    ['no key id', (url) => url.replace('kid=new&', ''), 'bad-signature'],
+    ['no signature', (url) => url.replace(/&sig=.*/, ''), 'bad-signature'],
+    ['an empty signature', (url) => url.replace(/&sig=.*/, '&sig='), 'bad-signature'],
+    ['a shorter signature', (url) => url.slice(0, -1), 'bad-signature'],
+    ['a longer signature', (url) => `${url}A`, 'bad-signature'],
+    ['nothing signed at all', (url) => url.replace(/\?.*/, ''), 'bad-signature'],
+    ['a second expiry', (url) => `${url}&exp=9999999999`, 'bad-request'],
+    ['a second signature', (url) => `${url}&sig=x`, 'bad-request'],
+  ])('with %s is refused', (_, change, expected) => {
+    expect(change(signed())).not.toBe(signed())
+    expect(code(() => read(change(signed())))).toEqual([expected, expected === 'bad-request' ? 400 : 403])
+  })
+
+  it('ends: at its second, and with a code of its own, which only a right signature is told', () => {
+    expect(read(signed(), grant.expires * 1000 - 1)).toEqual(grant)
+    expect(code(() => read(signed(), grant.expires * 1000))).toEqual(['expired', 403])
+    expect(code(() => read(`${signed()}A`, grant.expires * 1000))).toEqual(['bad-signature', 403])
+  })
+
+  it('no single character of it can be changed', () => {
+    const meaning = (url: string) => {
+      const { pathname, searchParams } = new URL(url)
+      return [readings(pathname)[0], ...['exp', 'kid', 'sig'].map((name) => searchParams.getAll(name))].join('\n')
+    }
+    const url = signed()
+    for (let i = ORIGIN.length + 1; i < url.length; i++) {
+      for (const other of ['A', 'b', '0', '%', '/', '&', '+', '.']) {
+        const changed = url.slice(0, i) + other + url.slice(i + 1)
+        if (meaning(changed) !== meaning(url))
+          expect(
+            code(() => read(changed)),
+            changed,
+          ).not.toEqual(grant)
+      }
+    }
+  })
+})
+
+describe('recipes in other languages', () => {
+  const recipes = [
+    ['python3', 'image-url.py'],
+    ['sh', 'image-url.sh'],
+    ['php', 'image-url.php'],
+  ] as const
+  const keys = [
+    'uploads/mug.jpg',
+    'uploads/shoe 01(红).jpg',
+    "uploads/a+b%20c#d?e&f='g'\"~.jpg",
+    'uploads//double/😀.jpg',
+    'https://pictures.example/a%20b.jpg?v=1&w=2',
+  ]
+
+  for (const [interpreter, file] of recipes) {
+    const missing = [interpreter, ...(file.endsWith('.sh') ? ['openssl', 'od'] : [])].find(
+      (program) => spawnSync(program, ['--version']).error,
+    )
+    if (missing) console.warn(`SKIPPED: docs/recipes/${file}, for there is no ${missing} here`)
+    it.skipIf(missing)(`${file} makes the same URLs`, () => {
+      const path = fileURLToPath(new URL(`../docs/recipes/${file}`, import.meta.url))
+      for (const key of keys) {
+        for (const layout of ['card', 'center-layout=1,padding-layout=20x10']) {
+          const wanted = { layout, key, expires: grant.expires }
+          const secret = SECRETS.get('new') ?? ''
+          const args = [path, ORIGIN, layout, key, String(grant.expires), 'new', secret]
+          const { stdout, stderr } = spawnSync(interpreter, args, { encoding: 'utf8' })
+          expect(stderr).toBe('')
+          expect(read(stdout.trim())).toEqual(wanted)
+          expect(new URL(stdout).pathname.split('/').length).toBe(
+            new URL(imageUrl(ORIGIN, wanted, 'new', secret)).pathname.split('/').length,
+          )
+        }
+      }
+    })
+  }
+})
