@@ -1,0 +1,52 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { imageUrl } from '../../lib/access.ts'
+import { createCos } from '../../lib/cos.ts'
+import { BUCKET, CREDENTIALS, REGION, startCloud } from '../../local/cloud.ts'
+import { drawSample } from '../../local/sample.ts'
+import { median } from './sign.ts'
+
+const PROGRAM = fileURLToPath(new URL('warm.mjs', import.meta.url))
+const SECRET = 'sixteen-characters-and-more'
+
+/** What a hit costs an instance that knows the cutout, in CPU time, beside a handler that only returns such an answer. */
+export async function benchWarm(): Promise<void> {
+  const data = await mkdtemp(join(tmpdir(), 'bench-'))
+  const cloud = await startCloud({ port: 0, data, workers: 1 })
+  const { secretId, secretKey } = CREDENTIALS
+  const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cloud.cosUrl }
+  const role = { TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey }
+  try {
+    const [now, random] = [Date.now, Math.random]
+    const bucket = createCos({
+      endpoint: cloud.cosUrl,
+      credentials: CREDENTIALS,
+      deadline: now() + 60_000,
+      now,
+      random,
+    })
+    await bucket.put('uploads/mug.jpg', (await drawSample('mug')).jpeg, { type: 'image/jpeg' })
+    await cloud.scf.idle()
+    const grant = { layout: 'plain', key: 'uploads/mug.jpg', expires: Math.floor(now() / 1000) + 3600 }
+    const url = imageUrl(cloud.imageUrl, grant, 'key', SECRET)
+    for (const access of [{ ACCESS: 'presets' }, { ACCESS: 'signed', URL_KEYS: `key:${SECRET}` }]) {
+      for (const delivery of [{ DELIVERY_KEY: `${secretId}:${secretKey}` }, { DELIVERY_URL: 'https://cdn.example' }]) {
+        const env = { ...place, ...role, ...access, ...delivery }
+        const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, url, cloud.controlUrl], { env })
+        const { warm, bare, answer, calls } = JSON.parse(stdout)
+        const [here, nothing] = [median(warm), median(bare)]
+        const setting = `${access.ACCESS}, ${Object.keys(delivery)[0]}`
+        console.log(
+          `warm hit        ${here.toFixed(1)} µs of CPU (${setting}): ${(here / nothing).toFixed(0)} times a bare handler's ${nothing.toFixed(2)} µs; ${answer}, ${calls} COS calls`,
+        )
+      }
+    }
+  } finally {
+    await cloud.close()
+    await rm(data, { recursive: true })
+  }
+}

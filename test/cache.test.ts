@@ -1,0 +1,146 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { Agent } from 'node:http'
+import { type AddressInfo, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { imageUrl } from '../lib/access.ts'
+import { etagPart } from '../lib/cutout.ts'
+import { type Answer, codeOf, photo, putQuietly, send, startForTest, type TestCloud } from './helpers/cloud.ts'
+
+// A real cache, configured as docs/recipes says, in front of the function URL.
+const nginx = ['nginx', '/usr/sbin/nginx'].find((program) => !spawnSync(program, ['-v']).error)
+if (!nginx) console.warn('SKIPPED: docs/recipes/nginx.conf, for there is no nginx here')
+
+const RECIPE = new URL('../docs/recipes/nginx.conf', import.meta.url)
+
+interface Cached extends TestCloud {
+  /** One request through the cache. */
+  ask(path: string, method?: string): Promise<Answer>
+  /** How often the image function ran. */
+  runs(): number
+}
+
+async function startCached(environment: Record<string, string>): Promise<Cached> {
+  const cloud = await startForTest({ environment })
+  const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
+  onTestFinished(() => rm(dir, { recursive: true, force: true }))
+  const port = await freePort()
+  const filled = {
+    LISTEN: `127.0.0.1:${port}`,
+    CACHE: `${dir}/cache`,
+    FUNCTION_URL: cloud.imageUrl,
+    RESOLVER: '127.0.0.1',
+  }
+  const recipe = await readFile(RECIPE, 'utf8')
+  await writeFile(
+    join(dir, 'recipe.conf'),
+    Object.entries(filled).reduce((text, [name, value]) => text.replaceAll(name, value), recipe),
+  )
+  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${dir}/${name};`,
+  )
+  const main = `daemon off; master_process off; pid ${dir}/pid; events {} http { access_log off; ${folders.join(' ')} include ${dir}/recipe.conf; }`
+  await writeFile(join(dir, 'nginx.conf'), main)
+  const child = spawn(nginx ?? '', ['-p', dir, '-c', 'nginx.conf', '-e', 'stderr'], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  })
+  const agent = new Agent({ keepAlive: true, maxSockets: 20 })
+  onTestFinished(async () => {
+    agent.destroy()
+    child.kill()
+    if (child.exitCode === null) await once(child, 'exit')
+  })
+  const ask = (path: string, method = 'GET') => send(`http://127.0.0.1:${port}`, path, method, {}, agent)
+  await expect.poll(() => ask('/healthz').catch(() => undefined), { timeout: 10_000 }).toMatchObject({ status: 200 })
+  const before = cloud.scf.invocations().length
+  const runs = () =>
+    cloud.scf
+      .invocations()
+      .slice(before)
+      .filter((run) => run.function === 'image').length
+  return { ...cloud, ask, runs }
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  server.close()
+  return port
+}
+
+/** Seconds that an answer may be kept: fresh, and then stale for as long as it is asked for again. */
+function lives({ headers }: Answer): number[] {
+  return [...(headers['cache-control'] ?? '').matchAll(/=(\d+)/g)].map(([, seconds]) => Number(seconds))
+}
+
+describe.skipIf(!nginx)('behind nginx', () => {
+  it('of 2,000 requests for 20 pictures, 20 reach the function; HEAD still pays for nothing', async () => {
+    // Long enough for the slowest machine.
+    const cloud = await startCached({ REDIRECT_TTL: '600' })
+    const paths = Array.from({ length: 20 }, (_, i) => `uploads/a%20${i}.jpg`)
+    await Promise.all(paths.map(async (path) => cloud.upload(decodeURI(path), await photo())))
+    const answers = await Promise.all(Array.from({ length: 2_000 }, (_, i) => cloud.ask(`/plain/${paths[i % 20]}`)))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([302]))
+    expect(new Set(answers.map(({ headers }) => headers.location)).size).toBe(20)
+    expect(cloud.runs()).toBe(20)
+    await putQuietly(cloud, 'uploads/new.jpg', await photo('#2040b0'))
+    expect(await cloud.ask('/plain/uploads/new.jpg', 'HEAD')).toMatchObject({ status: 404 })
+    expect(cloud.cos.bill()).toHaveLength(20)
+  })
+
+  it('follows a photo that is replaced, once REDIRECT_TTL has passed', async () => {
+    const cloud = await startCached({ REDIRECT_TTL: '2' })
+    const version = async (colour: string) => {
+      await cloud.upload('uploads/mug.jpg', await photo(colour))
+      return etagPart((await cloud.bucket.head('uploads/mug.jpg'))?.etag ?? '')
+    }
+    const location = async () => (await cloud.ask('/plain/uploads/mug.jpg')).headers.location ?? ''
+    const before = await version('#b03020')
+    expect(await location()).toContain(before)
+    const after = await version('#2040b0')
+    await expect.poll(location, { timeout: 20_000, interval: 200 }).toContain(after)
+    expect((await fetch(await location())).headers.get('content-type')).toBe('image/png')
+    expect(cloud.cos.bill()).toHaveLength(2)
+  })
+
+  it('keeps no error', async () => {
+    const cloud = await startCached({ REDIRECT_TTL: '600' })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    for (const runs of [1, 2]) {
+      expect(codeOf(await cloud.ask('/plain/uploads/nope.jpg'))).toBe('not-found')
+      expect(cloud.runs()).toBe(runs)
+    }
+    cloud.faults.set([{ on: 'HeadObject', kind: 'error' }])
+    expect(await cloud.ask('/plain/uploads/mug.jpg')).toMatchObject({ status: 503 })
+    cloud.faults.set([])
+    expect(await cloud.ask('/plain/uploads/mug.jpg')).toMatchObject({ status: 302, headers: { 'x-cache': 'MISS' } })
+  })
+
+  it('keeps one entry for all signed URLs of a picture, no longer than the one that made it lives', async () => {
+    const secret = 'sixteen-characters-and-more'
+    const cloud = await startCached({ ACCESS: 'signed', URL_KEYS: `key:${secret}`, REDIRECT_TTL: '3600' })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const now = Math.floor(Date.now() / 1000)
+    const signed = (expires: number) =>
+      imageUrl('', { layout: 'plain', key: 'uploads/mug.jpg', expires }, 'key', secret)
+    for (const path of [signed(now - 1), `${signed(now + 300)}x`])
+      expect(await cloud.ask(path)).toMatchObject({ status: 403, headers: { 'x-cache': 'MISS' } })
+    const first = await cloud.ask(signed(now + 300))
+    expect(first).toMatchObject({ status: 302, headers: { 'x-cache': 'MISS' } })
+    const [fresh = 0, stale = 0] = lives(first)
+    expect(fresh).toBeGreaterThan(0)
+    expect(fresh + stale).toBeLessThanOrEqual(300)
+    // Until nginx's own Date would be another one.
+    await sleep(1_100)
+    for (const path of [signed(now + 900), signed(now + 300).replace(/\?.*/, '')]) {
+      const { 'x-cache': _, ...same } = first.headers
+      expect(await cloud.ask(path)).toMatchObject({ status: 302, headers: { ...same, 'x-cache': 'HIT' } })
+    }
+    expect(cloud.runs()).toBe(3)
+  })
+})
