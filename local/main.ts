@@ -3,11 +3,16 @@ import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createCos } from '../lib/cos.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
+import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
+
+/** Of the events that `--events` shows. */
+const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
 
 const USAGE = `npm start -- [options]
   --port N           COS on N, image URLs on N+1, control API on N+2 (4510)
   --data DIR         where objects, events and the bill are kept (.cloud)
+  --events           receive the functions' events, on N+3, and print them
   --no-sample        do not put a sample photo
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
@@ -19,7 +24,12 @@ async function main(): Promise<void> {
   if (!options) return console.log(USAGE)
   await mkdir(options.data, { recursive: true })
   await access(options.data, constants.W_OK)
-  const cloud = await startCloud(options)
+  const { port } = options
+  const receiver =
+    options.events && (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log }))
+  const environment = receiver ? { EVENTS_URL: receiver.url, EVENTS_SECRET } : {}
+  const cloud = await startCloud({ ...options, environment })
+  // The receiver ends with the process: until then the functions may need it.
   const stop = () => cloud.close().finally(() => process.exit(0))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   console.log(`
@@ -27,6 +37,7 @@ COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
+  if (receiver) console.log(`events       ${receiver.url} gets them, signed with ${EVENTS_SECRET}`)
   if (options.sample) await tryIt(cloud)
   console.log('\nCtrl-C ends it.')
 }
@@ -69,6 +80,7 @@ function readOptions() {
     options: {
       port: { type: 'string', default: '4510' },
       data: { type: 'string', default: '.cloud' },
+      events: { type: 'boolean', default: false },
       'no-sample': { type: 'boolean', default: false },
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
@@ -79,8 +91,9 @@ function readOptions() {
   })
   if (values.help) return undefined
   return {
-    port: number(values.port, '--port', 0, 65_533),
+    port: number(values.port, '--port', 0, 65_532),
     data: resolve(values.data),
+    events: values.events,
     sample: !values['no-sample'],
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
@@ -110,7 +123,7 @@ function oneOf<T extends string>(text: string, name: string, choices: readonly T
 /** One line that says what to do. */
 function explain(error: unknown): string {
   const { code, port, path, message } = Object(error)
-  if (code === 'EADDRINUSE') return `Port ${port} is in use; choose three free ones with --port N.`
+  if (code === 'EADDRINUSE') return `Port ${port} is in use; choose free ones with --port N.`
   if (code === 'EACCES' && port !== undefined) return `Port ${port} is not allowed; choose another with --port N.`
   if (['EACCES', 'EROFS', 'EPERM', 'ENOTDIR', 'ENOENT', 'EEXIST', 'ENOSPC'].includes(code))
     return `Cannot write to ${path}; choose a folder with --data DIR.`

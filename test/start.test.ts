@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
 
 interface Started {
@@ -82,6 +83,23 @@ describe('npm start', () => {
     expect(await started.exit).toBe(0)
   })
 
+  it('--events receives events, at an address of its own', async () => {
+    const started = start('--port', '0', '--no-sample', '--events', '--data', await folder())
+    const [, url = '', secret = ''] = await started.until(/events +(http:\S+) .* (whsec_\S+)\n/)
+    await started.until(/Ctrl-C/)
+    const body = JSON.stringify({ type: 'source.skipped', data: { source: { key: 'a' }, why: 'no image' } })
+    const now = new Date()
+    const headers = {
+      'webhook-id': 'one',
+      'webhook-timestamp': String(Math.floor(now.getTime() / 1000)),
+      'webhook-signature': new Webhook(secret).sign('one', now, body),
+    }
+    expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204)
+    await started.until(/event +source\.skipped a no image \(id one…; signature good\)\n/)
+    started.interrupt()
+    expect(await started.exit).toBe(0)
+  })
+
   it('says in one line that a port is taken, and exits with 1', async () => {
     const server = createServer()
     onTestFinished(() => void server.close())
@@ -89,7 +107,7 @@ describe('npm start', () => {
     const { port } = Object(server.address())
     const started = start('--port', String(port), '--data', await folder())
     expect(await started.exit).toBe(1)
-    expect(started.output()).toBe(`Port ${port} is in use; choose three free ones with --port N.\n`)
+    expect(started.output()).toBe(`Port ${port} is in use; choose free ones with --port N.\n`)
   })
 
   it('says in one line that a folder cannot be written', async () => {
@@ -101,7 +119,7 @@ describe('npm start', () => {
   })
 
   it.each([
-    [['--port', 'abc'], '--port: expected a number, 0 to 65533\n'],
+    [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],
   ])('explains %j', async (args, line) => {

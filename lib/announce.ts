@@ -1,0 +1,153 @@
+import { createHash, createHmac } from 'node:crypto'
+import { request as httpRequest } from 'node:http'
+import { request as httpsRequest } from 'node:https'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { type Code, MattingError } from './errors.ts'
+
+/** What became of a photo. */
+export type Announcement =
+  | {
+      type: 'cutout.created'
+      source: { key: string; etag: string }
+      /** Short name. */
+      layout: string
+      /** `size` in bytes. */
+      cutout: { bucket: string; key: string; size: number; url: string }
+    }
+  | {
+      type: 'cutout.failed' | 'cutout.deferred'
+      /** Without an ETag if nobody could ask for it. */
+      source: { key: string; etag?: string }
+      code: Code
+      /** Public. */
+      message: string
+      retryable: boolean
+    }
+  | { type: 'source.skipped'; source: { key: string; etag?: never }; why: string }
+
+export const ANNOUNCEMENTS = [
+  'cutout.created',
+  'cutout.failed',
+  'cutout.deferred',
+  'source.skipped',
+] as const satisfies readonly Announcement['type'][]
+
+export interface AnnounceOptions {
+  /** The receiver; it may hold a token. */
+  url: URL
+  /** As `readSecret` read it. */
+  secret: Buffer
+  /** Of the photos. */
+  bucket: string
+  region: string
+  /** The types that are sent. */
+  types: readonly Announcement['type'][]
+  now: () => number
+  random: () => number
+  /** Milliseconds since the epoch; nothing is sent or waited for past it. */
+  deadline: number
+  /** Milliseconds for one attempt. */
+  timeout?: number
+}
+
+interface Answer {
+  /** The status, or the name of what went wrong: nothing of the URL or the answer's body. */
+  what: string
+  outcome: 'taken' | 'again' | 'refused'
+  /** Milliseconds. */
+  retryAfter: number
+}
+
+const TIMEOUT = 5_000
+/** Mean pause before the second attempt, in milliseconds; it doubles with each. */
+const PAUSE = 200
+
+/**
+ * The key in a secret as Standard Webhooks writes it (specification, "Signature scheme"): `whsec_` and the base64 of 24 to 64
+ * bytes. Undefined if it is not one.
+ */
+export function readSecret(text: string): Buffer | undefined {
+  const [, base64 = ''] = /^whsec_(.*)$/.exec(text) ?? []
+  const secret = Buffer.from(base64, 'base64')
+  // Receivers' decoders are stricter than Node's.
+  return secret.length >= 24 && secret.length <= 64 && secret.toString('base64') === base64 ? secret : undefined
+}
+
+/**
+ * Sends what became of a photo: a CloudEvent 1.0 in JSON (structured mode), signed by Standard Webhooks; nothing if its type was
+ * not asked for. It is sent until it is taken (2xx) or refused, while time is left. The same news has the same id, whoever
+ * sends it and whenever, so a receiver can drop what it knows.
+ * @throws MattingError unannounced
+ */
+export async function announce(announcement: Announcement, options: AnnounceOptions): Promise<void> {
+  const { types, now, random, deadline } = options
+  if (!types.includes(announcement.type)) return
+  const event = cloudEvent(announcement, options)
+  const body = JSON.stringify(event)
+  let what = 'There was no time to ask the receiver.'
+  for (let attempt = 0; now() < deadline; attempt++) {
+    const answer = await post(event.id, body, options)
+    if (answer.outcome === 'taken') return
+    what = `The receiver: ${answer.what}`
+    // Anywhere from nothing to twice the mean, so that instances which failed together do not come back together.
+    const pause = Math.max(2 * random() * PAUSE * 2 ** attempt, answer.retryAfter)
+    if (answer.outcome === 'refused' || now() + pause >= deadline) break
+    await sleep(pause)
+  }
+  throw new MattingError('unannounced', undefined, { cause: new MattingError('unavailable', what) })
+}
+
+/** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, for this project has no domain. */
+function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: AnnounceOptions) {
+  const { key, etag } = data.source
+  const about = 'layout' in data ? data.layout : 'code' in data ? data.code : data.why
+  // As JSON, which tells where each of them ends.
+  const identity = JSON.stringify([type, bucket, key, etag, about])
+  return {
+    specversion: '1.0',
+    id: createHash('sha256').update(identity).digest('hex').slice(0, 32),
+    source: `https://${bucket}.cos.${region}.myqcloud.com`,
+    type,
+    // What the specification's type String allows ("Type System"), and not empty; any key stands in the data.
+    ...(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+$/u.test(key) && { subject: key }),
+    time: new Date(now()).toISOString(),
+    datacontenttype: 'application/json',
+    data: { ...data, source: { bucket, ...data.source } },
+  }
+}
+
+/** One attempt. Redirects are not followed, and of an answer only the head is read. */
+function post(id: string, body: string, { url, secret, now, deadline, timeout = TIMEOUT }: AnnounceOptions) {
+  const timestamp = Math.floor(now() / 1000)
+  const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')
+  const headers = {
+    'content-type': 'application/cloudevents+json; charset=utf-8',
+    'content-length': Buffer.byteLength(body),
+    'webhook-id': id,
+    'webhook-timestamp': timestamp,
+    'webhook-signature': `v1,${signature}`,
+  }
+  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
+  return new Promise<Answer>((resolve, reject) => {
+    const request = url.protocol === 'https:' ? httpsRequest : httpRequest
+    request(url, { method: 'POST', headers, agent: false, signal }, (response) => {
+      response.destroy()
+      const { statusCode: status = 0, headers } = response
+      const again = status >= 500 || status === 408 || status === 429
+      resolve({
+        what: String(status),
+        outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
+        retryAfter: /^\d+$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) * 1000 : 0,
+      })
+    })
+      .on('error', reject)
+      .end(body)
+  }).catch(
+    // Not handed on: Node's errors hold the host, and a malformed answer's bytes.
+    ({ code = 'error' }: NodeJS.ErrnoException): Answer => ({
+      what: signal.aborted ? 'time-out' : code,
+      outcome: 'again',
+      retryAfter: 0,
+    }),
+  )
+}

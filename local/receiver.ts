@@ -1,0 +1,98 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+
+export interface ReceiverOptions {
+  /** 0: a free one. */
+  port: number
+  /** `whsec_<base64>` */
+  secret: string
+  /** Is told of each delivery in a line. */
+  print: (line: string) => void
+}
+
+export interface Receiver {
+  url: string
+  /** The last 1,000 that were rightly signed, repeated ones too. */
+  events(): unknown[]
+  close(): void
+}
+
+const KEPT = 1_000
+const MAX_BODY = 1024 * 1024
+/** Seconds that sender and receiver may be apart: what Standard Webhooks' own libraries allow. */
+const TOLERANCE = 300
+
+/** A receiver of signed events, to try them with: 204 for what is rightly signed (Standard Webhooks), else 401. */
+export async function startReceiver({ port, secret, print }: ReceiverOptions): Promise<Receiver> {
+  const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
+  const events: { id: string; event: unknown }[] = []
+
+  function receive(headers: IncomingHttpHeaders, body: Buffer): number {
+    const wrong = verify(headers, body, key)
+    if (wrong) {
+      print(`event        refused: ${wrong}`)
+      return 401
+    }
+    const id = String(headers['webhook-id'])
+    const again = events.some((event) => event.id === id) ? ', again' : ''
+    const event: unknown = JSON.parse(body.toString())
+    events.push({ id, event })
+    if (events.length > KEPT) events.shift()
+    print(`event        ${describe(event)} (id ${id.slice(0, 8)}…${again}; signature good)`)
+    return 204
+  }
+
+  const server = createServer(async (request, response) => {
+    try {
+      const body = request.method === 'POST' ? await read(request) : undefined
+      response.writeHead(body ? receive(request.headers, body) : 405).end()
+    } catch {
+      response.writeHead(400, { connection: 'close' }).end()
+    }
+  })
+  server.listen(port, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    events: () => events.map(({ event }) => event),
+    close: () => server.close().closeAllConnections(),
+  }
+}
+
+/** What is wrong with a delivery; undefined if nothing is (Standard Webhooks, "Verifying signatures"). */
+function verify(headers: IncomingHttpHeaders, body: Buffer, key: Buffer): string | undefined {
+  const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers[`webhook-${name}`])
+  if (!id || !timestamp || !signatures) return 'not signed'
+  if (!(Math.abs(Date.now() / 1000 - Number(timestamp)) <= TOLERANCE)) return 'its time is not now'
+  const right = Buffer.from(
+    `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`,
+  )
+  // A list, so that a sender can sign with an old and a new secret.
+  const good = String(signatures)
+    .split(' ')
+    .map((signature) => Buffer.from(signature))
+    .some((signature) => signature.length === right.length && timingSafeEqual(signature, right))
+  return good ? undefined : 'wrong signature'
+}
+
+/** @throws Error if it is longer than an event can be. */
+async function read(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let size = 0
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > MAX_BODY) throw new Error('too long')
+    chunks.push(chunk)
+  }
+  return Buffer.concat(chunks)
+}
+
+function describe(event: unknown): string {
+  const { type, data } = Object(event)
+  const { source, layout, cutout, code, message, why } = Object(data)
+  const what = cutout ? `${layout} → ${cutout.key}` : code ? `${code}: ${message}` : why
+  // A key may hold what a terminal obeys.
+  return `${type} ${source?.key} ${what}`.replace(/\p{Cc}/gu, '?')
+}
