@@ -38,7 +38,7 @@ export async function isBlank(png: AsyncIterable<Uint8Array>): Promise<boolean> 
     wake()
   })
   for await (const { type, data } of chunks(png)) {
-    if (type === 'IHDR') {
+    if (type === 'IHDR' && data.length === 13) {
       width = data.readUInt32BE(0)
       height = data.readUInt32BE(4)
       ;[pixel = 0, alpha = 0] = ALPHA[`${data[9]},${data[8]}`] ?? []

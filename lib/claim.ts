@@ -78,8 +78,8 @@ export async function look(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const { id, seconds, failure } = readClaim(found.body)
   if (found.read - written >= (seconds ?? mine.seconds) * 1000 + ROUNDING) return { standing: 'over', written }
   if (failure === undefined) return { standing: id === mine.id ? 'ours' : 'taken', written }
-  // `refused` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
-  if (failure === 'refused' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
+  // `denied` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
+  if (failure === 'denied' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
   return { standing: 'over', written }
 }
 

@@ -1,3 +1,4 @@
+import { ANNOUNCEMENTS, type Announcement, readSecret } from './announce.ts'
 import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
 import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
@@ -20,11 +21,18 @@ export interface Config extends Fallbacks {
   /** Origin of the bucket, such as `https://photos-1250000000.cos.ap-guangzhou.myqcloud.com`. */
   endpoint: string
   sourcePrefixes: readonly string[]
+  /** Where cutouts and records go, and the origin of that bucket. */
+  cutoutBucket: string
+  cutoutEndpoint: string
   cutoutPrefix: string
   presets: ReadonlyMap<string, Preset>
   /** Folder → its layouts, longest folder first. */
   onUpload: readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
   delivery: 'stored' | 'direct'
+  onDelete: 'keep' | 'remove'
+  eventsUrl: URL | undefined
+  eventsSecret: Buffer | undefined
+  events: readonly Announcement['type'][]
   deliveryUrl: string | undefined
   /** Signs presigned URLs in the role's place. */
   deliveryKey: Credentials | undefined
@@ -43,10 +51,12 @@ export interface Config extends Fallbacks {
   dailyLimit: number
 }
 
+const BUCKET = /^[a-z0-9][a-z0-9-]*-\d+$/
 const ACCESS = ['signed', 'presets', 'open'] as const
 const DELIVERY = ['stored', 'direct'] as const
 const ON_PENDING = ['wait', 'retry', 'original'] as const
 const ON_FAILURE = ['error', 'original'] as const
+const ON_DELETE = ['keep', 'remove'] as const
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -73,12 +83,7 @@ export function readConfig(env: Environment): Config {
     return env[name]?.trim() ? variable(name, undefined, expected, read) : undefined
   }
 
-  const bucket = variable(
-    'COS_BUCKET',
-    undefined,
-    'name-appid, such as photos-1250000000',
-    matching(/^[a-z0-9][a-z0-9-]*-\d+$/),
-  )
+  const bucket = variable('COS_BUCKET', undefined, 'name-appid, such as photos-1250000000', matching(BUCKET))
   const region = variable('COS_REGION', undefined, 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
   const presets = variable(
     'PRESETS',
@@ -94,16 +99,28 @@ export function readConfig(env: Environment): Config {
   )
   // Where presets or folders are wrong themselves, ON_UPLOAD is not blamed for it.
   const everySource = sourcePrefixes?.map((prefix) => `${prefix}=plain`).join('; ')
+  const endpoint = variable(
+    'COS_ENDPOINT',
+    `https://${bucket}.cos.${region}.myqcloud.com`,
+    'an http(s) origin without a path',
+    readOrigin,
+  )
+  const sameAccount = (text: string) => BUCKET.test(text) && text.replace(/^.*-/, '') === bucket?.replace(/^.*-/, '')
+  const cutoutBucket =
+    optional('CUTOUT_BUCKET', 'name-appid, of the same account', (text) => (sameAccount(text) ? text : undefined)) ??
+    bucket
   const config: Config = {
     bucket,
     region,
-    endpoint: variable(
-      'COS_ENDPOINT',
-      `https://${bucket}.cos.${region}.myqcloud.com`,
+    endpoint,
+    sourcePrefixes,
+    cutoutBucket,
+    cutoutEndpoint: variable(
+      'CUTOUT_ENDPOINT',
+      cutoutBucket === bucket ? endpoint : `https://${cutoutBucket}.cos.${region}.myqcloud.com`,
       'an http(s) origin without a path',
       readOrigin,
     ),
-    sourcePrefixes,
     cutoutPrefix: variable(
       'CUTOUT_PREFIX',
       'cutouts/',
@@ -123,7 +140,19 @@ export function readConfig(env: Environment): Config {
     access: variable('ACCESS', 'presets', ACCESS.join(', '), oneOf(ACCESS)),
     urlKeys:
       optional('URL_KEYS', 'id:secret, comma separated, each secret of at least 16 characters', readKeys) ?? new Map(),
-    detectHosts: optional('DETECT_HOSTS', 'host names, comma separated', readHosts) ?? [],
+    detectHosts: optional('DETECT_HOSTS', 'host names in lower case, comma separated', readHosts) ?? [],
+    onDelete: variable('ON_DELETE', 'keep', ON_DELETE.join(' or '), oneOf(ON_DELETE)),
+    eventsUrl: optional('EVENTS_URL', 'an http(s) URL without a password', readUrl),
+    eventsSecret: optional('EVENTS_SECRET', 'whsec_ and 24 to 64 bytes in base64', readSecret),
+    events: variable(
+      'EVENTS',
+      'cutout.created, cutout.failed, cutout.deferred',
+      `some of ${ANNOUNCEMENTS.join(', ')}`,
+      (text) => {
+        const types = list(text, ',').map((name) => ANNOUNCEMENTS.find((type) => type === name))
+        return types.every((type) => type !== undefined) ? types : undefined
+      },
+    ),
     onPending: variable('ON_PENDING', 'wait', ON_PENDING.join(', '), oneOf(ON_PENDING)),
     onFailure: variable('ON_FAILURE', 'error', ON_FAILURE.join(' or '), oneOf(ON_FAILURE)),
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
@@ -134,7 +163,7 @@ export function readConfig(env: Environment): Config {
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
   for (const source of sourcePrefixes ?? []) {
-    if (config.cutoutPrefix && overlap(source, config.cutoutPrefix)) {
+    if (config.cutoutPrefix && cutoutBucket === bucket && overlap(source, config.cutoutPrefix)) {
       problems.push(
         `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
       )
@@ -145,6 +174,7 @@ export function readConfig(env: Environment): Config {
   for (const [folder] of config.onUpload ?? []) {
     if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
   }
+  if (config.eventsUrl && !config.eventsSecret) problems.push('EVENTS_SECRET: needed for EVENTS_URL')
   if (config.access === 'signed' && config.urlKeys?.size === 0) problems.push('URL_KEYS: needed for ACCESS=signed')
   if (config.detectHosts?.length > 0 && config.access === 'presets') {
     // A host may answer any number of URLs with a picture, and each would be another paid call.
@@ -157,6 +187,11 @@ export function readConfig(env: Environment): Config {
     // COS verifies only what a signature lists: with `&ci-process=…` appended, it would be a paid call of the role's.
     problems.push(
       'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call',
+    )
+  }
+  if (config.delivery === 'direct' && config.access === 'presets') {
+    problems.push(
+      'DELIVERY=direct: needs ACCESS=signed, or open if anybody may spend; each fetch of such a URL is paid',
     )
   }
   if (config.delivery === 'direct' && config.dailyLimit < Number.POSITIVE_INFINITY) {
@@ -221,6 +256,11 @@ function readHosts(text: string): string[] | undefined {
   return hosts.every((host) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*$/.test(host)) ? hosts : undefined
 }
 
+function readUrl(text: string): URL | undefined {
+  const url = new URL(text)
+  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' ? url : undefined
+}
+
 function readOrigin(text: string): string | undefined {
   const { origin, protocol, href } = new URL(text)
   return /^https?:$/.test(protocol) && href === `${origin}/` ? origin : undefined
@@ -235,7 +275,8 @@ function list(text: string, separator: string): string[] {
 
 function readPrefixes(text: string): string[] | undefined {
   const prefixes = list(text, ',')
-  return prefixes.length > 0 && prefixes.every((prefix) => /^[^/].*\/$/.test(prefix) && !/(^|\/)\.{0,2}\//.test(prefix))
+  return prefixes.length > 0 &&
+    prefixes.every((prefix) => /^[^/*][^*]*\/$/.test(prefix) && !/(^|\/)\.{0,2}\//.test(prefix))
     ? prefixes
     : undefined
 }

@@ -10,6 +10,16 @@ import { type Credentials, encode, encodeKey, presign, signHeaders, signingKey }
 export interface ObjectHead {
   etag: string
   size: number
+  /** Content-Type, '' if it has none. */
+  type: string
+  /** Its own metadata `x-cos-meta-matting`. */
+  matting?: string
+}
+
+/** How a PUT is done. */
+export interface PutOptions {
+  type: string
+  forbidOverwrite?: boolean
 }
 
 /** A small object, and by COS's own clock when it was written and when it was read; milliseconds since the epoch. */
@@ -21,6 +31,8 @@ export interface ObjectRead {
 
 /** A rule of Pic-Operations: `fileid` is the result's key with a leading slash, which makes it absolute. */
 export interface PicRule {
+  /** Where the result goes, if not into the bucket of the photo. */
+  bucket?: string
   fileid: string
   rule: string
 }
@@ -31,9 +43,9 @@ export interface Cos {
   /** Undefined if there is no such object. For small objects: at most 8 MiB. */
   get(key: string): Promise<ObjectRead | undefined>
   /** Its bytes from the start, 16 KiB and then ever more of them, fetched as they are asked for. Undefined if there is no such object. */
-  pieces(key: string): Promise<AsyncIterable<Buffer> | undefined>
+  pieces(key: string): Promise<{ size: number; pieces: AsyncIterable<Buffer> } | undefined>
   /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
-  put(key: string, body: string | Buffer, options: { type: string; forbidOverwrite?: boolean }): Promise<boolean>
+  put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
   list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
   /**
@@ -43,20 +55,31 @@ export interface Cos {
    * @throws MattingError unknown-outcome when it may have been done and billed all the same.
    */
   process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
+  /** Method two: stores a photo and makes cutouts from it on the way. PAID, and otherwise as `process`. */
+  upload(
+    key: string,
+    photo: { body: Buffer; type: string },
+    rules: readonly PicRule[],
+    time: { until: number; deadline: number },
+  ): Promise<void>
   /**
-   * Method one, of a picture elsewhere: the cutout, or undefined if it has more than 64 MiB. PAID, also then, and otherwise as
+   * Method one, of a picture elsewhere: the cutout, or undefined if it has more than 32 MiB. PAID, also then, and otherwise as
    * `process`.
    */
   detect(url: string, layout: Layout, time: { until: number; deadline: number }): Promise<Buffer | undefined>
   /** COS's clock, as far as its answers told; milliseconds since the epoch. Instances' own clocks differ by minutes. */
   clock(): number
-  /** A URL to GET the object, valid from `start` to `end`, both in Unix seconds; signed by `signer`, or else by the role. */
-  presign(
-    key: string,
-    start: number,
-    end: number,
-    options?: { query?: Record<string, string>; signer?: Credentials | undefined },
-  ): string
+  /** A URL to GET the object, or what `options` say, valid from `start` to `end`, both in Unix seconds. */
+  presign(key: string, start: number, end: number, options?: PresignOptions): string
+}
+
+export interface PresignOptions {
+  method?: 'GET' | 'PUT'
+  query?: Record<string, string>
+  /** To be sent by whoever uses the URL: all are signed. */
+  headers?: Record<string, string>
+  /** Instead of the role. */
+  signer?: Credentials | undefined
 }
 
 export interface CosOptions {
@@ -93,7 +116,7 @@ interface Answer {
 const FREE_TIMEOUT = 5_000
 const FREE_ATTEMPTS = 3
 const MAX_BODY = 8 * 1024 * 1024
-const MAX_CUTOUT = 64 * 1024 * 1024
+const MAX_CUTOUT = 32 * 1024 * 1024
 /** Enough of most cutouts to see that there is something: rows that show nothing take next to no bytes. */
 const PIECE = 16 * 1024
 /** Connections that were never made: nothing was sent, so nothing was done. */
@@ -104,7 +127,7 @@ class LongAnswer extends Error {}
 // Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
 const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
 
-/** COS and Cloud Infinite as this project uses them; with external.ts the only place that touches the network. */
+/** COS and Cloud Infinite as this project uses them; with external.ts and announce.ts the only place that touches the network. */
 export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
   const { protocol, hostname, port, host } = new URL(endpoint)
 
@@ -172,7 +195,9 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       const last = call.once || attempt >= FREE_ATTEMPTS || now() >= deadline
       const before = skew
       try {
-        const answer = await send(call, Math.min(FREE_TIMEOUT, deadline - now()))
+        // A second more for each megabyte that is sent.
+        const timeout = FREE_TIMEOUT + (call.body?.length ?? 0) / 1_000
+        const answer = await send(call, Math.min(timeout, deadline - now()))
         // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
         const late = answer.status === 403 && Math.abs((skew ?? 0) - (before ?? 0)) > 60_000
         if (answer.status < 500 && answer.status !== 429 && !late) return answer
@@ -225,7 +250,8 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       const etag = unquote(answer.headers.etag ?? '')
       // It is what tells one version of a photo from another: without it nothing can be named.
       if (etag.length < 16) throw new MattingError('unavailable', 'COS told no ETag.')
-      return { etag, size: Number(answer.headers['content-length'] ?? 0) }
+      const { 'content-length': size = 0, 'content-type': type = '', 'x-cos-meta-matting': matting } = answer.headers
+      return { etag, size: Number(size), type, ...(typeof matting === 'string' && { matting }) }
     },
 
     async get(key) {
@@ -241,7 +267,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
 
     async pieces(key) {
       const first = await range(key, 0, PIECE)
-      return first && rest(key, first)
+      return first && { size: first.total, pieces: rest(key, first) }
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
@@ -280,11 +306,14 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         method: 'POST',
         key,
         query: { image_process: '' },
-        headers: { 'pic-operations': JSON.stringify({ rules }) },
+        headers: picOperations(rules),
       }
-      // 200 is no proof: CI may put an <Error> into it.
-      const answer = await pay(call, deadline)
-      if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
+      checkPaid(await pay(call, deadline))
+    },
+
+    async upload(key, { body, type }, rules, { until, deadline }) {
+      const call: Call = { until, once: true, method: 'PUT', key, headers: picOperations(rules), type, body }
+      checkPaid(await pay(call, deadline))
     },
 
     async detect(url, layout, { until, deadline }) {
@@ -303,11 +332,21 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
 
     clock: () => now() + (skew ?? 0),
 
-    presign(key, start, end, { query, signer = credentials } = {}) {
-      const request = { method: 'GET', pathname: `/${key}`, ...(query && { query }), headers: { host } }
+    presign(key, start, end, { method = 'GET', query, headers, signer = credentials } = {}) {
+      const request = { method, pathname: `/${key}`, ...(query && { query }), headers: { host, ...headers } }
       return presign(endpoint, request, signingKey(signer, start, end))
     },
   }
+}
+
+/** The header that asks for cutouts, as a request or a signature has it. */
+export function picOperations(rules: readonly PicRule[]): { 'pic-operations': string } {
+  return { 'pic-operations': JSON.stringify({ rules }) }
+}
+
+/** 200 is no proof: CI may put an <Error> into it. */
+function checkPaid(answer: Answer): void {
+  if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
 }
 
 function unquote(etag: string): string {
@@ -333,10 +372,10 @@ function vendorCode({ body }: Answer): string {
 /** What a free call's answer means that is neither success nor "not there". */
 function failure(answer: Answer): MattingError {
   const code = vendorCode(answer)
-  const cause = new MattingError('refused', `COS answered ${answer.status} ${code}`.trim())
+  const cause = new MattingError('denied', `COS answered ${answer.status} ${code}`.trim())
   if (code === 'NoSuchBucket') return new MattingError('misconfigured', 'There is no such bucket.', { cause })
   if (answer.status >= 500 || answer.status === 429) return new MattingError('unavailable', undefined, { cause })
-  return new MattingError('refused', undefined, { cause })
+  return new MattingError('denied', undefined, { cause })
 }
 
 /** The vendor's codes (product/436/7730) that tell what became of a paid call. */
@@ -348,6 +387,14 @@ const PAID: Readonly<Record<string, Code>> = {
   ImageTooLarge: 'too-large',
   ImageResolutionExceed: 'too-large',
   EntityTooLarge: 'too-large',
+  // Something about this very photo, such as its key. What concerns the bucket or the account is `denied`, with any code not known here.
+  InvalidArgument: 'refused',
+  InvalidRequest: 'refused',
+  InvalidURI: 'refused',
+  InvalidObjectName: 'refused',
+  KeyTooLong: 'refused',
+  InvalidPicOperations: 'refused',
+  NoSuchBucket: 'misconfigured',
   SlowDown: 'busy',
   // Nothing was done, and the next try may have new credentials.
   ExpiredToken: 'unavailable',
@@ -358,7 +405,7 @@ const PAID: Readonly<Record<string, Code>> = {
 
 function paidFailure(answer: Answer): MattingError {
   const code = vendorCode(answer)
-  const cause = new MattingError('refused', `CI answered ${answer.status} ${code}`.trim())
+  const cause = new MattingError('denied', `CI answered ${answer.status} ${code}`.trim())
   const known = PAID[code]
   // In a 200, "later" comes too late to be sure that nothing was done.
   if (known && !(known === 'busy' && answer.status === 200)) return new MattingError(known, undefined, { cause })
@@ -368,7 +415,7 @@ function paidFailure(answer: Answer): MattingError {
     return new MattingError('unavailable', undefined, { cause })
   }
   // After a 5xx, or an error inside a 200, the work may have been done and billed.
-  return new MattingError(answer.status >= 400 && answer.status < 500 ? 'refused' : 'unknown-outcome', undefined, {
+  return new MattingError(answer.status >= 400 && answer.status < 500 ? 'denied' : 'unknown-outcome', undefined, {
     cause,
   })
 }

@@ -37,7 +37,7 @@ const LONGEST_FILE = '0123456789abcdef-c1-p1000x1000.png'.length
  * not even one whose CUTOUT_PREFIX was changed yesterday, lets the functions feed themselves.
  */
 export function isCutout(key: string): boolean {
-  return /\/\w{16}-(plain|c1|(c1-)?p\d{1,4}x\d{1,4})\.png$/.test(key)
+  return /\/[\da-f]{16}-(plain|c1|(c1-)?p\d{1,4}x\d{1,4})\.png$/.test(key)
 }
 
 /**

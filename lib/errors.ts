@@ -15,7 +15,8 @@ const CODES = {
   'no-product': [422, false, 'No product was found in the photo.'],
   'limit-reached': [429, true, 'The paid calls of today are used up; try again tomorrow.'],
   'changing-too-fast': [429, true, 'This photo changes too often; try again in a minute.'],
-  refused: [502, true, 'The vendor refused the call: permissions, activation or the account.'],
+  refused: [422, false, 'The vendor does not cut out this photo.'],
+  denied: [502, true, 'The vendor refused the call: permissions, activation or the account.'],
   misconfigured: [500, false, 'The configuration is wrong.'],
   internal: [500, true, 'Something went wrong here.'],
   unavailable: [503, true, 'The storage does not answer; try again.'],
@@ -23,6 +24,7 @@ const CODES = {
   changed: [503, true, 'The photo changed meanwhile; try again.'],
   pending: [503, true, 'The cutout is being made; try again.'],
   'unknown-outcome': [503, true, 'What became of the matting call is not known yet; try again.'],
+  unannounced: [503, true, 'The event could not be delivered; try again.'],
   timeout: [504, true, 'There was not enough time; try again.'],
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, message: string]>
 

@@ -118,7 +118,8 @@ async function follow(start: URL, options: LookOptions): Promise<Picture | undef
     try {
       const { statusCode: status = 0, headers } = response
       if (status === 200) return await read(response, url, maxBytes)
-      if (status >= 500) throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
+      if (status >= 500 || status === 429 || status === 408)
+        throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
       if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
       url = redirect(url, headers.location, hosts)
     } finally {

@@ -1,10 +1,13 @@
+import { hash } from 'node:crypto'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isBlank } from './blank.ts'
 import { type Claim, claim, claimKey, listClaims, look, release } from './claim.ts'
 import type { Config } from './config.ts'
-import type { Cos, PicRule } from './cos.ts'
+import { type Cos, type PicRule, picOperations } from './cos.ts'
 import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
 import { type Code, MattingError } from './errors.ts'
+import { checkFailure, writeFailure } from './failure.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
 import { countPaid, type Receipt, receiptKey, writeReceipt } from './receipt.ts'
 
@@ -16,29 +19,48 @@ export interface Source {
   size: number
   /** Of a picture elsewhere: where the vendor is to fetch it. */
   url?: string
+  /** Of a photo that is not stored yet. */
+  photo?: Photo
+}
+
+/** A photo on its way into the bucket. */
+export interface Photo {
+  body: Buffer
+  /** Content-Type. */
+  type: string
 }
 
 export interface Cutout {
   /** Short name of its layout. */
   layout: string
   key: string
+  /** Bytes. */
+  size: number
   /** `made`: this very call paid for it, as far as it knows; `joined`: somebody else made it meanwhile. */
   by: 'hit' | 'made' | 'joined'
 }
 
 export type Stage = 'look' | 'claim' | 'pay' | 'wait'
 
+/** What an invocation has spent: milliseconds by stage, and paid calls, as far as it knows. `ensure` adds to it. */
+export interface Spent {
+  ms: Map<Stage, number>
+  calls: number
+}
+
 /** What both functions work with. */
 export interface Parts {
   config: Config
+  /** The bucket of the photos. */
   cos: Cos
+  /** The bucket of cutouts, claims and all other records; often the same. */
+  store: Cos
   now: () => number
   random: () => number
   uuid: () => string
   /** Milliseconds since the epoch, our clock. */
   deadline: number
-  /** Where the time went, in milliseconds; `ensure` adds to it. */
-  spent: Map<Stage, number>
+  spent: Spent
 }
 
 /** A cutout that is not there. */
@@ -51,7 +73,7 @@ interface Missing {
   /** When that attempt's claim was written, by COS's clock. */
   claimed: number
   /** Once it is there. */
-  blank?: boolean
+  found?: { size: number; blank: boolean }
 }
 
 /** The vendor's bound for one request (product/436/74972). */
@@ -60,6 +82,14 @@ const MAX_RULES = 5
 const LEAST_TIME = 5_000
 /** What a last look and a log line need, in milliseconds. */
 const LOOK_TIME = 1_000
+const STORE_TIME = 4_000
+/** What CI says of the photo itself, which only another photo mends. */
+const codesOfPhoto: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'refused'])
+/** What comes after a paid call: a look, or storing the cutout of a picture elsewhere. */
+function timeAfter({ url }: Source): number {
+  return url === undefined ? LOOK_TIME : STORE_TIME
+}
+
 /** So many versions of a photo within a minute, and no more are paid for: somebody writes in a loop. */
 const MAX_CHANGES = 10
 
@@ -78,38 +108,111 @@ export async function ensure(
   layouts: readonly Layout[],
   { pay = true, wait = true } = {},
 ): Promise<Cutout[]> {
-  const { config, cos, now, random, deadline } = parts
-  const id = parts.uuid()
-  const wanted = [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]): Missing => {
-    const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
-    return { key: cutoutKey(config.cutoutPrefix, source, layout), layout, claim, attempt: -1, claimed: Number.NaN }
-  })
+  const { cos, store, now, random, deadline } = parts
+  const wanted = want(parts, asker, source, layouts)
   const paid = new Set<string>()
-  const absentees = () => timed(parts, 'look', absent(cos, wanted))
-  const first = await absentees()
+  // One blank cutout speaks for all layouts of its photo.
+  const blank = () => wanted.some(({ found }) => found?.blank)
+  const first = await timed(parts, 'look', absent(store, wanted))
+  if (blank()) throw new MattingError('no-product')
   let missing = first
-  const noProduct = () => wanted.some(({ blank }) => blank)
-  if (noProduct()) throw new MattingError('no-product')
   if (missing.length > 0 && !pay) throw new MattingError('not-made')
   if (missing.length > 0) await timed(parts, 'look', mayPay(parts, source, missing))
-  for (let pause = 150; missing.length > 0; ) {
-    const won = await timed(parts, 'claim', claimSome(parts, missing))
+  for (let pause = 150; missing.length > 0 && !blank(); ) {
+    const won = await timed(parts, 'claim', claimSome(parts, source, missing))
     const bought = won.length > 0 ? await timed(parts, 'pay', buy(parts, asker, source, won)) : []
     for (const { key } of bought) paid.add(key)
-    missing = await absentees()
+    missing = await timed(parts, 'look', absent(store, wanted))
     if (won.length > 0 || missing.length === 0) continue
+    // Nobody was, or is, at it.
+    if (missing.every(({ attempt }) => attempt < 0)) throw new MattingError('timeout')
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
     if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
     await timed(parts, 'wait', sleep(pause))
   }
   // CI cuts what lies there when it reads: the cutout of a newer photo must not stay under the name of the one we saw.
-  if (paid.size > 0 && source.url === undefined && (await cos.head(source.key))?.etag !== source.etag) {
-    await Promise.all([...paid].map((key) => cos.delete(key)))
+  if (first.length > 0 && source.url === undefined && (await cos.head(source.key))?.etag !== source.etag) {
+    await Promise.all([...paid].map((key) => store.delete(key)))
     throw new MattingError('changed')
   }
-  if (noProduct()) throw new MattingError('no-product')
+  if (blank()) {
+    // So that the other layouts are not paid for.
+    const error = new MattingError('no-product')
+    await note(parts, source, error)
+    throw error
+  }
   const by = (one: Missing) => (paid.has(one.key) ? 'made' : first.includes(one) ? 'joined' : 'hit')
-  return wanted.map((one) => ({ layout: one.claim.layout, key: one.key, by: by(one) }))
+  return wanted.map((one) => ({ layout: one.claim.layout, key: one.key, size: one.found?.size ?? 0, by: by(one) }))
+}
+
+/**
+ * Stores a photo, and has those of its cutouts made on the way (method two) that nobody has made or is making. The ETag of a
+ * photo stored at once is its MD5, so it is known beforehand where they will lie, and the trigger that follows finds them.
+ * Never fails for a cutout's sake: what is not made is left to the trigger.
+ * @throws MattingError if the photo could not be stored
+ */
+export async function upload(
+  parts: Parts,
+  key: string,
+  photo: Photo,
+  layouts: readonly Layout[],
+): Promise<{ etag: string; paid: number }> {
+  const { cos, store } = parts
+  const etag = hash('md5', photo.body)
+  const source: Source = { key, etag, size: photo.body.length, photo }
+  const won = await prepare(parts, 'upload', source, layouts).catch(() => [])
+  const bought = won.length > 0 ? await buy(parts, 'upload', source, won).catch(() => []) : []
+  if (bought.length === 0 || (await cos.head(key))?.etag !== etag) await cos.put(key, photo.body, { type: photo.type })
+  const missing = await absent(store, bought)
+  return { etag, paid: bought.length - missing.length }
+}
+
+/**
+ * A signed PUT for somebody else, such as a browser, with the cutouts made on the way: for this photo alone (its MD5 is
+ * signed), once (forbid-overwrite is), and within so many seconds. The rights to pay are claimed for that long, so the
+ * trigger that follows waits for the cutouts. Without them if they are there, being made, or not to be paid for.
+ * @throws MattingError unavailable, denied
+ */
+export async function presignUpload(
+  parts: Parts,
+  { key, md5, type, size }: { key: string; md5: string; type: string; size: number },
+  layouts: readonly Layout[],
+  seconds = 300,
+): Promise<{ url: string; headers: Record<string, string> }> {
+  const { config, store, cos } = parts
+  const source: Source = { key, etag: md5, size }
+  const during = { ...parts, config: { ...config, claimTime: 2 * seconds } }
+  const won = await prepare(during, 'presigned', source, layouts)
+  if (won.length > 0) await writeReceipt(store, receiptOf(during, 'presigned', source, won))
+  const headers = {
+    'content-md5': Buffer.from(md5, 'hex').toString('base64'),
+    'content-type': type,
+    'x-cos-forbid-overwrite': 'true',
+    ...(won.length > 0 && picOperations(won.map((one) => toRule(config, one)))),
+  }
+  const start = Math.floor(cos.clock() / 1000)
+  return { url: cos.presign(key, start - 300, start + seconds, { method: 'PUT', headers }), headers }
+}
+
+function want(
+  { config, uuid }: Parts,
+  asker: string,
+  source: Pick<Source, 'key' | 'etag'>,
+  layouts: readonly Layout[],
+): Missing[] {
+  const id = uuid()
+  return [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]) => {
+    const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
+    return { key: cutoutKey(config.cutoutPrefix, source, layout), layout, claim, attempt: -1, claimed: Number.NaN }
+  })
+}
+
+/** Looks for the cutouts of a photo that is still to come, and claims what may be paid for. @throws MattingError */
+async function prepare(parts: Parts, asker: string, source: Source, layouts: readonly Layout[]): Promise<Missing[]> {
+  const wanted = want(parts, asker, source, layouts)
+  const missing = await absent(parts.store, wanted)
+  if (missing.length > 0) await mayPay(parts, source, missing)
+  return claimSome(parts, source, missing)
 }
 
 /** Adds the time that `work` takes to its stage's. */
@@ -118,41 +221,42 @@ export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promis
   try {
     return await work
   } finally {
-    spent.set(stage, (spent.get(stage) ?? 0) + now() - start)
+    spent.ms.set(stage, (spent.ms.get(stage) ?? 0) + now() - start)
   }
 }
 
 /** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
-async function mayPay({ config, cos }: Parts, source: Source, missing: readonly Missing[]): Promise<void> {
+async function mayPay({ config, store }: Parts, source: Source, missing: readonly Missing[]): Promise<void> {
   const { cutoutPrefix, maxSourceBytes } = config
   if (source.size > maxSourceBytes) throw new MattingError('too-large')
+  await checkFailure(store, cutoutPrefix, source)
   const changes = new Set<string>()
   const folder = cutoutFolder(cutoutPrefix, source.key)
-  for await (const { cutout, attempt, written } of listClaims(cos, folder)) {
+  for await (const { cutout, attempt, written } of listClaims(store, folder)) {
     // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
     const [, version] = /^(\w+)-[^/]*$/.exec(cutout.slice(folder.length)) ?? []
-    if (version && version !== etagPart(source.etag) && cos.clock() - written < 60_000) changes.add(version)
+    if (version && version !== etagPart(source.etag) && store.clock() - written < 60_000) changes.add(version)
     for (const one of missing) if (one.key === cutout) one.attempt = Math.max(one.attempt, attempt)
   }
   if (changes.size >= MAX_CHANGES) throw new MattingError('changing-too-fast')
 }
 
 /** @throws MattingError limit-reached, if so many more would be too many today */
-async function checkLimit({ config, cos }: Parts, more: number): Promise<void> {
+async function checkLimit({ config, store }: Parts, more: number): Promise<void> {
   if (config.dailyLimit === Number.POSITIVE_INFINITY) return
-  const today = new Date(cos.clock()).toISOString().slice(0, 10)
-  if ((await countPaid(cos, today)) + more > config.dailyLimit) throw new MattingError('limit-reached')
+  const today = new Date(store.clock()).toISOString().slice(0, 10)
+  if ((await countPaid(store, today)) + more > config.dailyLimit) throw new MattingError('limit-reached')
 }
 
 /** Claims what is free of the missing cutouts, as many as one request may make. */
-async function claimSome(parts: Parts, missing: readonly Missing[]): Promise<Missing[]> {
-  const { config, cos, now, deadline } = parts
+async function claimSome(parts: Parts, source: Source, missing: readonly Missing[]): Promise<Missing[]> {
+  const { config, store, now, deadline } = parts
   const time = config.claimTime * 1000
   // No time left to see it through: better that nobody holds the claim.
-  if (deadline - now() < Math.min(LEAST_TIME, time) + LOOK_TIME) return []
+  if (deadline - now() < Math.min(LEAST_TIME, time) + timeAfter(source)) return []
   const looks = missing.slice(0, MAX_RULES).map(async (one) => {
     const { standing } =
-      one.attempt < 0 ? { standing: 'over' } : await look(cos, claimKey(one.key, one.attempt), one.claim)
+      one.attempt < 0 ? { standing: 'over' } : await look(store, claimKey(one.key, one.attempt), one.claim)
     if (standing === 'over') one.attempt++
     return standing === 'over' || standing === 'free' ? one : undefined
   })
@@ -160,9 +264,9 @@ async function claimSome(parts: Parts, missing: readonly Missing[]): Promise<Mis
   if (free.length > 0) await checkLimit(parts, free.length)
   const claims = await Promise.allSettled(
     free.map(async (one) => {
-      one.claim.at = new Date(cos.clock()).toISOString()
-      one.claim.until = new Date(cos.clock() + time).toISOString()
-      const { standing, written } = await claim(cos, claimKey(one.key, one.attempt), one.claim)
+      one.claim.at = new Date(store.clock()).toISOString()
+      one.claim.until = new Date(store.clock() + time).toISOString()
+      const { standing, written } = await claim(store, claimKey(one.key, one.attempt), one.claim)
       one.claimed = written
       return standing
     }),
@@ -170,14 +274,14 @@ async function claimSome(parts: Parts, missing: readonly Missing[]): Promise<Mis
   const won = free.filter((_, i) => claims[i]?.status === 'fulfilled' && claims[i].value === 'ours')
   const failed = claims.find((one) => one.status === 'rejected')
   if (failed) {
-    await releaseAll(cos, won, 'unavailable')
+    await releaseAll(store, won, 'unavailable')
     throw failed.reason
   }
   return won
 }
 
-async function releaseAll(cos: Cos, held: readonly Missing[], failure: Code): Promise<void> {
-  await Promise.all(held.map((one) => release(cos, claimKey(one.key, one.attempt), one.claim, failure)))
+async function releaseAll(store: Cos, held: readonly Missing[], failure: Code): Promise<void> {
+  await Promise.all(held.map((one) => release(store, claimKey(one.key, one.attempt), one.claim, failure)))
 }
 
 /**
@@ -185,39 +289,28 @@ async function releaseAll(cos: Cos, held: readonly Missing[], failure: Code): Pr
  * @throws MattingError if nothing was bought, after the claims were released.
  */
 async function buy(parts: Parts, asker: string, source: Source, won: readonly Missing[]): Promise<readonly Missing[]> {
-  const { config, cos, now, deadline, random } = parts
+  const { config, cos, store, now, deadline, random } = parts
   // Whoever held the claim before may have bought it after our first look.
-  const buying = await absent(cos, won).catch(async (error: unknown) => {
-    await releaseAll(cos, won, 'unavailable')
+  const buying = await absent(store, won).catch(async (error: unknown) => {
+    await releaseAll(store, won, 'unavailable')
     throw error
   })
   if (buying.length === 0) return []
   // Half the claim's time to arrive, half to be done: a call that arrives later is refused for its signature, so even an
   // instance that was frozen in between, its clock included, cannot pay after somebody else took over.
   const until = Math.min(...buying.map(({ claimed }) => claimed)) + config.claimTime * 500
-  const receipt: Receipt = {
-    id: parts.uuid(),
-    at: new Date(cos.clock()).toISOString(),
-    asker,
-    source: source.key,
-    etag: source.etag,
-    cutouts: buying.map(({ key }) => key),
-    outcome: 'sent',
-    ms: 0,
-  }
+  const receipt = receiptOf(parts, asker, source, buying)
   const began = now()
   let tooLarge = false
   try {
-    await writeReceipt(cos, receipt)
+    await writeReceipt(store, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        const time = { until, deadline: deadline - LOOK_TIME }
-        if (source.url === undefined) await cos.process(source.key, buying.map(toRule), time)
-        else tooLarge = !(await detect(cos, source.url, buying, time))
+        tooLarge = !(await send(parts, source, buying, { until, deadline: deadline - timeAfter(source) }))
         break
       } catch (error) {
         // Too many requests at a time: refused before anything was done, so this one may be sent again.
-        const time = Math.min(until - cos.clock(), deadline - LEAST_TIME - now())
+        const time = Math.min(until - store.clock(), deadline - LEAST_TIME - now())
         const again = error instanceof MattingError && error.code === 'busy' && 2 * pause < time
         if (!again) throw error
         await sleep(pause * (0.5 + random()))
@@ -226,46 +319,76 @@ async function buy(parts: Parts, asker: string, source: Source, won: readonly Mi
   } catch (thrown) {
     let error = MattingError.from(thrown)
     // Not known is not failed, nor is what was done in part: the claim stays, and so does the receipt.
-    const left = error.code === 'unknown-outcome' ? [] : await absent(cos, buying).catch(() => [])
-    if (left.length < buying.length) return buying
+    const left = error.code === 'unknown-outcome' ? [] : await absent(store, buying).catch(() => [])
+    if (left.length < buying.length) {
+      parts.spent.calls += buying.length
+      return buying
+    }
     // CI judged what lies there now, which need not be the photo that we saw.
-    if (
-      !error.retryable &&
-      source.url === undefined &&
-      (await cos.head(source.key).catch(() => undefined))?.etag !== source.etag
-    ) {
+    const stored = source.url === undefined && source.photo === undefined
+    if (!error.retryable && stored && (await cos.head(source.key).catch(() => undefined))?.etag !== source.etag) {
       error = new MattingError('changed', undefined, { cause: error })
     }
-    await releaseAll(cos, buying, error.code)
-    await cos.delete(receiptKey(receipt)).catch(() => {})
+    await giveUp(parts, source, buying, error)
+    await store.delete(receiptKey(receipt)).catch(() => {})
     throw error
   }
-  await writeReceipt(cos, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
-  if (tooLarge) {
-    await releaseAll(cos, buying, 'too-large')
-    throw new MattingError('too-large')
-  }
-  return buying
+  parts.spent.calls += buying.length
+  await writeReceipt(store, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
+  if (!tooLarge) return buying
+  const error = new MattingError('too-large')
+  await giveUp(parts, source, buying, error)
+  throw error
 }
 
-function toRule({ key, layout }: Missing): PicRule {
-  return { fileid: `/${key}`, rule: rule(layout) }
+/** The one paid call; false if the result was bought and was too large to be stored. */
+async function send(
+  { config, cos, store }: Parts,
+  { key, url, photo }: Source,
+  buying: readonly Missing[],
+  time: { until: number; deadline: number },
+): Promise<boolean> {
+  if (url !== undefined) return detect({ cos, store }, url, buying, time)
+  const rules = buying.map((one) => toRule(config, one))
+  await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
+  return true
+}
+
+/** Tells those who wait that nothing comes, and those who come later what is true of the photo until it changes. */
+async function giveUp(parts: Parts, source: Source, held: readonly Missing[], error: MattingError): Promise<void> {
+  if (codesOfPhoto.has(error.code)) await note(parts, source, error)
+  await releaseAll(parts.store, held, error.code)
+}
+
+async function note({ config, store }: Parts, { key, etag }: Source, error: MattingError): Promise<void> {
+  await writeFailure(store, config.cutoutPrefix, { key, etag }, error).catch(() => {})
+}
+
+function receiptOf({ uuid, store }: Parts, asker: string, { key, etag }: Source, buying: readonly Missing[]): Receipt {
+  const at = new Date(store.clock()).toISOString()
+  return { id: uuid(), at, asker, source: key, etag, cutouts: buying.map(({ key }) => key), outcome: 'sent', ms: 0 }
+}
+
+function toRule({ bucket, cutoutBucket }: Config, { key, layout }: Missing): PicRule {
+  return { ...(cutoutBucket !== bucket && { bucket: cutoutBucket }), fileid: `/${key}`, rule: rule(layout) }
 }
 
 /** Buys cutouts of a picture elsewhere, one after the other, and stores them; false if one was too large to be stored. */
 async function detect(
-  cos: Cos,
+  { cos, store }: Pick<Parts, 'cos' | 'store'>,
   url: string,
   buying: readonly Missing[],
   time: { until: number; deadline: number },
 ): Promise<boolean> {
-  for (const { key, layout } of buying) {
-    const png = await cos.detect(url, layout, time)
+  // Sent again after "later", it goes on where it was.
+  for (const one of buying.filter(({ found }) => !found)) {
+    const png = await cos.detect(url, one.layout, time)
     if (!png) return false
-    await cos.put(key, png, { type: 'image/png' }).catch((cause: unknown) => {
+    await store.put(one.key, png, { type: 'image/png' }).catch((cause: unknown) => {
       // It was bought: nobody is to buy it again at once.
       throw new MattingError('unknown-outcome', undefined, { cause })
     })
+    one.found = { size: png.length, blank: await isBlank(Readable.from([png])) }
   }
   return true
 }
@@ -274,14 +397,12 @@ async function detect(
  * Which of the cutouts are not there. The look at one is a GET of its first bytes instead of a HEAD, for no further request:
  * they tell whether it is blank.
  */
-async function absent(cos: Cos, wanted: readonly Missing[]): Promise<Missing[]> {
-  const found = await Promise.all(
+async function absent(store: Cos, wanted: readonly Missing[]): Promise<Missing[]> {
+  await Promise.all(
     wanted.map(async (one) => {
-      if (one.blank !== undefined) return true
-      const pieces = await cos.pieces(one.key)
-      if (pieces) one.blank = await isBlank(pieces)
-      return pieces !== undefined
+      const cutout = one.found ? undefined : await store.pieces(one.key)
+      if (cutout) one.found = { size: cutout.size, blank: await isBlank(cutout.pieces) }
     }),
   )
-  return wanted.filter((_, i) => !found[i])
+  return wanted.filter(({ found }) => !found)
 }

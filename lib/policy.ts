@@ -12,10 +12,11 @@ export interface Policy {
  * signature lists, so to the presigned URL of a cutout anybody can add `&ci-process=GoodsMatting`.
  */
 export function rolePolicy(config: Config): Policy {
-  const { cos, ci } = resources(config)
-  const { sourcePrefixes, cutoutPrefix, detectHosts } = config
-  const records = cos(`${RECORDS}*`)
-  const cutouts = cos(`${cutoutPrefix}*`)
+  const { sourcePrefixes, cutoutPrefix, cutoutBucket, detectHosts } = config
+  const { cos, ci } = resources(config.bucket, config)
+  const store = resources(cutoutBucket, config)
+  const records = store.cos(`${RECORDS}*`)
+  const cutouts = store.cos(`${cutoutPrefix}*`)
   // Pictures elsewhere are asked for at the root of the bucket.
   const paid = [...sourcePrefixes.map((prefix) => ci(`${prefix}*`)), ...(detectHosts.length > 0 ? [ci('')] : [])]
   return {
@@ -28,23 +29,27 @@ export function rolePolicy(config: Config): Policy {
       },
       { effect: 'allow', action: ['name/cos:PutObject'], resource: [cutouts, records] },
       // Not claims: an attempt that could be claimed twice could be paid twice.
-      { effect: 'allow', action: ['name/cos:DeleteObject'], resource: [cutouts, cos(`${RECORDS}receipts/*`)] },
-      { effect: 'allow', action: ['name/cos:GetBucket'], resource: [cos('*')] },
+      {
+        effect: 'allow',
+        action: ['name/cos:DeleteObject'],
+        resource: [cutouts, ...['receipts', 'failed'].map((name) => store.cos(`${RECORDS}${name}/*`))],
+      },
+      { effect: 'allow', action: ['name/cos:GetBucket'], resource: [store.cos('*')] },
       { effect: 'allow', action: ['ci:CreateGoodsMattingJob'], resource: paid },
-      { effect: 'deny', action: ['ci:*'], resource: [ci(`${cutoutPrefix}*`), ci(`${RECORDS}*`)] },
+      { effect: 'deny', action: ['ci:*'], resource: [store.ci(`${cutoutPrefix}*`), store.ci(`${RECORDS}*`)] },
     ],
   }
 }
 
 /** What the user whose key is DELIVERY_KEY needs: to read. */
 export function deliveryPolicy(config: Config): Policy {
-  const { cos } = resources(config)
-  const resource = [...config.sourcePrefixes, config.cutoutPrefix].map((prefix) => cos(`${prefix}*`))
+  const photos = config.sourcePrefixes.map((prefix) => resources(config.bucket, config).cos(`${prefix}*`))
+  const resource = [...photos, resources(config.cutoutBucket, config).cos(`${config.cutoutPrefix}*`)]
   return { version: '2.0', statement: [{ effect: 'allow', action: ['name/cos:GetObject'], resource }] }
 }
 
 /** Resources as CAM names them (product/460/41741): COS by bucket and key, Cloud Infinite with `bucket/` in front. */
-function resources({ bucket, region }: Config) {
+function resources(bucket: string, { region }: Config) {
   const owner = `${region}:uid/${bucket.replace(/^.*-/, '')}`
   return {
     cos: (path: string) => `qcs::cos:${owner}:${bucket}/${path}`,

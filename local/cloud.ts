@@ -64,7 +64,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const faults = createFaults()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
-  const hosts = options.hosts ?? new Map()
+  const hosts = new Map(options.hosts)
+  const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
+    .map((environment) => environment?.CUTOUT_BUCKET)
+    .filter((name) => name !== undefined)
   const matte = createMatte(options.workers === undefined ? {} : { workers: options.workers })
   const opened: { close: () => unknown }[] = [matte]
   try {
@@ -80,18 +83,22 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       keys,
       faults,
       hosts,
+      otherBuckets: cutoutBuckets,
       cut: (photo, layouts) => matte.cut(photo, layouts),
       onEvent: async (event) => (await started).onEvent(event),
       onKill: async (secretId) => (await started).kill(secretId),
     })
     opened.unshift(cos)
     const cosUrl = `http://127.0.0.1:${cos.port}`
+    for (const name of cutoutBuckets) hosts.set(`${name}.localhost`, cos.port)
     for (const spec of serverless.functions) {
       spec.timeout = options.timeout ?? spec.timeout
       // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
       const defaults = { ACCESS: 'open', DELIVERY_KEY: `${DELIVERY.secretId}:${DELIVERY.secretKey}` }
       const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl }
       spec.environment = { ...defaults, ...spec.environment, ...place, ...options.environment }
+      const { CUTOUT_BUCKET: other } = spec.environment
+      if (other) spec.environment.CUTOUT_ENDPOINT = `http://${other}.localhost:${cos.port}`
       grant(spec, keys, policies)
     }
     const scf = await startScf({

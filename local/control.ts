@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { replay } from '../lib/replay.ts'
 import type { Cos } from './cos/cos.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import type { Scf } from './scf/scf.ts'
@@ -16,7 +17,16 @@ export function createControl({ cos, scf, faults, reset }: ControlOptions): Serv
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
     'GET /api/requests': () => cos.requests(),
     'GET /api/invocations': () => scf.invocations(),
+    'GET /api/waiting': () => ({ events: scf.waiting(), deadLetters: scf.deadLetters().length }),
     'GET /api/dead-letters': () => scf.deadLetters(),
+    'POST /api/dead-letters/replay': async () => {
+      const readable = scf.deadLetters().filter((letter) => replay([letter]).unreadable.length === 0)
+      const { events } = replay(readable)
+      // Dropped only once all are on their way again: nothing is lost should this process end in between.
+      for (const event of events) await scf.push(readable[0]?.function ?? '', event)
+      await scf.drop(readable.map(({ id }) => id))
+      return { letters: readable.length, events: events.length, left: scf.deadLetters().length }
+    },
     'GET /api/faults': () => faults.list(),
     'PUT /api/faults': (body) => {
       const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)

@@ -1,3 +1,5 @@
+import { isRefusalCode, type RefusalCode } from './cos/answer.ts'
+
 /**
  * Trouble to inject, set through the control API (`PUT /api/faults`).
  *
@@ -13,13 +15,15 @@ export interface Fault {
   rate?: number
   /** How often at most; default no bound. */
   times?: number
+  /** For `error`: the vendor's code; default InternalError. */
+  code?: RefusalCode
   /** For `delay`, `race` and `skew`: milliseconds. */
   ms?: number
 }
 
 const KINDS = [
   'delay', // wait `ms`, then go on as usual
-  'error', // 500 InternalError, nothing done
+  'error', // 500 InternalError, or what `code` says; nothing done
   'slow-down', // 503 SlowDown, nothing done
   'reset', // connection reset, nothing done
   'lose-answer', // everything done (and billed), then the connection is reset instead of an answer
@@ -48,12 +52,14 @@ export interface Faults {
 export function parseFaults(json: unknown): Fault[] {
   if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
   return json.map((entry: unknown, i) => {
-    const { on, kind, prefix, rate, times, ms } = Object(entry) as Record<string, unknown>
+    const { on, kind, prefix, code, rate, times, ms } = Object(entry) as Record<string, unknown>
     if (typeof on !== 'string') throw new TypeError(`faults[${i}].on: expected an operation's name or *`)
     const known = KINDS.find((k) => k === kind)
     if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
     if (prefix !== undefined && typeof prefix !== 'string') throw new TypeError(`faults[${i}].prefix: expected text`)
-    const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }) }
+    if (code !== undefined && !isRefusalCode(code))
+      throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
+    const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }), ...(code && { code }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue
       const [least, most] =

@@ -48,7 +48,7 @@ describe('a signed image URL', () => {
   })
 
   it('of a picture elsewhere carries its URL whole', () => {
-    const elsewhere = { ...grant, key: 'https://pictures.example/a b.jpg?v=1&w=2#x' }
+    const elsewhere = { ...grant, key: 'HTTPS://pictures.example/a b.jpg?v=1&w=2#x' }
     const url = imageUrl(ORIGIN, elsewhere, 'new', SECRETS.get('new') ?? '')
     expect(new URL(url).pathname.split('/')).toHaveLength(3)
     expect(read(url)).toEqual(elsewhere)
@@ -89,6 +89,7 @@ describe('a signed image URL', () => {
     ['a shorter signature', (url) => url.slice(0, -1), 'bad-signature'],
     ['a longer signature', (url) => `${url}A`, 'bad-signature'],
     ['nothing signed at all', (url) => url.replace(/\?.*/, ''), 'bad-signature'],
+    ['a line break in its layout', (url) => url.replace('/card/', '/card%0Auploads/'), 'bad-signature'],
     ['a second expiry', (url) => `${url}&exp=9999999999`, 'bad-request'],
     ['a second signature', (url) => `${url}&sig=x`, 'bad-request'],
   ])('with %s is refused', (_, change, expected) => {

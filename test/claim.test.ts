@@ -23,7 +23,16 @@ import {
 /** `ensure` itself, with a client and a clock that can be interfered with. */
 function pay(cos: Cos, source: Source, time: number, settings: Record<string, string> = {}, now = Date.now) {
   const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', ...settings })
-  const parts = { config, cos, deadline: now() + time, now, random: Math.random, uuid: randomUUID, spent: new Map() }
+  const parts = {
+    config,
+    cos,
+    store: cos,
+    deadline: now() + time,
+    now,
+    random: Math.random,
+    uuid: randomUUID,
+    spent: { ms: new Map(), calls: 0 },
+  }
   return ensure(parts, 'url', source, [plain])
 }
 
@@ -88,8 +97,8 @@ describe('what became of a call without an answer is found out by looking', () =
     const cloud = await startForTest({ timeout: 5, environment: { CLAIM_TIME: '30' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     const [answer] = await ask(cloud, 1)
-    expect(answer?.status).toBe(503)
-    expect(answer && codeOf(answer)).toBe('pending')
+    expect(answer?.status).toBe(504)
+    expect(answer && codeOf(answer)).toBe('timeout')
     // So little time that a call could not be seen through: nobody claims, so nobody is kept from it.
     expect(await claimsOf(cloud)).toEqual([])
     expect(cloud.cos.bill()).toEqual([])
@@ -120,8 +129,7 @@ describe('the fence', () => {
 
 it('what somebody else bought between the first look and the claim is not bought again', async () => {
   const cloud = await startForTest()
-  await putQuietly(cloud, 'uploads/mug.jpg', await photo())
-  const source = { key: 'uploads/mug.jpg', etag: '0123456789abcdef', size: 1 }
+  const source = await quietSource(cloud)
   const cutout = cutoutKey('cutouts/', source, plain)
   const cos: Cos = {
     ...cloud.bucket,
@@ -131,7 +139,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, by: 'joined' }])
+  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, by: 'joined' }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })

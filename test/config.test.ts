@@ -65,6 +65,15 @@ describe('readConfig', () => {
     ['CUTOUT_PREFIX', 'a//b/'],
     ['SOURCE_PREFIXES', 'uploads/../cutouts/'],
     ['SOURCE_PREFIXES', 'a//b/'],
+    ['SOURCE_PREFIXES', 'a*/'],
+    ['CUTOUT_BUCKET', 'other'],
+    ['CUTOUT_BUCKET', 'other-9999999999'],
+    ['CUTOUT_ENDPOINT', 'example.com'],
+    ['ON_DELETE', 'yes'],
+    ['EVENTS', 'cutout.made'],
+    ['EVENTS_URL', 'ftp://example.com'],
+    ['EVENTS_URL', 'https://user:word@example.com/'],
+    ['EVENTS_SECRET', 'whsec_short'],
     ['ON_UPLOAD', 'uploads/='],
     ['CLAIM_TIME', '5'],
     ['DAILY_LIMIT', 'many'],
@@ -130,6 +139,11 @@ describe('readConfig', () => {
       onFailure: 'original',
       deliveryKey: { secretId: 'local-id', secretKey: 'local-secret' },
     })
+    for (const fallback of ['on-failure', 'on-pending'])
+      expect(problems({ ...required, PRESETS: `card=${fallback}=original` })).toContain(
+        'needs DELIVERY_URL or DELIVERY_KEY',
+      )
+    expect(problems({ ...required, DELIVERY: 'direct' })).toContain('DELIVERY=direct: needs ACCESS=signed')
     const hosts = { ...required, DETECT_HOSTS: 'a.example.com, b.example.com' }
     expect(problems(hosts)).toContain('needs ACCESS=signed')
     const signed = { ...hosts, ACCESS: 'signed', URL_KEYS: 'a:0123456789abcdef, b:fedcba9876543210' }

@@ -711,7 +711,7 @@ describe('a look', () => {
     await vi.waitFor(() => expect(open()).toBe(0))
   })
 
-  it.each([400, 401, 403, 404, 410, 416, 429, 451, 204, 206, 300, 304])('answered %i finds nothing', async (status) => {
+  it.each([400, 401, 403, 404, 410, 416, 451, 204, 206, 300, 304])('answered %i finds nothing', async (status) => {
     const { seen, open } = await internet(
       (_, response) => void response.writeHead(status, { ...IMAGE, location: '/b' }).end(),
     )

@@ -76,7 +76,7 @@ describe('upload', () => {
     ]
     await expect(invoke({ Records })).rejects.toThrow('not one that COS sends')
     expect(cloud.cos.bill().map(({ source }) => source)).toEqual(['uploads/a.jpg', 'uploads/B.JPEG'])
-    await expect.poll(() => lines().map(({ outcome }) => outcome)).toEqual(['cut', 'failed', 'cut', 'thrown'])
+    await expect.poll(() => lines().map(({ outcome }) => outcome)).toEqual(['cut', 'failed', 'failed', 'cut', 'thrown'])
   })
 
   it.each([
@@ -89,9 +89,9 @@ describe('upload', () => {
     await expect.poll(() => lines()).toMatchObject([{ outcome: 'skipped', why }])
   })
 
-  it('leaves alone what was not created, and refuses what is no event', async () => {
+  it('leaves alone what it does not know, and refuses what is no event', async () => {
     const { invoke, lines } = handler('upload')
-    await invoke({ Records: [record('/1250000000/photos/uploads/a.jpg', 'cos:ObjectRemove:Delete')] })
+    await invoke({ Records: [record('/1250000000/photos/uploads/a.jpg', 'cos:ObjectRestore:Completed')] })
     expect(lines()).toEqual([])
     for (const event of [{}, { Records: 1 }, 'x']) await expect(invoke(event)).rejects.toThrow('not one that COS sends')
   })
@@ -179,7 +179,9 @@ describe('image', () => {
     expect(await ask('/plain/uploads/a.jpg')).toMatchObject({ headers: { 'x-matting': 'made' } })
     expect(await ask('/plain/uploads/a.jpg')).toMatchObject({ headers: { 'x-matting': 'hit' } })
     await ask('/nope/uploads/a.jpg')
-    await expect.poll(() => lines()).toEqual([{ function: 'image', path: '/plain/uploads/a.jpg', paid: 1 }])
+    await expect
+      .poll(() => lines())
+      .toEqual([{ function: 'image', path: '/plain/uploads/a.jpg', outcome: 'made', paid: 1 }])
   })
 
   it('is not open to what lies outside the source folders, nor to cutouts', async () => {
@@ -199,12 +201,13 @@ describe('promise 6, with the clock in hand', () => {
   async function at(now: number, extra: Record<string, string>) {
     const parts = {
       config: config(extra),
-      cos: cloud.bucket,
+      cos: { ...cloud.bucket, clock: () => now },
+      store: cloud.bucket,
       now: () => now,
       random: () => 0,
       uuid: () => 'id',
       deadline: Number.POSITIVE_INFINITY,
-      spent: new Map(),
+      spent: { ms: new Map(), calls: 0 },
       lookAt: async () => undefined,
       known: new Map(),
     }

@@ -30,7 +30,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
   })
   onTestFinished(() => void victim.kill('SIGKILL'))
   const endpoint = await new Promise<string>((resolve) =>
-    victim.stdout.once('data', (line) => resolve(String(line).trim())),
+    victim.stdout.once('data', (line) => resolve(JSON.parse(String(line)).cosUrl)),
   )
   const deadline = Date.now() + 60_000
   const client = createCos({ endpoint, credentials: CREDENTIALS, deadline, now: Date.now, random: Math.random })

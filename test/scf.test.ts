@@ -248,6 +248,13 @@ describe('serverless.yml', () => {
         prefix: 'uploads/',
         suffix: '',
       },
+      {
+        function: 'upload',
+        bucket: 'b-1.cos.ap-guangzhou.myqcloud.com',
+        events: 'cos:ObjectRemove:*',
+        prefix: 'uploads/',
+        suffix: '',
+      },
     ])
     expect(urls).toEqual(['image'])
   })

@@ -4,10 +4,10 @@ import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
-import { ensure, type Parts, type Source, type Stage, timed } from '../../lib/pay.ts'
+import { ensure, type Parts, type Source, type Spent, timed } from '../../lib/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import type { Asking } from './event.ts'
-import { type Asked, readRequest } from './request.ts'
+import { type Asked, readRequest, safePath } from './request.ts'
 
 export interface ImageParts extends Parts {
   /** Looks at a picture elsewhere; undefined if there is none. */
@@ -16,13 +16,16 @@ export interface ImageParts extends Parts {
   known: Map<string, Known>
 }
 
-/** That there is a cutout of a source, or in direct delivery the source. */
+/** What became of a request: a cutout, in direct delivery only its source, or a photo in which there is nothing to cut out. */
 interface Known {
   source: Source
-  /** Key of the cutout; in direct delivery empty. */
+  /** Key of the cutout; empty where there is none. */
   cutout: string
   /** When the source was looked at, in milliseconds since the epoch. */
   at: number
+  /** How far COS's clock was ahead then, in milliseconds. */
+  skew: number
+  blank?: MattingError
 }
 
 /** Most that an instance remembers. */
@@ -35,7 +38,7 @@ const LAST_SECONDS = 30
 /** For pages elsewhere that read the picture into a canvas, or look inside. */
 const OPEN = {
   'access-control-allow-origin': '*',
-  'access-control-expose-headers': 'server-timing, x-matting',
+  'access-control-expose-headers': 'etag, retry-after, server-timing, x-matting',
   'timing-allow-origin': '*',
 }
 
@@ -50,32 +53,47 @@ export async function image(request: Asking, parts: ImageParts): Promise<Respons
   if (url.pathname === '/') return help(config)
   if (url.pathname === '/healthz') return json({ status: 'ok' })
   const asked = readRequest(url, config, now())
-  const id = `${layoutName(asked.layout)}\n${asked.sources.join('\n')}`
+  // As JSON, for a key may hold a line break, or whatever else would stand between two of them.
+  const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
   const hit = known.get(id)
-  if (hit && now() - hit.at < config.redirectTtl * 1000) return redirect(request, parts, asked, hit)
+  if (hit && now() - hit.at < config.redirectTtl * 1000) {
+    if (!hit.blank) return redirect(request, parts, asked, hit)
+    return fallBack(request, parts, asked, hit, hit.blank)
+  }
   known.delete(id)
 
   const at = now()
   const source = await timed(parts, 'look', findSource(parts, asked.sources))
+  const seen = { source, cutout: '', at, skew: parts.cos.clock() - now() }
   try {
-    const found = await find(request, parts, asked, source)
-    const fresh = { source, cutout: found.key, at }
-    known.set(id, fresh)
-    for (const oldest of known.size > MAX_KNOWN ? known.keys() : []) {
-      known.delete(oldest)
-      break
-    }
-    return redirect(request, parts, asked, fresh, found.by)
+    const { key, by } = await find(request, parts, asked, source)
+    remember(known, id, { ...seen, cutout: key })
+    return redirect(request, parts, asked, { ...seen, cutout: key }, by)
   } catch (thrown) {
     const error = MattingError.from(thrown)
-    if (!wantsOriginal(error, asked)) throw error
-    if (error.status >= 500) log({ function: 'image', outcome: 'original', ...errorFields(error) })
-    return redirect(request, parts, asked, { source, cutout: '', at }, 'original')
+    if (error.code === 'no-product') remember(known, id, { ...seen, blank: error })
+    return fallBack(request, parts, asked, seen, error)
   }
 }
 
+function remember(known: Map<string, Known>, id: string, seen: Known): void {
+  known.set(id, seen)
+  const [oldest] = known.keys()
+  if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest)
+}
+
+/** What is answered in the place of a cutout that there is not. @throws MattingError */
+function fallBack(request: Asking, parts: ImageParts, asked: Asked, seen: Known, error: MattingError): Response {
+  const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
+  if (choice !== 'original') throw error
+  if (error.status >= 500 && error.code !== 'pending') {
+    log({ function: 'image', path: safePath(request.url), outcome: 'original', ...errorFields(error) })
+  }
+  return redirect(request, parts, asked, seen, 'original')
+}
+
 /** An error as problem details (RFC 9457), never cached. */
-export function problem(error: MattingError, now: number, spent: ReadonlyMap<Stage, number> = new Map()): Response {
+export function problem(error: MattingError, now: number, spent?: Spent): Response {
   const { code, status, message, retryable } = error
   const seconds = Math.floor(now / 1000)
   // The day of DAILY_LIMIT ends at midnight, UTC.
@@ -98,7 +116,7 @@ function help({ presets, access, detectHosts }: Config): Response {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
     layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
-    ...(detectHosts.length > 0 && { elsewhere: detectHosts.map((host) => `/<layout>/https%3A%2F%2F${host}%2F…`) }),
+    ...(detectHosts.length > 0 && { elsewhere: '/<layout>/https%3A%2F%2F<host>%2F…' }),
   })
 }
 
@@ -130,24 +148,21 @@ async function find({ method }: Asking, parts: ImageParts, { layout, onPending }
   return cutout
 }
 
-function wantsOriginal({ code }: MattingError, { onPending, onFailure }: Asked): boolean {
-  if (code === 'not-made') return false
-  return (code === 'pending' || code === 'unknown-outcome' ? onPending : onFailure) === 'original'
-}
-
 /** To the cutout, or to what is delivered in its place. */
 function redirect(
   request: Asking,
   parts: ImageParts,
   asked: Asked,
-  { source, cutout, at }: Known,
+  { source, cutout, at, skew }: Known,
   by = 'hit',
 ): Response {
   const { config, now, spent } = parts
-  const seconds = Math.floor(now() / 1000)
+  // By COS's clock, which judges its signature; instances' own differ by minutes.
+  const seconds = (now() + skew) / 1000
+  if (asked.expires <= seconds) throw new MattingError('expired')
   const how = by === 'hit' && !cutout ? 'direct' : by
-  const { url, until } = locate(parts, asked, source, cutout, how, seconds)
-  const life = Math.max(0, Math.min(until, asked.expires) - seconds)
+  const { url, until } = locate(parts, asked, source, cutout, how, Math.floor(seconds))
+  const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds))
   // Together with the time that this instance has known it: else a changed photo would be seen only after twice the time.
   const age = Math.floor((now() - at) / 1000)
   const ttl = Math.min(life, how === 'original' ? ORIGINAL_TTL : Math.max(0, config.redirectTtl - age))
@@ -165,13 +180,13 @@ function redirect(
     .get('if-none-match')
     ?.split(/\s*,\s*/)
     .map((tag) => tag.replace(/^W\//, ''))
-  if (tags?.includes(etag) || tags?.includes('*')) return new Response(null, { status: 304, headers })
+  if (tags?.includes(etag)) return new Response(null, { status: 304, headers })
   return new Response(null, { status: 302, headers: { ...headers, location: url } })
 }
 
 /** Where it can be fetched, and until when that is true, in Unix seconds. */
 function locate(
-  { config, cos }: ImageParts,
+  { config, cos, store }: ImageParts,
   { layout }: Asked,
   source: Source,
   cutout: string,
@@ -180,7 +195,7 @@ function locate(
 ): { url: string; until: number } {
   const { deliveryUrl, deliveryKey, urlWindow } = config
   const key = cutout || source.key
-  if (how === 'original' && source.url) return { url: source.url, until: Number.POSITIVE_INFINITY }
+  if (how === 'original' && source.url) return { url: source.key, until: Number.POSITIVE_INFINITY }
   if (how !== 'direct' && deliveryUrl) return { url: deliveryUrl + encodeKey(key), until: Number.POSITIVE_INFINITY }
   // The same URL for everybody within a window, so that caches can keep the picture; it lives on for one window after it.
   const start = seconds - (seconds % urlWindow)
@@ -190,12 +205,12 @@ function locate(
     how === 'direct'
       ? cos.presign(source.url ? '' : key, start - 300, end, { query })
       : // Starts earlier than now, because the clocks of instances differ.
-        cos.presign(key, start - 300, end, { signer: deliveryKey })
+        (cutout ? store : cos).presign(key, start - 300, end, { signer: deliveryKey })
   return { url: signed, until: end - LAST_SECONDS }
 }
 
 /** Server-Timing (W3C): where the time went. */
-function timing(spent: ReadonlyMap<Stage, number>): Record<string, string> {
-  const stages = [...spent].map(([stage, ms]) => `${stage};dur=${ms}`)
+function timing(spent?: Spent): Record<string, string> {
+  const stages = [...(spent?.ms ?? [])].map(([stage, ms]) => `${stage};dur=${ms}`)
   return stages.length > 0 ? { 'server-timing': stages.join(', ') } : {}
 }

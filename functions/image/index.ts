@@ -6,10 +6,11 @@ import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { lookAt as lookAtPicture } from '../../lib/external.ts'
-import { errorFields, log } from '../../lib/log.ts'
-import type { Stage } from '../../lib/pay.ts'
+import { errorFields, type Fields, log } from '../../lib/log.ts'
+import type { Spent } from '../../lib/pay.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
 import { type ImageParts, image, problem } from './image.ts'
+import { safePath } from './request.ts'
 
 /** Cache: the environment of an instance does not change, but for the credentials. */
 let config: Config | undefined
@@ -31,23 +32,25 @@ export const main_handler = middy({
     config ??= readConfig(process.env)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
     const random = Math.random
-    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
-    const spent = new Map<Stage, number>()
+    const { endpoint, cutoutEndpoint } = config
+    const network = { credentials: readCredentials(process.env), deadline, now, random }
+    const cos = createCos({ endpoint, ...network })
+    const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
+    const spent: Spent = { ms: new Map(), calls: 0 }
     const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
     const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
-    const parts = { config, cos, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
+    const parts = { config, cos, store, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
     const request = toRequest(event)
-    // Without what follows a `?`: in the URL of a picture elsewhere there may be a token.
-    const path = () => new URL(request.url).pathname.split(/%3F/i)[0]
+    // What costs money leaves a line, whatever is answered.
+    const tell = (fields: Fields) =>
+      log({ function: 'image', path: safePath(request.url), ...fields, paid: spent.calls })
     try {
       const response = await image(request, parts)
-      // What costs money leaves a line.
-      if (response.headers.get('x-matting') === 'made') log({ function: 'image', path: path(), paid: 1 })
+      if (spent.calls > 0) tell({ outcome: response.headers.get('x-matting') ?? '' })
       return await toResult(response)
     } catch (thrown) {
       const error = MattingError.from(thrown)
-      if (error.status >= 500 || spent.has('pay'))
-        log({ function: 'image', path: path(), outcome: 'failed', ...errorFields(error) })
+      if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
       return toResult(problem(error, now(), spent))
     }
   })

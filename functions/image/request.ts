@@ -66,3 +66,8 @@ function readSources(keys: readonly string[], { sourcePrefixes, detectHosts }: C
   if (sources.size === 0) throw refusal ?? new MattingError('not-found')
   return [...sources.values()]
 }
+
+/** A request's path for a log line, without what follows a `?`: in the URL of a picture elsewhere there may be a token. */
+export function safePath(url: string): string {
+  return new URL(url).pathname.split(/%3F/i)[0] ?? ''
+}

@@ -1,20 +1,30 @@
 import { MattingError } from '../../lib/errors.ts'
 import { readings } from '../../lib/readings.ts'
 
-/** An object that arrived, as far as its event tells. */
+/** An object that arrived or went, as far as its event tells. */
 export interface Arrival {
+  kind: 'created' | 'removed'
   /**
    * The keys it may have: whether COS percent-encodes the event's key is not documented, so where the two readings differ
    * both stand here, and the bucket decides.
    */
   keys: readonly string[]
   bucket: string
+  /** Bytes. */
+  size?: number
+  /** Content-Type; COS leaves it empty at times. */
+  type?: string
 }
 
+const KINDS: readonly (readonly [prefix: string, kind: Arrival['kind']])[] = [
+  ['cos:ObjectCreated:', 'created'],
+  ['cos:ObjectRemove:', 'removed'],
+]
+
 /**
- * Reads a COS trigger event (product/583/9707). Records that do not tell of a created object are left out; one that cannot be
- * read is undefined, and does not spoil its neighbours.
- * The region is not read: events carry a short code (`gz`) that no API understands.
+ * Reads a COS trigger event (product/583/9707). Records that tell of something else are left out; one that cannot be read is
+ * undefined, and does not spoil its neighbours.
+ * The region is not read: events carry a short code (`gz`) that no API understands. Nor is the url, which may be missing.
  * @throws MattingError bad-event if it is no COS event at all.
  */
 export function readEvent(event: unknown): (Arrival | undefined)[] {
@@ -22,13 +32,25 @@ export function readEvent(event: unknown): (Arrival | undefined)[] {
   if (!Array.isArray(Records)) throw new MattingError('bad-event')
   return Records.flatMap((record: unknown) => {
     const { cos, event } = fields(record)
-    if (!String(fields(event).eventName).startsWith('cos:ObjectCreated:')) return []
+    const { eventName } = fields(event)
+    if (typeof eventName !== 'string') return [undefined]
+    const [, kind] = KINDS.find(([prefix]) => eventName.startsWith(prefix)) ?? []
+    if (!kind) return []
     const { name, appid } = fields(fields(cos).cosBucket)
-    const { key } = fields(fields(cos).cosObject)
+    const { key, size, meta } = fields(fields(cos).cosObject)
+    const { 'Content-Type': type } = fields(meta)
     const prefix = `/${appid}/${name}/`
     // The exact prefix and no pattern: a key may itself look like `/1250000000/photos/…`.
     if (typeof key !== 'string' || !key.startsWith(prefix)) return [undefined]
-    return [{ keys: readings(key.slice(prefix.length)), bucket: `${name}-${appid}` }]
+    return [
+      {
+        kind,
+        keys: readings(key.slice(prefix.length)),
+        bucket: `${name}-${appid}`,
+        ...(typeof size === 'number' && { size }),
+        ...(typeof type === 'string' && type !== '' && { type }),
+      },
+    ]
   })
 }
 

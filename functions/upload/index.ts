@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
+import { type Announcement, announce } from '../../lib/announce.ts'
 import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
-import { type Code, MattingError } from '../../lib/errors.ts'
+import { MattingError } from '../../lib/errors.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
-import { type Outcome, upload } from './upload.ts'
+import { DEFERRED, FINAL, type Outcome, upload } from './upload.ts'
 
 /** Cache: the environment of an instance does not change, but for the credentials. */
 let config: Config | undefined
@@ -14,11 +15,8 @@ let config: Config | undefined
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
 
-/** Failures of the photo itself: no retry and no operator can mend them. */
-const FINAL = new Set<Code>(['not-an-image', 'too-large', 'no-product', 'not-found'])
-
-/** Not paid for now, by order; the dead letter can be replayed. */
-const DEFERRED = new Set<Code>(['limit-reached', 'changing-too-fast'])
+/** Longest that one announcement is tried, in milliseconds. */
+const ANNOUNCE_TIME = 15_000
 
 /**
  * The trigger function's entry. Throws what a retry or an operator can mend: the platform delivers the event again, and keeps it
@@ -35,9 +33,28 @@ export const main_handler = middy({
     config ??= readConfig(process.env)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
     const random = Math.random
-    const cos = createCos({ ...config, credentials: readCredentials(process.env), deadline, now, random })
+    const { endpoint, cutoutEndpoint, eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
+    const network = { credentials: readCredentials(process.env), deadline, now, random }
+    const cos = createCos({ endpoint, ...network })
+    const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
+    const tell = async (announcement: Announcement) => {
+      if (!url || !secret) return
+      // A receiver that is down must not cost the whole time of the function: the platform delivers again.
+      const until = Math.min(deadline, now() + ANNOUNCE_TIME)
+      await announce(announcement, { url, secret, types, bucket, region, now, random, deadline: until })
+    }
     let thrown: MattingError | undefined
-    const parts = { config, cos, now, random, uuid: randomUUID, deadline, spent: new Map() }
+    const parts = {
+      config,
+      cos,
+      store,
+      now,
+      random,
+      uuid: randomUUID,
+      deadline,
+      spent: { ms: new Map(), calls: 0 },
+      announce: tell,
+    }
     for await (const outcome of upload(readEvent(event), parts)) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !FINAL.has(outcome.error.code)) thrown = outcome.error
@@ -57,6 +74,8 @@ function describe(outcome: Outcome): Fields {
       const paid = outcome.cutouts.filter(({ by }) => by === 'made').length
       return { key, outcome: 'cut', cutouts: outcome.cutouts.map((cutout) => cutout.key), paid, ms }
     }
+    case 'removed':
+      return { key, outcome: 'removed', cutouts: outcome.cutouts, ms }
     case 'skipped':
       return { key, outcome: 'skipped', why: outcome.why, ms }
     case 'failed':

@@ -1,65 +1,174 @@
+import type { Announcement } from '../../lib/announce.ts'
 import { type Config, isUnder } from '../../lib/config.ts'
-import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
-import { MattingError } from '../../lib/errors.ts'
+import type { ObjectHead } from '../../lib/cos.ts'
+import { cutoutFolder, isCutout, MAX_KEY } from '../../lib/cutout.ts'
+import { type Code, MattingError } from '../../lib/errors.ts'
+import { failureFolder } from '../../lib/failure.ts'
+import type { Layout } from '../../lib/layout.ts'
 import { type Cutout, ensure, type Parts } from '../../lib/pay.ts'
+import { encodeKey } from '../../lib/sign.ts'
 import type { Arrival } from './event.ts'
 
 /** What became of one object. */
 export type Outcome =
   | { key: string; outcome: 'cut'; cutouts: Cutout[]; ms: number }
+  | { key: string; outcome: 'removed'; cutouts: number; ms: number }
   | { key: string; outcome: 'skipped'; why: string; ms: number }
   | { key: string; outcome: 'failed'; error: MattingError; ms: number }
 
+export interface UploadParts extends Parts {
+  announce: (announcement: Announcement) => Promise<void>
+}
+
+/** Less than this is not enough to begin with another object, in milliseconds. */
+const LEAST_TIME = 2_000
+
+/** What announcing keeps of it, at least. */
+const ANNOUNCE_TIME = 3_000
+
+/** Failures of the photo itself: no retry and no operator can mend them. */
+export const FINAL: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'no-product', 'refused', 'bad-layout'])
+
+/** Not paid for now, by order; the dead letter can be replayed. */
+export const DEFERRED: ReadonlySet<Code> = new Set(['limit-reached', 'changing-too-fast'])
+
+/** What the vendor reads, as far as its pages say (product/460/36620). */
+const IMAGE_TYPE = /^image\/(jpe?g|pjpeg|png|webp|bmp|x-ms-bmp)\s*(;|$)/i
+const IMAGE_NAME = /\.(jpe?g|png|webp|bmp)$/i
+/** Says nothing: what COS and clients give when they do not know. */
+const NO_TYPE = /^((application|binary)\/octet-stream\s*(;.*)?)?$/i
+
 /**
- * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known. Never throws: one
+ * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known and announced. Never throws: one
  * object's failure does not touch the others.
  */
-export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: Parts): AsyncGenerator<Outcome> {
+export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: UploadParts): AsyncGenerator<Outcome> {
   for (const arrival of arrivals) {
     if (arrival) yield* await handle(arrival, parts)
     else yield { key: '', outcome: 'failed', error: new MattingError('bad-event'), ms: 0 }
   }
 }
 
-async function handle(arrival: Arrival, parts: Parts): Promise<Outcome[]> {
+async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> {
   const { config, cos, now } = parts
   const start = now()
-  const first = arrival.keys[0] ?? ''
   const ms = () => now() - start
-  const gated = arrival.keys.map((key) => ({ key, why: gate(key, arrival.bucket, config) }))
+  const skipped = async (key: string, why: string): Promise<Outcome> => {
+    // Of another bucket's objects this one has nothing to say.
+    if (arrival.bucket === config.bucket) await parts.announce({ type: 'source.skipped', source: { key }, why })
+    return { key, outcome: 'skipped', why, ms: ms() }
+  }
+  const failed = (key: string, thrown: unknown): Outcome => ({
+    key,
+    outcome: 'failed',
+    error: MattingError.from(thrown),
+    ms: ms(),
+  })
+  const [first = ''] = arrival.keys
+  const gated = arrival.keys.map((key) => ({ key, why: gate(key, arrival, config) }))
   const open = gated.filter(({ why }) => why === undefined)
-  if (open.length === 0) return [{ key: first, outcome: 'skipped', why: gated[0]?.why ?? 'no key', ms: ms() }]
   const outcomes: Outcome[] = []
   for (const { key } of open) {
     try {
+      // Handed back to the platform, which delivers the event again: what is done by then costs nothing more.
+      if (parts.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
       const head = await cos.head(key)
+      if (arrival.kind === 'removed') {
+        if (head) outcomes.push(await skipped(key, 'it is there again'))
+        else outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, parts), ms: ms() })
+        continue
+      }
       // Deleted meanwhile, or the wrong one of two readings.
       if (!head) continue
-      const layouts = config.onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-      const cutouts = await ensure(parts, 'trigger', { key, ...head }, layouts)
-      outcomes.push({ key, outcome: 'cut', cutouts, ms: ms() })
+      const why = gateHead(key, head, config)
+      if (why) outcomes.push(await skipped(key, why))
+      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, parts), ms: ms() })
     } catch (error) {
-      outcomes.push({ key, outcome: 'failed', error: MattingError.from(error), ms: ms() })
+      outcomes.push(failed(key, error))
     }
   }
   if (outcomes.length > 0) return outcomes
-  // HEAD says 404 for a missing bucket as well; were that taken for a deleted photo, a misspelt bucket would lose every event.
-  const error = await cos.get(first).then(
-    () => undefined,
-    (thrown: unknown) => MattingError.from(thrown),
-  )
-  if (error) return [{ key: first, outcome: 'failed', error, ms: ms() }]
-  return [{ key: first, outcome: 'skipped', why: 'not there any more', ms: ms() }]
+  try {
+    // HEAD says 404 for a missing bucket as well; were that taken for a deleted photo, a misspelt bucket would lose every event.
+    if (open.length > 0) await cos.get(first)
+    return [await skipped(first, open.length > 0 ? 'not there any more' : (gated[0]?.why ?? 'no key'))]
+  } catch (error) {
+    return [failed(first, error)]
+  }
 }
 
-/** Why a key is not to be cut out, as far as that can be told without asking anybody; undefined if it is. */
-function gate(key: string, bucket: string, config: Config): string | undefined {
+/** Makes and announces the cutouts of a photo. @throws MattingError */
+async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<Cutout[]> {
+  const { config, announce } = parts
+  const source = { key, etag: head.etag }
+  try {
+    const deadline = parts.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
+    const photo = { ...source, size: head.size }
+    const cutouts = await ensure({ ...parts, deadline }, 'trigger', photo, layoutsOf(key, head, config))
+    const origin = config.deliveryUrl ?? config.cutoutEndpoint
+    await Promise.all(
+      cutouts.map(({ layout, key, size }) => {
+        const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
+        return announce({ type: 'cutout.created', source, layout, cutout })
+      }),
+    )
+    return cutouts
+  } catch (thrown) {
+    const { code, message, retryable } = MattingError.from(thrown)
+    const type = DEFERRED.has(code) ? 'cutout.deferred' : 'cutout.failed'
+    // What a retry mends by itself is nobody's business yet.
+    if (type === 'cutout.deferred' || FINAL.has(code) || code === 'denied') {
+      await announce({ type, source, code, message, retryable })
+    }
+    throw thrown
+  }
+}
+
+/** The layouts of a photo: its own metadata's, or else its folder's. @throws MattingError bad-layout */
+function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly Layout[] {
+  if (matting === undefined) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
+  return matting.split(',').map((name) => {
+    const preset = presets.get(name.trim())
+    if (!preset) throw new MattingError('bad-layout', 'x-cos-meta-matting: expected off, or presets that exist.')
+    return preset.layout
+  })
+}
+
+/** Removes the cutouts of a photo that is gone, and what is known against it. Claims stay: they are what keeps from paying twice. */
+async function remove(key: string, { config, store }: Parts): Promise<number> {
+  const { cutoutPrefix } = config
+  let removed = 0
+  for (const folder of [failureFolder(cutoutPrefix, key), cutoutFolder(cutoutPrefix, key)]) {
+    removed = 0
+    for await (const object of store.list(folder)) {
+      // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
+      if (object.key.slice(folder.length).includes('/')) continue
+      await store.delete(object.key)
+      removed++
+    }
+  }
+  return removed
+}
+
+/** Why an object is not to be dealt with, as far as that can be told without asking anybody; undefined if it is. */
+function gate(key: string, { kind, bucket, size, type = '' }: Arrival, config: Config): string | undefined {
   if (bucket !== config.bucket) return 'another bucket'
   // The percent-encoded reading of a long key: no object has it.
   if (Buffer.byteLength(key) > MAX_KEY) return 'too long a key'
   if (isCutout(key)) return 'a cutout'
   if (!isUnder(key, config.sourcePrefixes)) return 'not in a source folder'
-  if (!/\.(jpe?g|png|webp|bmp)$/i.test(key)) return 'not an image by its name'
-  if (!config.onUpload.some(([folder]) => key.startsWith(folder))) return 'no layouts for its folder'
+  if (kind === 'removed') return config.onDelete === 'remove' ? undefined : 'cutouts are kept'
+  if (key.endsWith('/') || size === 0) return 'empty'
+  // Without a type, HEAD may tell one; a name that says image settles it.
+  return NO_TYPE.test(type) || IMAGE_TYPE.test(type) ? undefined : 'not an image by its type'
+}
+
+/** The same, with what HEAD told. */
+function gateHead(key: string, { size, type, matting }: ObjectHead, config: Config): string | undefined {
+  if (size === 0) return 'empty'
+  if (NO_TYPE.test(type) ? !IMAGE_NAME.test(key) : !IMAGE_TYPE.test(type)) return 'not an image by its type and name'
+  if (matting?.trim() === 'off') return 'off by its metadata'
+  if (matting === undefined && !config.onUpload.some(([folder]) => key.startsWith(folder)))
+    return 'no layouts for its folder'
   return undefined
 }

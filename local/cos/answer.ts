@@ -31,9 +31,12 @@ const REFUSALS = {
   InvalidURI: [400, 'Could not parse the specified URI.'],
   KeyTooLong: [400, 'Your key is too long.'],
   MalformedXML: [400, 'The XML you provided was not well-formed or did not validate against our published schema.'],
+  InvalidObjectName: [400, 'The name of the object is not valid.'],
+  PaymentRequired: [402, 'Your account is in arrears.'],
   AccessDenied: [403, 'Access Denied.'],
   AccessForbidden: [403, 'CORSResponse: This CORS request is not allowed.'],
   InvalidAccessKeyId: [403, 'The Access Key Id you provided does not exist in our records.'],
+  InvalidObjectState: [403, 'The operation is not valid for the state of the object.'],
   NoProcessAuthority: [403, 'No authority to process images in this bucket.'],
   RequestTimeTooSkewed: [
     403,
@@ -45,11 +48,14 @@ const REFUSALS = {
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],
   BucketAlreadyOwnedByYou: [409, 'The bucket you tried to create already exists, and you own it.'],
+  PathConflict: [409, 'Objects of the same name are written at the same moment.'],
   MissingContentLength: [411, 'You must provide the Content-Length HTTP header.'],
   PreconditionFailed: [412, 'At least one of the preconditions you specified did not hold.'],
   InvalidRange: [416, 'The requested range is not satisfiable.'],
+  UnavailableForLegalReasons: [451, 'The content is not available for legal reasons.'],
   InternalError: [500, 'We encountered an internal error. Please try again.'],
   NotImplemented: [501, 'The local cloud does not implement this.'],
+  ServiceUnavailable: [503, 'The service is not available.'],
   SlowDown: [503, 'Please reduce your request rate.'],
 
   // In the documentation of x-cos-forbid-overwrite and in field reports, not in the list of codes.
@@ -59,6 +65,10 @@ const REFUSALS = {
 } as const satisfies Record<string, readonly [number, string]>
 
 export type RefusalCode = keyof typeof REFUSALS
+
+export function isRefusalCode(code: unknown): code is RefusalCode {
+  return typeof code === 'string' && Object.hasOwn(REFUSALS, code)
+}
 
 /** A request that is refused: becomes the vendor's error document. */
 export class Refusal extends Error {

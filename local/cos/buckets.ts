@@ -20,10 +20,10 @@ export class Buckets {
   readonly #file: string
   readonly #buckets: Map<string, Bucket>
 
-  constructor(dir: string, first: string, now: number) {
+  constructor(dir: string, names: readonly string[], now: number) {
     this.#file = join(dir, 'buckets.json')
     this.#buckets = new Map(existsSync(this.#file) ? parseBuckets(readFileSync(this.#file, 'utf8')) : [])
-    if (!this.#buckets.has(first)) this.set(first, { created: now, bound: true, ai: now })
+    for (const name of names) if (!this.#buckets.has(name)) this.set(name, { created: now, bound: true, ai: now })
   }
 
   get(name: string): Bucket | undefined {

@@ -44,6 +44,8 @@ export interface CosOptions {
   now?: () => number
   /** Host names, as in a detect-url, that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
+  /** Further buckets that are there from the start. */
+  otherBuckets?: readonly string[]
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
   onEvent(event: ObjectEvent): void | Promise<void>
   /** A fault ends the instance that asked, known by its SecretId. */

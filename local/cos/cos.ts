@@ -102,7 +102,7 @@ function open(options: CosOptions): Cloud {
     now,
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
-    buckets: new Buckets(options.dir, options.bucket, now()),
+    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], now()),
     bill: new Bill(options.dir),
   }
 }
@@ -195,7 +195,8 @@ async function answerTo(
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
   for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
-  if (has('error')) throw new Refusal('InternalError')
+  const error = struck.find(({ kind }) => kind === 'error')
+  if (error) throw new Refusal(error.code ?? 'InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
   if (has('error-in-200') && paid)

@@ -62,6 +62,9 @@ function readHost(
   if (/^service\.cos\./.test(name))
     throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
   const parts = VENDOR_HOST.exec(name)?.groups
+  // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
+  const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
+  if (other) return { bucket: other, region: home.region, door: 'cos' }
   // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'

@@ -33,6 +33,10 @@ export interface Queue {
   /** Resolves once the event is safe on disk; it is delivered after `delay` milliseconds. */
   push(name: string, event: unknown, delay?: number): Promise<void>
   deadLetters(): DeadLetter[]
+  /** Removes dead letters, by id. */
+  drop(ids: readonly string[]): Promise<void>
+  /** How many wait or run. */
+  waiting(): number
   /** Resolves when nothing waits and nothing runs. */
   idle(): Promise<void>
   reset(): Promise<void>
@@ -97,6 +101,16 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
     },
 
     deadLetters: () => [...dead],
+
+    async drop(ids) {
+      const kept = dead.filter(({ id }) => !ids.includes(id))
+      dead.splice(0, dead.length, ...kept)
+      for (const name of await files(deadDir)) {
+        if (ids.some((id) => name.endsWith(`-${id}.json`))) await rm(join(deadDir, name), { force: true })
+      }
+    },
+
+    waiting: () => timers.size + running.size,
 
     async idle() {
       while (timers.size > 0 || running.size > 0) {

@@ -36,10 +36,16 @@ export interface Scf {
   port: number
   /** Takes an object's event; resolves once it is safe. */
   onEvent(event: ObjectEvent): Promise<void>
+  /** Delivers an event to a function, as a trigger does. */
+  push(name: string, event: unknown): Promise<void>
   invocations(): Invocation[]
   deadLetters(): DeadLetter[]
+  /** Removes dead letters, by id. */
+  drop(ids: readonly string[]): Promise<void>
   /** Ends the instance that these credentials were given to. */
   kill(secretId: string): void
+  /** How many events are on their way, or being dealt with. */
+  waiting(): number
   /** Resolves when all events are dealt with. */
   idle(): Promise<void>
   reset(): Promise<void>
@@ -97,8 +103,11 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
       functions.get(name)?.kill(Number(instance))
     },
 
+    push: (name, event) => queue.push(name, event),
     invocations: () => [...invocations],
     deadLetters: queue.deadLetters,
+    drop: queue.drop,
+    waiting: queue.waiting,
     idle: queue.idle,
 
     async reset() {

@@ -1,6 +1,12 @@
-// A local cloud to be killed: tells its COS, and stays.
+// A local cloud in a process of its own, to be killed or watched: tells where it is, and stays.
 import { startCloud } from '../../local/cloud.ts'
 
-const data = process.argv[2] ?? ''
-const { cosUrl } = await startCloud({ port: 0, data, retryDelay: 200, timeout: 12, environment: { CLAIM_TIME: '6' } })
-console.log(cosUrl)
+const [data = '', environment = '{}'] = process.argv.slice(2)
+const { cosUrl, controlUrl } = await startCloud({
+  port: 0,
+  data,
+  retryDelay: 200,
+  timeout: 12,
+  environment: { CLAIM_TIME: '6', ...JSON.parse(environment) },
+})
+console.log(JSON.stringify({ cosUrl, controlUrl }))
