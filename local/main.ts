@@ -1,6 +1,7 @@
 import { access, constants, mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { imageUrl } from '../lib/access.ts'
 import { createCos } from '../lib/cos.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
@@ -12,6 +13,7 @@ const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toS
 const USAGE = `npm start -- [options]
   --port N           COS on N, image URLs on N+1, control API on N+2 (4510)
   --data DIR         where objects, events and the bill are kept (.cloud)
+  --set NAME=VALUE   a variable of the functions, over what serverless.yml says; may be repeated
   --events           receive the functions' events, on N+3, and print them
   --no-sample        do not put a sample photo
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
@@ -27,7 +29,7 @@ async function main(): Promise<void> {
   const { port } = options
   const receiver =
     options.events && (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log }))
-  const environment = receiver ? { EVENTS_URL: receiver.url, EVENTS_SECRET } : {}
+  const environment = { ...options.environment, ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }) }
   const cloud = await startCloud({ ...options, environment })
   // The receiver ends with the process: until then the functions may need it.
   const stop = () => cloud.close().finally(() => process.exit(0))
@@ -38,12 +40,13 @@ COS          ${cloud.cosUrl}
 images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
   if (receiver) console.log(`events       ${receiver.url} gets them, signed with ${EVENTS_SECRET}`)
-  if (options.sample) await tryIt(cloud)
+  if (options.sample) await tryIt(cloud, environment)
   console.log('\nCtrl-C ends it.')
 }
 
 /** Puts a sample and tells what happened to it. */
-async function tryIt({ cosUrl, imageUrl, cos, scf }: Cloud): Promise<void> {
+async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, string>): Promise<void> {
+  const { cosUrl, cos, scf } = cloud
   const source = 'uploads/mug.jpg'
   const client = createCos({
     endpoint: cosUrl,
@@ -68,7 +71,12 @@ async function tryIt({ cosUrl, imageUrl, cos, scf }: Cloud): Promise<void> {
     return
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
-  console.log(`image URL    ${imageUrl}/plain/${source}`)
+  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(URL_KEYS) ?? []
+  const grant = { layout: 'plain', key: source, expires: Math.floor(Date.now() / 1000) + 3_600 }
+  const signed = ACCESS === 'signed' && id && secret
+  console.log(
+    `image URL    ${signed ? imageUrl(cloud.imageUrl, grant, id, secret) : `${cloud.imageUrl}/plain/${source}`}`,
+  )
 }
 
 function kilobytes(bytes: number): string {
@@ -85,6 +93,7 @@ function readOptions() {
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
       paths: { type: 'string', default: 'raw' },
+      set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
@@ -93,6 +102,7 @@ function readOptions() {
   return {
     port: number(values.port, '--port', 0, 65_532),
     data: resolve(values.data),
+    environment: Object.fromEntries(values.set.map(readSetting)),
     events: values.events,
     sample: !values['no-sample'],
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
@@ -107,6 +117,12 @@ function number(text: string, name: string, min: number, max: number): number {
   if (text.trim() === '' || !(value >= min && value <= max))
     throw new Error(`${name}: expected a number, ${min} to ${max}`)
   return value
+}
+
+function readSetting(text: string): [name: string, value: string] {
+  const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
+  if (name === undefined || value === undefined) throw new Error(`--set: expected NAME=VALUE, not ${text}`)
+  return [name, value]
 }
 
 function readHost(text: string): [name: string, port: number] {

@@ -148,6 +148,8 @@ async function serve(
     'x-cos-request-id': id,
     ...answer.headers,
   }
+  // As with a CORS rule that has ResponseVary: else a picture that was kept without these headers is of no use to a canvas.
+  headers.Vary = 'Origin'
   if (message.headers.origin !== undefined) {
     headers['Access-Control-Expose-Headers'] = Object.keys(headers).join(', ')
     headers['Access-Control-Allow-Origin'] = '*'
