@@ -28,6 +28,8 @@ export interface Photo {
   body: Buffer
   /** Content-Type. */
   type: string
+  /** Set once COS has said so. */
+  stored?: boolean
 }
 
 export interface Cutout {
@@ -80,26 +82,21 @@ interface Missing {
 const MAX_RULES = 5
 /** Less time than this is not enough for a matting call: 1.6 to 4.4 s are usual. In milliseconds. */
 const LEAST_TIME = 5_000
-/** What a last look and a log line need, in milliseconds. */
+/** What a last look and a log line need, and what storing the cutout of a picture elsewhere does; in milliseconds. */
 const LOOK_TIME = 1_000
 const STORE_TIME = 4_000
 /** What CI says of the photo itself, which only another photo mends. */
 const codesOfPhoto: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'refused'])
-/** What comes after a paid call: a look, or storing the cutout of a picture elsewhere. */
-function timeAfter({ url }: Source): number {
-  return url === undefined ? LOOK_TIME : STORE_TIME
-}
-
 /** So many versions of a photo within a minute, and no more are paid for: somebody writes in a loop. */
 const MAX_CHANGES = 10
 
 /**
  * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
- * whoever does not get the claim waits for the cutout, unless `wait` is false; with `pay` false it only looks. `asker` is whom it is for, as it will stand in
- * claim and receipt. What became of a call without an answer is found out by looking, and nobody pays again before the time of
- * its claim has passed.
- * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may yet appear; no-product: it
- * is there, and blank; changed: the photo is another by now; busy, unavailable; or why CI refused.
+ * whoever does not get the claim waits for the cutout, unless `wait` is false; with `pay` false it only looks. `asker` is whom
+ * it is for, as it will stand in claim and receipt. What became of a call without an answer is found out by looking, and nobody
+ * pays again before the time of its claim has passed.
+ * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may yet appear;
+ * no-product: it is there, and blank; changed: the photo is another by now; busy, unavailable; or why CI refused.
  */
 export async function ensure(
   parts: Parts,
@@ -159,10 +156,12 @@ export async function upload(
 ): Promise<{ etag: string; paid: number }> {
   const { cos, store } = parts
   const etag = hash('md5', photo.body)
-  const source: Source = { key, etag, size: photo.body.length, photo }
+  const sent: Photo = { ...photo }
+  const source: Source = { key, etag, size: photo.body.length, photo: sent }
   const won = await prepare(parts, 'upload', source, layouts).catch(() => [])
   const bought = won.length > 0 ? await buy(parts, 'upload', source, won).catch(() => []) : []
-  if (bought.length === 0 || (await cos.head(key))?.etag !== etag) await cos.put(key, photo.body, { type: photo.type })
+  // Where COS said so it is not looked at again: what lies there by now may be somebody else's newer photo.
+  if (!sent.stored && (await cos.head(key))?.etag !== etag) await cos.put(key, photo.body, { type: photo.type })
   const missing = await absent(store, bought)
   return { etag, paid: bought.length - missing.length }
 }
@@ -280,6 +279,11 @@ async function claimSome(parts: Parts, source: Source, missing: readonly Missing
   return won
 }
 
+/** What must be left after a paid call. */
+function timeAfter({ url }: Source): number {
+  return url === undefined ? LOOK_TIME : STORE_TIME
+}
+
 async function releaseAll(store: Cos, held: readonly Missing[], failure: Code): Promise<void> {
   await Promise.all(held.map((one) => release(store, claimKey(one.key, one.attempt), one.claim, failure)))
 }
@@ -351,6 +355,7 @@ async function send(
   if (url !== undefined) return detect({ cos, store }, url, buying, time)
   const rules = buying.map((one) => toRule(config, one))
   await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
+  if (photo) photo.stored = true
   return true
 }
 

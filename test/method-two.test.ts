@@ -98,6 +98,22 @@ describe('an upload by a server', () => {
     expect(await cloud.keys('cutouts/')).toHaveLength(1)
   })
 
+  it('does not put an older photo over a newer one', async () => {
+    const cloud = await startForTest()
+    const [older, newer] = [await photo(), await photo('#2040b0')]
+    const cos = owner(cloud)
+    // Just after the older one is stored, somebody else puts the newer one.
+    const slow: Cos = {
+      ...cos,
+      async upload(...args) {
+        await cos.upload(...args)
+        await cos.put(KEY, newer, { type: 'image/jpeg' })
+      },
+    }
+    await upload(partsOf(cloud, {}, slow), KEY, { body: older, type: 'image/jpeg' }, [plain])
+    expect(await cloud.bytes(KEY)).toEqual(newer)
+  })
+
   it.each([
     ['no image', {}, Buffer.from('no image')],
     ['too large', { MAX_SOURCE_BYTES: '100' }, undefined],
