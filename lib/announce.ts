@@ -100,9 +100,16 @@ export async function announce(announcement: Announcement, options: AnnounceOpti
 /** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, for this project has no domain. */
 function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: AnnounceOptions) {
   const { key, etag } = data.source
-  const about = 'layout' in data ? data.layout : 'code' in data ? data.code : data.why
+  const today = new Date(now()).toISOString().slice(0, 10)
+  // Where a cutout lies is part of the news; and what is deferred today may be deferred again tomorrow.
+  const about =
+    'layout' in data
+      ? [data.layout, data.cutout.bucket, data.cutout.key]
+      : 'why' in data
+        ? [data.why]
+        : [data.code, type === 'cutout.deferred' ? today : '']
   // As JSON, which tells where each of them ends.
-  const identity = JSON.stringify([type, bucket, key, etag, about])
+  const identity = JSON.stringify([type, bucket, key, etag, ...about])
   return {
     specversion: '1.0',
     id: createHash('sha256').update(identity).digest('hex').slice(0, 32),

@@ -150,7 +150,7 @@ export function readConfig(env: Environment): Config {
       `some of ${ANNOUNCEMENTS.join(', ')}`,
       (text) => {
         const types = list(text, ',').map((name) => ANNOUNCEMENTS.find((type) => type === name))
-        return types.every((type) => type !== undefined) ? types : undefined
+        return types.length > 0 && types.every((type) => type !== undefined) ? types : undefined
       },
     ),
     onPending: variable('ON_PENDING', 'wait', ON_PENDING.join(', '), oneOf(ON_PENDING)),

@@ -3,13 +3,14 @@ import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { isBlank } from './blank.ts'
 import { type Claim, claim, claimKey, listClaims, look, release } from './claim.ts'
-import type { Config } from './config.ts'
+import { type Config, isUnder } from './config.ts'
 import { type Cos, type PicRule, picOperations } from './cos.ts'
 import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
 import { type Code, MattingError } from './errors.ts'
 import { checkFailure, writeFailure } from './failure.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
 import { countPaid, type Receipt, receiptKey, writeReceipt } from './receipt.ts'
+import type { Credentials } from './sign.ts'
 
 /** A photo as HEAD saw it, or a picture elsewhere. */
 export interface Source {
@@ -79,14 +80,17 @@ interface Missing {
 }
 
 /** The vendor's bound for one request (product/436/74972). */
-const MAX_RULES = 5
+export const MAX_RULES = 5
 /** Less time than this is not enough for a matting call: 1.6 to 4.4 s are usual. In milliseconds. */
 const LEAST_TIME = 5_000
 /** What a last look and a log line need, and what storing the cutout of a picture elsewhere does; in milliseconds. */
 const LOOK_TIME = 1_000
 const STORE_TIME = 4_000
-/** What CI says of the photo itself, which only another photo mends. */
-const codesOfPhoto: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'refused'])
+/** What CI says of the photo itself, which only another photo mends; and what it may say of one layout of it. */
+const OF_PHOTO: ReadonlySet<Code> = new Set(['not-an-image', 'too-large'])
+const OF_LAYOUT: ReadonlySet<Code> = new Set(['refused'])
+/** Not now, by order. */
+const NOT_PAID: ReadonlySet<Code> = new Set(['limit-reached', 'changing-too-fast'])
 /** So many versions of a photo within a minute, and no more are paid for: somebody writes in a loop. */
 const MAX_CHANGES = 10
 
@@ -158,39 +162,71 @@ export async function upload(
   const etag = hash('md5', photo.body)
   const sent: Photo = { ...photo }
   const source: Source = { key, etag, size: photo.body.length, photo: sent }
+  const etagNow = async () => (await cos.head(key).catch(() => undefined))?.etag
+  const before = await etagNow()
   const won = await prepare(parts, 'upload', source, layouts).catch(() => [])
   const bought = won.length > 0 ? await buy(parts, 'upload', source, won).catch(() => []) : []
-  // Where COS said so it is not looked at again: what lies there by now may be somebody else's newer photo.
-  if (!sent.stored && (await cos.head(key))?.etag !== etag) await cos.put(key, photo.body, { type: photo.type })
-  const missing = await absent(store, bought)
+  if (!sent.stored) {
+    // Without an answer it may have been stored, and replaced by somebody else's newer one since.
+    const lies = bought.length > 0 ? await etagNow() : before
+    if (lies !== etag && lies === before) await cos.put(key, photo.body, { type: photo.type })
+  }
+  const missing = await absent(store, bought).catch(() => bought)
+  if (bought.some(({ found }) => found?.blank)) await note(parts, source, new MattingError('no-product'))
   return { etag, paid: bought.length - missing.length }
 }
 
+/** What a browser needs for a PUT. */
+export interface PresignedUpload {
+  url: string
+  /** To be sent as they are. */
+  headers: Record<string, string>
+}
+
 /**
- * A signed PUT for somebody else, such as a browser, with the cutouts made on the way: for this photo alone (its MD5 is
- * signed), once (forbid-overwrite is), and within so many seconds. The rights to pay are claimed for that long, so the
- * trigger that follows waits for the cutouts. Without them if they are there, being made, or not to be paid for.
- * @throws MattingError unavailable, denied
+ * A signed PUT for somebody else, such as a browser, with the cutouts made on the way: for a new photo (forbid-overwrite is
+ * signed), for this one alone (its MD5 and size are), and within so many seconds, 1 to 900. The rights to pay are claimed for that long, so the
+ * trigger that follows waits for the cutouts. Undefined if there is nothing to be made: the cutouts are there, being made, or not
+ * to be paid for. To a signed PUT without Pic-Operations anybody could add them, so none is handed out.
+ *
+ * COS verifies only what a signature lists, so the key that signs must be able to do no more than `uploadPolicy` says.
+ * @throws MattingError bad-request, unavailable, denied
  */
 export async function presignUpload(
   parts: Parts,
-  { key, md5, type, size }: { key: string; md5: string; type: string; size: number },
+  photo: { key: string; md5: string; type: string; size: number },
   layouts: readonly Layout[],
-  seconds = 300,
-): Promise<{ url: string; headers: Record<string, string> }> {
+  signer: Credentials,
+  seconds = 60,
+): Promise<PresignedUpload | undefined> {
   const { config, store, cos } = parts
+  const { key, type, size } = photo
+  if (!/^[\da-f]{32}$/i.test(photo.md5) || !Number.isInteger(seconds) || seconds < 1 || seconds > 900) {
+    throw new MattingError('bad-request', 'Expected an MD5 in hex, and 1 to 900 whole seconds.')
+  }
+  const md5 = photo.md5.toLowerCase()
   const source: Source = { key, etag: md5, size }
-  const during = { ...parts, config: { ...config, claimTime: 2 * seconds } }
-  const won = await prepare(during, 'presigned', source, layouts)
-  if (won.length > 0) await writeReceipt(store, receiptOf(during, 'presigned', source, won))
+  // As long as the PUT may be sent, and then as long as the vendor ever needs.
+  const during = { ...parts, config: { ...config, claimTime: seconds + config.claimTime / 2 } }
+  const won = await prepare(during, 'presigned', source, layouts).catch((error: unknown) => {
+    if (MattingError.from(error).retryable && !NOT_PAID.has(MattingError.from(error).code)) throw error
+    return []
+  })
+  if (won.length === 0) return undefined
+  await writeReceipt(store, receiptOf(during, 'presigned', source, won)).catch(async (error: unknown) => {
+    await releaseAll(store, won, 'unavailable')
+    throw error
+  })
   const headers = {
     'content-md5': Buffer.from(md5, 'hex').toString('base64'),
     'content-type': type,
     'x-cos-forbid-overwrite': 'true',
-    ...(won.length > 0 && picOperations(won.map((one) => toRule(config, one)))),
+    ...picOperations(won.map((one) => toRule(config, one))),
   }
-  const start = Math.floor(cos.clock() / 1000)
-  return { url: cos.presign(key, start - 300, start + seconds, { method: 'PUT', headers }), headers }
+  const start = Math.floor(store.clock() / 1000)
+  // Its length the browser sends by itself.
+  const signed = { method: 'PUT' as const, headers: { ...headers, 'content-length': String(size) }, signer }
+  return { url: cos.presign(key, start - 300, start + seconds, signed), headers }
 }
 
 function want(
@@ -208,6 +244,8 @@ function want(
 
 /** Looks for the cutouts of a photo that is still to come, and claims what may be paid for. @throws MattingError */
 async function prepare(parts: Parts, asker: string, source: Source, layouts: readonly Layout[]): Promise<Missing[]> {
+  // Nobody would ever be shown them.
+  if (!isUnder(source.key, parts.config.sourcePrefixes)) return []
   const wanted = want(parts, asker, source, layouts)
   const missing = await absent(parts.store, wanted)
   if (missing.length > 0) await mayPay(parts, source, missing)
@@ -228,7 +266,12 @@ export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promis
 async function mayPay({ config, store }: Parts, source: Source, missing: readonly Missing[]): Promise<void> {
   const { cutoutPrefix, maxSourceBytes } = config
   if (source.size > maxSourceBytes) throw new MattingError('too-large')
-  await checkFailure(store, cutoutPrefix, source)
+  await checkFailure(
+    store,
+    cutoutPrefix,
+    source,
+    missing.map(({ claim }) => claim.layout),
+  )
   const changes = new Set<string>()
   const folder = cutoutFolder(cutoutPrefix, source.key)
   for await (const { cutout, attempt, written } of listClaims(store, folder)) {
@@ -341,7 +384,9 @@ async function buy(parts: Parts, asker: string, source: Source, won: readonly Mi
   await writeReceipt(store, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
   if (!tooLarge) return buying
   const error = new MattingError('too-large')
-  await giveUp(parts, source, buying, error)
+  // The cutout, and not the picture: with less padding it may do.
+  for (const { claim } of buying) await note(parts, source, error, claim.layout)
+  await releaseAll(store, buying, error.code)
   throw error
 }
 
@@ -361,12 +406,16 @@ async function send(
 
 /** Tells those who wait that nothing comes, and those who come later what is true of the photo until it changes. */
 async function giveUp(parts: Parts, source: Source, held: readonly Missing[], error: MattingError): Promise<void> {
-  if (codesOfPhoto.has(error.code)) await note(parts, source, error)
-  await releaseAll(parts.store, held, error.code)
+  if (OF_PHOTO.has(error.code)) await note(parts, source, error)
+  // One of them was refused, and nobody knows which: alone, each will tell.
+  const [only, ...more] = held
+  if (OF_LAYOUT.has(error.code) && only && more.length === 0) await note(parts, source, error, only.claim.layout)
+  // Whoever uploads may lack a permission that the functions have.
+  await releaseAll(parts.store, held, source.photo && error.code === 'denied' ? 'unavailable' : error.code)
 }
 
-async function note({ config, store }: Parts, { key, etag }: Source, error: MattingError): Promise<void> {
-  await writeFailure(store, config.cutoutPrefix, { key, etag }, error).catch(() => {})
+async function note({ config, store }: Parts, source: Source, error: MattingError, layout?: string): Promise<void> {
+  await writeFailure(store, config.cutoutPrefix, source, error, layout).catch(() => {})
 }
 
 function receiptOf({ uuid, store }: Parts, asker: string, { key, etag }: Source, buying: readonly Missing[]): Receipt {

@@ -34,9 +34,27 @@ export function rolePolicy(config: Config): Policy {
         action: ['name/cos:DeleteObject'],
         resource: [cutouts, ...['receipts', 'failed'].map((name) => store.cos(`${RECORDS}${name}/*`))],
       },
-      { effect: 'allow', action: ['name/cos:GetBucket'], resource: [store.cos('*')] },
+      { effect: 'allow', action: ['name/cos:GetBucket'], resource: [...new Set([cos('*'), store.cos('*')])] },
       { effect: 'allow', action: ['ci:CreateGoodsMattingJob'], resource: paid },
       { effect: 'deny', action: ['ci:*'], resource: [store.ci(`${cutoutPrefix}*`), store.ci(`${RECORDS}*`)] },
+    ],
+  }
+}
+
+/**
+ * What the user needs whose key signs the PUTs of `presignUpload`, and no more. COS verifies only the headers that a signature
+ * lists: whoever may read as well could be made to copy anything (`x-cos-copy-source`) over the photo.
+ */
+export function uploadPolicy(config: Config): Policy {
+  const { cos, ci } = resources(config.bucket, config)
+  const cutouts = resources(config.cutoutBucket, config).cos(`${config.cutoutPrefix}*`)
+  const photos = config.sourcePrefixes.map((prefix) => cos(`${prefix}*`))
+  const paid = config.sourcePrefixes.map((prefix) => ci(`${prefix}*`))
+  return {
+    version: '2.0',
+    statement: [
+      { effect: 'allow', action: ['name/cos:PutObject'], resource: [...photos, cutouts] },
+      { effect: 'allow', action: ['ci:CreateGoodsMattingJob'], resource: paid },
     ],
   }
 }

@@ -21,7 +21,7 @@ export function replay(letters: readonly unknown[]): Replay {
 }
 
 function eventOf(letter: unknown): unknown {
-  if (typeof letter !== 'string') return Object(letter).event ?? letter
+  if (typeof letter !== 'string') return Object(letter).event === undefined ? letter : eventOf(Object(letter).event)
   try {
     return eventOf(JSON.parse(letter))
   } catch {

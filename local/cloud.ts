@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
-import { deliveryPolicy, rolePolicy } from '../lib/policy.ts'
+import { deliveryPolicy, rolePolicy, uploadPolicy } from '../lib/policy.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
 import { type Policy, parsePolicy } from './cos/policy.ts'
@@ -17,6 +17,8 @@ export const BUCKET = 'photos-1250000000'
 export const REGION = 'ap-guangzhou'
 /** May read, and no more: signs the URLs of pictures. */
 const DELIVERY = { secretId: 'local-delivery', secretKey: 'local-secret' }
+/** May put photos and have them cut out, and no more: signs the uploads of browsers. */
+export const UPLOAD = { secretId: 'local-upload', secretKey: 'local-secret' }
 export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 
 export interface CloudOptions {
@@ -153,6 +155,7 @@ function grant({ name, environment }: FunctionSpec, keys: Map<string, Key>, poli
     const config = readConfig(environment)
     policies.set(name, parsePolicy(rolePolicy(config)))
     keys.set(DELIVERY.secretId, { secret: DELIVERY.secretKey, policy: parsePolicy(deliveryPolicy(config)) })
+    keys.set(UPLOAD.secretId, { secret: UPLOAD.secretKey, policy: parsePolicy(uploadPolicy(config)) })
   } catch (error) {
     if (!(error instanceof MattingError)) throw error
   }

@@ -247,14 +247,30 @@ describe('the id of an event', () => {
     return inspect([type, news[1], source.key, source.etag, what])
   }
 
+  it('is another one where the cutout lies elsewhere, and for what is deferred again on another day', async () => {
+    const { url, deliveries } = await receiver(204)
+    const elsewhere = { bucket: 'other-1250000000', key: 'c', size: 1, url: 'http://a/' }
+    const at = (day: number) => options(url, { now: () => Date.UTC(2026, 0, day), deadline: Number.POSITIVE_INFINITY })
+    for (const day of [1, 2]) for (const one of [created, failed, deferred]) await announce(one, at(day))
+    await announce({ ...created, cutout: elsewhere }, at(1))
+    const ids = deliveries.map(({ body }) => JSON.parse(body).id)
+    expect([ids[0] === ids[3], ids[1] === ids[4], ids[2] === ids[5], ids[0] === ids[6]]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
+  })
+
   it('is the same for the same news, at any time and from anybody, and another for any other', async () => {
     const { url, deliveries } = await receiver(204)
-    let hour = 0
+    let calls = 0
     async function idOf(news: News): Promise<string> {
-      const now = () => Date.UTC(2026, 0, 1, hour++)
+      // Within a day.
+      const now = () => Date.UTC(2026, 0, 1) + calls++
       await announce(
         announcement(news),
-        options(url, { bucket: news[1], now, secret: Buffer.alloc(24, hour), deadline: Number.POSITIVE_INFINITY }),
+        options(url, { bucket: news[1], now, secret: Buffer.alloc(24, calls), deadline: Number.POSITIVE_INFINITY }),
       )
       return JSON.parse(deliveries.at(-1)?.body ?? '').id
     }

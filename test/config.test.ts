@@ -71,6 +71,7 @@ describe('readConfig', () => {
     ['CUTOUT_ENDPOINT', 'example.com'],
     ['ON_DELETE', 'yes'],
     ['EVENTS', 'cutout.made'],
+    ['EVENTS', ','],
     ['EVENTS_URL', 'ftp://example.com'],
     ['EVENTS_URL', 'https://user:word@example.com/'],
     ['EVENTS_SECRET', 'whsec_short'],

@@ -102,6 +102,7 @@ describe('records', () => {
     ['a key without its prefix', record('uploads/a.jpg'), [undefined]],
     ['no key', record(undefined), [undefined]],
     ['a key that is no text', record(7), [undefined]],
+    ['half a surrogate pair', record(`${at}\ud800`), [undefined]],
     ['no bucket', { ...record(`${at}a`), cos: { cosObject: { key: `${at}a` } } }, [undefined]],
     ['null', null, [undefined]],
     ['text', 'x', [undefined]],

@@ -47,6 +47,32 @@ describe('what became of a photo is announced', () => {
     expect(cloud.cos.bill()).toHaveLength(2)
   })
 
+  it('with the address that pictures are delivered from, and the bucket that they are in', async () => {
+    const { cloud, events } = await withReceiver({
+      DELIVERY_URL: 'https://cdn.example.com',
+      CUTOUT_BUCKET: 'cutouts-1250000000',
+    })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const [{ data }] = events()
+    expect(data.cutout).toMatchObject({
+      bucket: 'cutouts-1250000000',
+      url: `https://cdn.example.com/${data.cutout.key}`,
+    })
+  })
+
+  it('made in part: what there is, before the limit ends the rest', async () => {
+    const presets = ['a', 'b', 'c', 'd', 'e', 'f'].map((name, i) => `${name}=padding-layout=${i + 1}x1`).join('; ')
+    const { cloud, events } = await withReceiver({
+      PRESETS: presets,
+      ON_UPLOAD: 'uploads/=a,b,c,d,e,f',
+      DAILY_LIMIT: '5',
+    })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const told = events().map(({ type, data }) => data.layout ?? type)
+    expect(new Set(told)).toEqual(new Set(['p1x1', 'p2x1', 'p3x1', 'p4x1', 'p5x1', 'cutout.deferred']))
+    expect(cloud.cos.bill()).toHaveLength(5)
+  })
+
   it('not made, for good: once, and acknowledged', async () => {
     const { cloud, events } = await withReceiver({ MAX_SOURCE_BYTES: '20000' })
     const wall = await sharp({ create: { width: 99, height: 99, channels: 3, background: '#eee' } })

@@ -16,7 +16,6 @@ import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 const STEPS = {
   'HEAD photo': (key: string) => ({ on: 'HeadObject', prefix: key }),
   'GET cutout': (key: string) => ({ on: 'GetObject', prefix: `cutouts/${key}` }),
-  'GET failure': (key: string) => ({ on: 'GetObject', prefix: `.matting/failed/cutouts/${key}` }),
   'PUT claim': (key: string) => ({ on: 'PutObject', prefix: `.matting/claims/cutouts/${key}` }),
   'GET claim': (key: string) => ({ on: 'GetObject', prefix: `.matting/claims/cutouts/${key}` }),
   'POST image_process': (key: string) => ({ on: 'GoodsMatting', prefix: key }),
@@ -67,7 +66,7 @@ const TABLE: readonly Row[] = [
 function expected(step: Step, [code, free, paid]: Row): Code | 'cut' | 'skipped' {
   if (step === 'POST image_process') return paid
   if (step === 'HEAD photo' && (code === 'NoSuchKey' || code === 'NoSuchBucket')) return 'skipped'
-  if (code === 'NoSuchKey') return step === 'PUT claim' ? 'denied' : step === 'GET failure' ? 'cut' : 'pending'
+  if (code === 'NoSuchKey') return step === 'PUT claim' ? 'denied' : 'pending'
   // Taken for a claim of somebody else's, which does not come to light.
   if (step === 'PUT claim' && code === 'PathConflict') return 'pending'
   return free

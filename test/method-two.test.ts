@@ -1,10 +1,12 @@
 import { createHash, randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
 import { plain } from '../lib/layout.ts'
-import { type Parts, presignUpload, upload } from '../lib/pay.ts'
-import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
+import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay.ts'
+import { BUCKET, CREDENTIALS, REGION, UPLOAD } from '../local/cloud.ts'
 import { ask, claimsOf, look, photo, putQuietly, receiptsOf, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const KEY = 'uploads/mug.jpg'
@@ -98,6 +100,27 @@ describe('an upload by a server', () => {
     expect(await cloud.keys('cutouts/')).toHaveLength(1)
   })
 
+  it('that is blank is paid once, for all layouts', async () => {
+    const cloud = await startForTest()
+    const body = await sharp({ create: { width: 99, height: 99, channels: 3, background: '#eee' } })
+      .jpeg()
+      .toBuffer()
+    await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
+    await cloud.scf.idle()
+    for (const layout of ['plain', 'card']) expect((await cloud.image(`/${layout}/${KEY}`)).status).toBe(422)
+    expect(methods(cloud)).toEqual(['upload'])
+  })
+
+  it('by somebody who may not use Cloud Infinite leaves the paying to the trigger', async () => {
+    const cloud = await startForTest()
+    cloud.faults.set([{ on: 'PutObject', prefix: KEY, kind: 'error', code: 'AccessDenied', times: 1 }])
+    const body = await photo()
+    expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
+    await cloud.scf.idle()
+    expect(methods(cloud)).toEqual(['cloud'])
+    expect(cloud.scf.deadLetters()).toEqual([])
+  })
+
   it('does not put an older photo over a newer one', async () => {
     const cloud = await startForTest()
     const [older, newer] = [await photo(), await photo('#2040b0')]
@@ -131,63 +154,117 @@ describe('an upload by a server', () => {
 })
 
 describe('an upload by a browser', () => {
-  async function signedFor(cloud: TestCloud, body: Buffer, seconds = 300) {
-    const what = { key: KEY, md5: md5(body), type: 'image/jpeg', size: body.length }
-    return presignUpload(partsOf(cloud), what, [plain, card], seconds)
+  interface Wish {
+    key?: string
+    md5?: string
+    seconds?: number
+    settings?: Record<string, string>
   }
-  const put = (url: string, headers: Record<string, string>, body: Buffer) =>
-    fetch(url, { method: 'PUT', headers, body: new Uint8Array(body) })
+
+  async function signedFor(
+    cloud: TestCloud,
+    body: Buffer,
+    { key = KEY, seconds = 60, settings = {}, ...other }: Wish = {},
+  ) {
+    const what = { key, md5: md5(body), type: 'image/jpeg', size: body.length, ...other }
+    return presignUpload(partsOf(cloud, settings), what, [plain, card], UPLOAD, seconds)
+  }
+  const put = ({ url, headers }: PresignedUpload, body: Buffer, more = {}) =>
+    fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
+  const granted = (signed: PresignedUpload | undefined): PresignedUpload => signed ?? { url: '', headers: {} }
 
   it('with a signed PUT makes the cutouts on the way; the trigger waits for them', async () => {
     const cloud = await startForTest()
     const body = await photo()
-    const { url, headers } = await signedFor(cloud, body)
+    const signed = granted(await signedFor(cloud, body, { md5: md5(body).toUpperCase() }))
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 500 }])
-    expect((await put(url, headers, body)).status).toBe(200)
+    expect((await put(signed, body)).status).toBe(200)
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(['upload', 'upload'])
     expect(await cloud.bytes(KEY)).toEqual(body)
     const [cutout = ''] = await cloud.keys('cutouts/')
     expect((await look(await cloud.bytes(cutout))).alpha).toEqual([0, 255])
     expect(await receiptsOf(cloud)).toMatchObject([{ receipt: { asker: 'presigned' }, billed: 2 }])
+    // As long as the PUT may be sent, and then half as long as a claim usually holds.
+    const [claim = ''] = await claimsOf(cloud)
+    expect(JSON.parse((await cloud.bucket.get(claim))?.body ?? '')).toMatchObject({ seconds: 60 + 3 })
   })
 
-  it('promise 4: is good for this photo, once, in time, and as it was signed', async () => {
+  it('promise 4: is good for this new photo, in time, and as it was signed', async () => {
     const cloud = await startForTest()
     const body = await photo()
-    const { url, headers } = await signedFor(cloud, body)
-    const { 'pic-operations': operations = '', ...without } = headers
-    for (const [changed, bytes] of [
-      [{ ...headers, 'pic-operations': operations.replace('plain.png', 'other.png') }, body],
+    const other = await photo('#2040b0')
+    const secret = { type: 'text/plain' }
+    await cloud.bucket.put('private/ledger.txt', 'top secret', secret)
+    const signed = granted(await signedFor(cloud, body))
+    const { 'pic-operations': operations = '', ...without } = signed.headers
+    const tries: [Record<string, string>, Buffer][] = [
+      [{ ...signed.headers, 'pic-operations': operations.replace('plain.png', 'other.png') }, body],
       [without, body],
-      [{ ...headers, 'x-cos-forbid-overwrite': 'false' }, body],
-      [{ ...headers, 'content-md5': Buffer.from(md5(Buffer.from('x')), 'hex').toString('base64') }, Buffer.from('x')],
-      [headers, await photo('#2040b0')],
-    ] as const) {
-      expect((await put(url, changed, bytes)).status).toBeGreaterThanOrEqual(400)
-    }
+      [{ ...signed.headers, 'x-cos-forbid-overwrite': 'false' }, body],
+      [{ ...signed.headers, 'content-type': 'text/html' }, body],
+      [{ ...signed.headers, 'content-md5': createHash('md5').update(other).digest('base64') }, other],
+      [signed.headers, other],
+      [signed.headers, Buffer.concat([body, body])],
+      // A copy of whatever the key that signs may read, which is nothing.
+      [
+        { ...signed.headers, 'x-cos-copy-source': `${BUCKET}.cos.${REGION}.myqcloud.com/private/ledger.txt` },
+        Buffer.alloc(0),
+      ],
+      [{ ...signed.headers, 'x-cos-copy-source': `${BUCKET}.cos.${REGION}.myqcloud.com/private/ledger.txt` }, body],
+    ]
+    for (const [headers, bytes] of tries)
+      expect((await put({ url: signed.url, headers }, bytes)).status).toBeGreaterThanOrEqual(400)
     expect(await cloud.keys('uploads/')).toEqual([])
     expect(cloud.cos.bill()).toEqual([])
-    expect((await put(url, headers, body)).status).toBe(200)
-    expect((await put(url, headers, body)).status).toBe(409)
+    expect((await put(signed, body)).status).toBe(200)
+    expect((await put(signed, body)).status).toBe(409)
     await cloud.scf.idle()
     expect(cloud.cos.bill()).toHaveLength(2)
-    const late = await presignUpload(
-      partsOf(cloud),
-      { key: 'uploads/b.jpg', md5: md5(body), type: 'image/jpeg', size: 1 },
-      [plain],
-      -2,
-    )
-    expect((await put(late.url, late.headers, body)).status).toBe(403)
   })
 
-  it('is a plain one where the cutouts are there, or somebody is making them', async () => {
+  it('ends with its seconds; a trigger that comes without it takes over when the claim has run out', async () => {
     const cloud = await startForTest()
     const body = await photo()
-    const first = await signedFor(cloud, body)
-    expect(Object.keys(first.headers)).toContain('pic-operations')
-    const second = await signedFor(cloud, body)
-    expect(Object.keys(second.headers)).not.toContain('pic-operations')
-    expect((await put(second.url, second.headers, body)).status).toBe(200)
+    const signed = granted(await signedFor(cloud, body, { seconds: 1 }))
+    await sleep(2_100)
+    expect((await put(signed, body)).status).toBe(403)
+    await cloud.upload(KEY, body)
+    expect(methods(cloud)).toEqual(['cloud'])
+    expect(cloud.scf.deadLetters()).toEqual([])
+  })
+
+  it('is none where there is nothing to be made or paid for: to a plain one anybody could add Pic-Operations', async () => {
+    const cloud = await startForTest()
+    const body = await photo()
+    expect(await signedFor(cloud, body)).toBeDefined()
+    expect(await signedFor(cloud, body)).toBeUndefined()
+    const another = await photo('#2040b0')
+    expect(await signedFor(cloud, another, { settings: { DAILY_LIMIT: '0' } })).toBeUndefined()
+    expect(await signedFor(cloud, another, { settings: { MAX_SOURCE_BYTES: '9' } })).toBeUndefined()
+    expect(await signedFor(cloud, another, { key: 'elsewhere/a.jpg' })).toBeUndefined()
+    expect(await claimsOf(cloud)).toHaveLength(2)
+  })
+
+  it.each<[Wish]>([
+    [{ md5: '' }],
+    [{ md5: 'zz' }],
+    [{ seconds: 0 }],
+    [{ seconds: 1.5 }],
+    [{ seconds: Number.NaN }],
+    [{ seconds: 901 }],
+  ])('is refused for %j, before anything is claimed', async (wrong) => {
+    const cloud = await startForTest()
+    await expect(signedFor(cloud, await photo(), wrong)).rejects.toMatchObject({ code: 'bad-request' })
+    expect(cloud.cos.requests()).toEqual([])
+  })
+
+  it('leaves no claim behind where its receipt could not be written', async () => {
+    const cloud = await startForTest()
+    const body = await photo()
+    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'error', code: 'AccessDenied' }])
+    await expect(signedFor(cloud, body)).rejects.toMatchObject({ code: 'denied' })
+    cloud.faults.set([])
+    expect(await signedFor(cloud, body)).toBeDefined()
   })
 })

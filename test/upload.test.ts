@@ -75,6 +75,8 @@ describe('a photo put into a source folder', () => {
     ['off', [], { outcome: 'skipped', why: 'off by its metadata' }],
     ['card', ['c1-p20x10'], { outcome: 'cut', paid: 1 }],
     ['plain , card', ['c1-p20x10', 'plain'], { outcome: 'cut', paid: 2 }],
+    ['OFF', [], { outcome: 'skipped', why: 'off by its metadata' }],
+    [', card,', ['c1-p20x10'], { outcome: 'cut', paid: 1 }],
     ['nope', [], { outcome: 'failed', code: 'bad-layout' }],
     ['center-layout=1', [], { outcome: 'failed', code: 'bad-layout' }],
   ])('says itself what is made of it: x-cos-meta-matting: %s', async (matting, layouts, outcome) => {
@@ -161,6 +163,29 @@ describe('ON_DELETE', () => {
     expect(await cloud.keys('cutouts/')).toHaveLength(before.length + 1)
   })
 
+  it('remove: what is known against it goes as well, and what somebody put there by hand stays', async () => {
+    const cloud = await startForTest({ environment: { ON_DELETE: 'remove' } })
+    await cloud.bucket.put('cutouts/uploads/a.jpg/retouched.psd', 'by hand', { type: 'image/x-psd' })
+    await cloud.upload('uploads/a.jpg', Buffer.from('no image'))
+    expect(await cloud.keys('.matting/failed/')).toHaveLength(1)
+    await cloud.bucket.delete('uploads/a.jpg')
+    await cloud.scf.idle()
+    expect(logOf(cloud)).toMatchObject({ outcome: 'removed', cutouts: 0 })
+    expect(await cloud.keys('.matting/failed/')).toEqual([])
+    expect(await cloud.keys('cutouts/')).toEqual(['cutouts/uploads/a.jpg/retouched.psd'])
+  })
+
+  it('remove: a photo that is put again while they are removed is cut out again', async () => {
+    const cloud = await startForTest({ environment: { ON_DELETE: 'remove' } })
+    await cloud.upload('uploads/a.jpg', await photo())
+    cloud.faults.set([{ on: 'GetBucket', kind: 'delay', ms: 1_000, times: 1 }])
+    await cloud.bucket.delete('uploads/a.jpg')
+    await expect.poll(() => cloud.faults.list()).toMatchObject([{ struck: 1 }])
+    await cloud.upload('uploads/a.jpg', await photo())
+    expect(await cloud.keys('cutouts/')).toHaveLength(1)
+    expect(cloud.scf.deadLetters()).toEqual([])
+  })
+
   it('remove: of a photo that was put again meanwhile nothing goes', async () => {
     const cloud = await startForTest({ environment: { ON_DELETE: 'remove' } })
     await cloud.upload('uploads/a.jpg', await photo())
@@ -183,11 +208,22 @@ describe('ON_DELETE', () => {
 })
 
 describe('what is known against a photo', () => {
+  it('in one layout is not held against the others', async () => {
+    const cloud = await startForTest({ environment: { CLAIM_TIME: '6' } })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'error', code: 'InvalidArgument', times: 1 }])
+    expect((await cloud.image('/card/uploads/mug.jpg')).status).toBe(422)
+    for (const claim of await cloud.keys('.matting/claims/')) await cloud.bucket.delete(claim)
+    expect((await cloud.image('/card/uploads/mug.jpg')).status).toBe(422)
+    expect((await cloud.image('/plain/uploads/mug.jpg')).status).toBe(302)
+    expect(await cloud.keys('.matting/failed/')).toEqual([expect.stringMatching(/-c1-p20x10\.refused\.json$/)])
+  })
+
   it('is told without asking the vendor again, by trigger and URL, until the photo changes', async () => {
     const asked = () => cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess').length
     await cloud.upload('uploads/fake.jpg', Buffer.from('not an image'))
     const [mark = '', ...more] = await cloud.keys('.matting/failed/')
-    expect(mark).toMatch(/^\.matting\/failed\/cutouts\/uploads\/fake\.jpg\/\w{16}\.json$/)
+    expect(mark).toMatch(/^\.matting\/failed\/cutouts\/uploads\/fake\.jpg\/\w{16}\.not-an-image\.json$/)
     expect(more).toEqual([])
     expect(JSON.parse((await cloud.bucket.get(mark))?.body ?? '')).toMatchObject({
       code: 'not-an-image',

@@ -40,8 +40,8 @@ export function readEvent(event: unknown): (Arrival | undefined)[] {
     const { key, size, meta } = fields(fields(cos).cosObject)
     const { 'Content-Type': type } = fields(meta)
     const prefix = `/${appid}/${name}/`
-    // The exact prefix and no pattern: a key may itself look like `/1250000000/photos/…`.
-    if (typeof key !== 'string' || !key.startsWith(prefix)) return [undefined]
+    // The exact prefix and no pattern: a key may itself look like `/1250000000/photos/…`. Half a surrogate pair no key can hold.
+    if (typeof key !== 'string' || !key.startsWith(prefix) || /\p{Cs}/u.test(key)) return [undefined]
     return [
       {
         kind,

@@ -5,7 +5,7 @@ import { cutoutFolder, isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { type Code, MattingError } from '../../lib/errors.ts'
 import { failureFolder } from '../../lib/failure.ts'
 import type { Layout } from '../../lib/layout.ts'
-import { type Cutout, ensure, type Parts } from '../../lib/pay.ts'
+import { type Cutout, ensure, MAX_RULES, type Parts } from '../../lib/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import type { Arrival } from './event.ts'
 
@@ -22,6 +22,9 @@ export interface UploadParts extends Parts {
 
 /** Less than this is not enough to begin with another object, in milliseconds. */
 const LEAST_TIME = 2_000
+
+/** Every object has at least this, if there is so much, in milliseconds. */
+const SHARE = 12_000
 
 /** What announcing keeps of it, at least. */
 const ANNOUNCE_TIME = 3_000
@@ -43,8 +46,11 @@ const NO_TYPE = /^((application|binary)\/octet-stream\s*(;.*)?)?$/i
  * object's failure does not touch the others.
  */
 export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: UploadParts): AsyncGenerator<Outcome> {
-  for (const arrival of arrivals) {
-    if (arrival) yield* await handle(arrival, parts)
+  for (const [i, arrival] of arrivals.entries()) {
+    // One that waits for somebody else's cutout must not take the time of those after it.
+    const left = parts.deadline - parts.now()
+    const share = Math.max(left / (arrivals.length - i), Math.min(left, SHARE))
+    if (arrival) yield* await handle(arrival, { ...parts, deadline: parts.now() + share })
     else yield { key: '', outcome: 'failed', error: new MattingError('bad-event'), ms: 0 }
   }
 }
@@ -54,8 +60,9 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
   const start = now()
   const ms = () => now() - start
   const skipped = async (key: string, why: string): Promise<Outcome> => {
-    // Of another bucket's objects this one has nothing to say.
-    if (arrival.bucket === config.bucket) await parts.announce({ type: 'source.skipped', source: { key }, why })
+    // Of another bucket's objects, and of what is gone, there is nothing to say.
+    if (arrival.bucket === config.bucket && arrival.kind === 'created')
+      await parts.announce({ type: 'source.skipped', source: { key }, why })
     return { key, outcome: 'skipped', why, ms: ms() }
   }
   const failed = (key: string, thrown: unknown): Outcome => ({
@@ -72,11 +79,15 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
     try {
       // Handed back to the platform, which delivers the event again: what is done by then costs nothing more.
       if (parts.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
-      const head = await cos.head(key)
+      let head = await cos.head(key)
       if (arrival.kind === 'removed') {
-        if (head) outcomes.push(await skipped(key, 'it is there again'))
-        else outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, parts), ms: ms() })
-        continue
+        if (head) {
+          outcomes.push(await skipped(key, 'it is there again'))
+          continue
+        }
+        outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, parts), ms: ms() })
+        // Put again just now, and its cutouts found, perhaps announced, before they were removed.
+        head = await cos.head(key)
       }
       // Deleted meanwhile, or the wrong one of two readings.
       if (!head) continue
@@ -104,47 +115,65 @@ async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<C
   try {
     const deadline = parts.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
     const photo = { ...source, size: head.size }
-    const cutouts = await ensure({ ...parts, deadline }, 'trigger', photo, layoutsOf(key, head, config))
+    const layouts = layoutsOf(key, head, config)
     const origin = config.deliveryUrl ?? config.cutoutEndpoint
-    await Promise.all(
-      cutouts.map(({ layout, key, size }) => {
+    const cutouts: Cutout[] = []
+    // As many as go into one request: what was made is told, whatever becomes of the rest.
+    for (let i = 0; i < layouts.length; i += MAX_RULES) {
+      const made = await ensure({ ...parts, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
+      const told = made.map(({ layout, key, size }) => {
         const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
         return announce({ type: 'cutout.created', source, layout, cutout })
-      }),
-    )
+      })
+      const failed = (await Promise.allSettled(told)).find(({ status }) => status === 'rejected')
+      if (failed) await Promise.all(told)
+      cutouts.push(...made)
+    }
     return cutouts
   } catch (thrown) {
-    const { code, message, retryable } = MattingError.from(thrown)
+    const error = MattingError.from(thrown)
+    const { code, message, retryable } = error
     const type = DEFERRED.has(code) ? 'cutout.deferred' : 'cutout.failed'
     // What a retry mends by itself is nobody's business yet.
     if (type === 'cutout.deferred' || FINAL.has(code) || code === 'denied') {
-      await announce({ type, source, code, message, retryable })
+      await announce({ type, source, code, message, retryable }).catch(() => {
+        throw new MattingError('unannounced', undefined, { cause: error })
+      })
     }
-    throw thrown
+    throw error
   }
 }
 
 /** The layouts of a photo: its own metadata's, or else its folder's. @throws MattingError bad-layout */
 function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly Layout[] {
-  if (matting === undefined) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-  return matting.split(',').map((name) => {
-    const preset = presets.get(name.trim())
+  const names = namesIn(matting)
+  if (names.length === 0) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
+  return names.map((name) => {
+    const preset = presets.get(name)
     if (!preset) throw new MattingError('bad-layout', 'x-cos-meta-matting: expected off, or presets that exist.')
     return preset.layout
   })
+}
+
+/** The presets, or `off`, in an object's own metadata. */
+function namesIn(matting = ''): string[] {
+  return matting
+    .split(',')
+    .map((name) => name.trim().toLowerCase())
+    .filter(Boolean)
 }
 
 /** Removes the cutouts of a photo that is gone, and what is known against it. Claims stay: they are what keeps from paying twice. */
 async function remove(key: string, { config, store }: Parts): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
-  for (const folder of [failureFolder(cutoutPrefix, key), cutoutFolder(cutoutPrefix, key)]) {
-    removed = 0
+  const [cutouts, failures] = [cutoutFolder(cutoutPrefix, key), failureFolder(cutoutPrefix, key)]
+  for (const folder of [cutouts, failures]) {
     for await (const object of store.list(folder)) {
-      // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
-      if (object.key.slice(folder.length).includes('/')) continue
+      // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and anywhere what somebody put there by hand.
+      if (object.key.slice(folder.length).includes('/') || (folder === cutouts && !isCutout(object.key))) continue
       await store.delete(object.key)
-      removed++
+      if (folder === cutouts) removed++
     }
   }
   return removed
@@ -167,8 +196,9 @@ function gate(key: string, { kind, bucket, size, type = '' }: Arrival, config: C
 function gateHead(key: string, { size, type, matting }: ObjectHead, config: Config): string | undefined {
   if (size === 0) return 'empty'
   if (NO_TYPE.test(type) ? !IMAGE_NAME.test(key) : !IMAGE_TYPE.test(type)) return 'not an image by its type and name'
-  if (matting?.trim() === 'off') return 'off by its metadata'
-  if (matting === undefined && !config.onUpload.some(([folder]) => key.startsWith(folder)))
+  const names = namesIn(matting)
+  if (names.includes('off')) return 'off by its metadata'
+  if (names.length === 0 && !config.onUpload.some(([folder]) => key.startsWith(folder)))
     return 'no layouts for its folder'
   return undefined
 }
