@@ -7,7 +7,7 @@ export default defineConfig({
     hookTimeout: 30_000,
     // A busy machine takes its time; what is waited for is what counts.
     expect: { poll: { timeout: 15_000 } },
-    // Much of it waits (for claims to run out, for retries), so three files at a time even on two cores.
-    maxWorkers: 3,
+    // Much of it waits (for claims to run out, for retries), so four files at a time even on two cores.
+    maxWorkers: 4,
   },
 })

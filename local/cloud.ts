@@ -9,7 +9,7 @@ import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
 import { type Policy, parsePolicy } from './cos/policy.ts'
 import { createFaults, type Faults } from './faults.ts'
-import { createMatte } from './matte/matte.ts'
+import { createMatte, type Matte } from './matte/matte.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless } from './scf/serverless.ts'
 
@@ -32,6 +32,8 @@ export interface CloudOptions {
   instances?: number
   /** Threads of the matting engine; default two. */
   workers?: number
+  /** An engine that is there already, and stays. */
+  matte?: Matte
   /** Time limit of all functions, in seconds; default: serverless.yml's. */
   timeout?: number
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
@@ -70,8 +72,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
-  const matte = createMatte(options.workers === undefined ? {} : { workers: options.workers })
-  const opened: { close: () => unknown }[] = [matte]
+  const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
+  const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   try {
     let tell: (scf: Scf) => void = () => {}
     const started = new Promise<Scf>((resolve) => {

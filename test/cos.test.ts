@@ -44,7 +44,7 @@ describe('a paid call', () => {
     [
       403,
       '<Error><Code>AccessDenied</Code><Message>No.</Message><Resource>/expired-milk.jpg</Resource></Error>',
-      'refused',
+      'denied',
     ],
     [200, error('InvalidImageFormat'), 'not-an-image'],
     [400, error('InvalidImageFormat'), 'not-an-image'],
@@ -55,14 +55,14 @@ describe('a paid call', () => {
     [400, error('EntityTooLarge'), 'too-large'],
     [400, error('InvalidPicOperations'), 'refused'],
     [400, error('ExpiredToken'), 'unavailable'],
-    [402, error('PaymentRequired'), 'refused'],
-    [403, error('NoProcessAuthority'), 'refused'],
+    [402, error('PaymentRequired'), 'denied'],
+    [403, error('NoProcessAuthority'), 'denied'],
     [403, error('RequestTimeTooSkewed'), 'unavailable'],
     [403, '<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>', 'unavailable'],
     [404, error('NoSuchKey'), 'changed'],
     [409, error('PathConflict'), 'unknown-outcome'],
     [429, '', 'busy'],
-    [451, error('UnavailableForLegalReasons'), 'refused'],
+    [451, error('UnavailableForLegalReasons'), 'denied'],
     [500, error('InternalError'), 'unknown-outcome'],
     [502, '<', 'unknown-outcome'],
     [502, 'upstream <error', 'unknown-outcome'],
@@ -138,7 +138,7 @@ describe('a free call', () => {
 
   it('takes 403 for no "not there", and no ETag for no answer', async () => {
     await expect((await against(status(403))).cos.head('a.jpg')).rejects.toMatchObject({
-      code: 'refused',
+      code: 'denied',
       retryable: true,
     })
     const bare = await against((_, response) => void response.writeHead(200).end())

@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
+import { createMatte } from '../../local/matte/matte.ts'
 
 export interface TestCloud extends Cloud {
   /** The owner's way into the bucket. */
@@ -30,13 +31,16 @@ export interface Answer {
   body: string
 }
 
+/** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
+const matte = createMatte({ workers: 1 })
+
 /** The local cloud with the built functions, on free ports, in a folder of its own. */
 export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'cloud-')))
   const cloud = await startCloud({
     port: 0,
     retryDelay: 20,
-    workers: 1,
+    matte,
     ...options,
     data,
     environment: { CLAIM_TIME: '6', ...options.environment },
