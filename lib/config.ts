@@ -140,7 +140,8 @@ export function readConfig(env: Environment): Config {
     access: variable('ACCESS', 'presets', ACCESS.join(', '), oneOf(ACCESS)),
     urlKeys:
       optional('URL_KEYS', 'id:secret, comma separated, each secret of at least 16 characters', readKeys) ?? new Map(),
-    detectHosts: optional('DETECT_HOSTS', 'host names in lower case, comma separated', readHosts) ?? [],
+    detectHosts:
+      optional('DETECT_HOSTS', 'names of hosts in lower case, without ports, comma separated', readHosts) ?? [],
     onDelete: variable('ON_DELETE', 'keep', ON_DELETE.join(' or '), oneOf(ON_DELETE)),
     eventsUrl: optional('EVENTS_URL', 'an http(s) URL without a password', readUrl),
     eventsSecret: optional('EVENTS_SECRET', 'whsec_ and 24 to 64 bytes in base64', readSecret),
@@ -159,7 +160,11 @@ export function readConfig(env: Environment): Config {
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
     claimTime: variable('CLAIM_TIME', '60', 'seconds, 6 to 900', integer(6, 900)),
     dailyLimit:
-      optional('DAILY_LIMIT', 'paid calls a day', integer(0, Number.MAX_SAFE_INTEGER)) ?? Number.POSITIVE_INFINITY,
+      optional(
+        'DAILY_LIMIT',
+        'a whole number of paid calls a day; none set is no limit',
+        integer(0, Number.MAX_SAFE_INTEGER),
+      ) ?? Number.POSITIVE_INFINITY,
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
   for (const source of sourcePrefixes ?? []) {

@@ -5,7 +5,11 @@ const CODES = {
   'bad-event': [400, false, 'The event is not one that COS sends.'],
   'layout-refused': [403, false, 'This layout is not open to requests; ask for a preset.'],
   'host-refused': [403, false, 'Pictures of this host are not cut out here.'],
-  'bad-signature': [403, false, 'This URL is not signed, or not with a key that is known here.'],
+  'bad-signature': [
+    403,
+    false,
+    'This URL is not signed, was altered, or was signed with a key that is not known here.',
+  ],
   expired: [403, false, 'This URL was signed for a time that is over.'],
   'not-found': [404, false, 'No such photo.'],
   'not-made': [404, false, 'The cutout is not made yet; a GET makes it.'],

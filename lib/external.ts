@@ -91,7 +91,10 @@ export function readExternal(text: string, hosts: readonly string[]): URL {
 }
 
 function malformed(): MattingError {
-  return new MattingError('bad-request', `Expected http(s)://host/path, at most ${MAX_URL} bytes of it.`)
+  return new MattingError(
+    'bad-request',
+    `Expected http(s)://host/path without user or port, at most ${MAX_URL} bytes of it.`,
+  )
 }
 
 /**

@@ -53,6 +53,8 @@ export interface Cloud {
   cos: Cos
   scf: Scf
   faults: Faults
+  /** What is wrong with the functions' variables; they say so themselves when they run. */
+  misconfigured: string | undefined
   /** Everything gone: objects, events, bill, records. */
   reset(): Promise<void>
   close(): Promise<void>
@@ -73,6 +75,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
   const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
+  let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   try {
     let tell: (scf: Scf) => void = () => {}
@@ -103,7 +106,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       spec.environment = { ...defaults, ...spec.environment, ...place, ...options.environment }
       const { CUTOUT_BUCKET: other } = spec.environment
       if (other) spec.environment.CUTOUT_ENDPOINT = `http://${other}.localhost:${cos.port}`
-      grant(spec, keys, policies)
+      misconfigured = grant(spec, keys, policies) ?? misconfigured
     }
     const scf = await startScf({
       serverless,
@@ -137,6 +140,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       cos,
       scf,
       faults,
+      misconfigured,
       reset,
       close,
     }
@@ -150,8 +154,12 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   }
 }
 
-/** Lets the keys of a function do what its policies say. One that is not configured rightly may do nothing, and says so when it runs. */
-function grant({ name, environment }: FunctionSpec, keys: Map<string, Key>, policies: Map<string, Policy>): void {
+/** Lets the keys of a function do what its policies say. One that is not configured rightly may do nothing; returns what is wrong. */
+function grant(
+  { name, environment }: FunctionSpec,
+  keys: Map<string, Key>,
+  policies: Map<string, Policy>,
+): string | undefined {
   policies.set(name, parsePolicy({ version: '2.0', statement: [] }))
   try {
     const config = readConfig(environment)
@@ -160,5 +168,7 @@ function grant({ name, environment }: FunctionSpec, keys: Map<string, Key>, poli
     keys.set(UPLOAD.secretId, { secret: UPLOAD.secretKey, policy: parsePolicy(uploadPolicy(config)) })
   } catch (error) {
     if (!(error instanceof MattingError)) throw error
+    return error.message
   }
+  return undefined
 }

@@ -2,6 +2,7 @@ import { access, constants, mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { imageUrl } from '../lib/access.ts'
+import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
@@ -31,6 +32,10 @@ async function main(): Promise<void> {
     options.events && (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log }))
   const environment = { ...options.environment, ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }) }
   const cloud = await startCloud({ ...options, environment })
+  if (cloud.misconfigured) {
+    await cloud.close()
+    throw new Error(`The functions are misconfigured:\n${cloud.misconfigured}`)
+  }
   // The receiver ends with the process: until then the functions may need it.
   const stop = () => cloud.close().finally(() => process.exit(0))
   process.once('SIGINT', stop).once('SIGTERM', stop)
@@ -65,7 +70,11 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
   const paid = cos.bill().length - before
   const last = scf.invocations().at(-1)
   const { cutouts = [], why, message } = Object(JSON.parse(last?.logs.at(-1) ?? '{}'))
-  for (const key of cutouts) console.log(`cutout       ${key}, ${kilobytes((await client.head(key))?.size ?? 0)}`)
+  for (const key of cutouts) {
+    // Not in CUTOUT_BUCKET.
+    const head = await client.head(key)
+    console.log(`cutout       ${key}${head ? `, ${kilobytes(head.size)}` : ''}`)
+  }
   if (cutouts.length === 0) {
     console.log(`cutout       none: ${why ?? message ?? last?.error ?? 'serverless.yml has no trigger for it'}`)
     return
@@ -122,7 +131,22 @@ function number(text: string, name: string, min: number, max: number): number {
 function readSetting(text: string): [name: string, value: string] {
   const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
   if (name === undefined || value === undefined) throw new Error(`--set: expected NAME=VALUE, not ${text}`)
+  // A misspelt ACCESS would leave everything open.
+  if (!variables().has(name))
+    throw new Error(`--set: there is no variable ${name}; there are ${[...variables()].join(', ')}`)
   return [name, value]
+}
+
+/** The names of all variables that are read. */
+function variables(): Set<string> {
+  const names = new Set<string>()
+  const place: Record<string, string> = { COS_BUCKET: BUCKET, COS_REGION: REGION }
+  const get = (env: typeof place, name: string | symbol) => {
+    names.add(String(name))
+    return Reflect.get(env, name)
+  }
+  readConfig(new Proxy(place, { get }))
+  return names
 }
 
 function readHost(text: string): [name: string, port: number] {

@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
+import { leaveToPut } from '../docs/recipes/presign-upload.ts'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
 import { plain } from '../lib/layout.ts'
@@ -188,6 +189,24 @@ describe('an upload by a browser', () => {
     // As long as the PUT may be sent, and then half as long as a claim usually holds.
     const [claim = ''] = await claimsOf(cloud)
     expect(JSON.parse((await cloud.bucket.get(claim))?.body ?? '')).toMatchObject({ seconds: 60 + 3 })
+  })
+
+  it('is what the recipe makes', async () => {
+    const cloud = await startForTest()
+    const body = await photo()
+    const env = {
+      ...{
+        COS_BUCKET: BUCKET,
+        COS_REGION: REGION,
+        COS_ENDPOINT: cloud.cosUrl,
+        PRESETS: 'plain=; card=center-layout=1',
+      },
+      ...{ TENCENTCLOUD_SECRETID: CREDENTIALS.secretId, TENCENTCLOUD_SECRETKEY: CREDENTIALS.secretKey },
+    }
+    const what = { key: KEY, md5: md5(body), type: 'image/jpeg', size: body.length }
+    expect((await put(granted(await leaveToPut(env, UPLOAD, what, ['card'])), body)).status).toBe(200)
+    expect(cloud.cos.bill()).toMatchObject([{ method: 'upload', rule: 'ci-process=GoodsMatting&center-layout=1' }])
+    await expect(leaveToPut(env, UPLOAD, what, ['nope'])).rejects.toMatchObject({ code: 'bad-layout' })
   })
 
   it('promise 4: is good for this new photo, in time, and as it was signed', async () => {

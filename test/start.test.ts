@@ -100,6 +100,19 @@ describe('npm start', () => {
     expect(await started.exit).toBe(0)
   })
 
+  it('prints a signed URL where one is needed, and does not start with functions that are misconfigured', async () => {
+    const data = await folder()
+    const right = ['--set', 'ACCESS=signed', '--set', 'URL_KEYS=shop:0123456789abcdef']
+    const started = start('--port', '0', '--data', data, ...right)
+    const [, url = ''] = await started.until(/image URL {4}(\S+)/)
+    expect((await fetch(url, { redirect: 'manual' })).status).toBe(302)
+    started.interrupt()
+    expect(await started.exit).toBe(0)
+    const wrong = start('--port', '0', '--data', data, '--set', 'ACCESS=signed')
+    expect(await wrong.exit).toBe(1)
+    expect(wrong.output()).toContain('The functions are misconfigured:\nURL_KEYS: needed for ACCESS=signed')
+  })
+
   it('says in one line that a port is taken, and exits with 1', async () => {
     const server = createServer()
     onTestFinished(() => void server.close())
@@ -121,6 +134,8 @@ describe('npm start', () => {
   it.each([
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
+    [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
+    [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],
   ])('explains %j', async (args, line) => {
     const started = start(...args)
