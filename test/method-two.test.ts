@@ -89,7 +89,6 @@ describe('an upload by a server', () => {
     ['slow-down', 1, ['upload']],
     // Nothing was stored nor paid, but who knows: the trigger pays when the claim has run out.
     ['reset', 0, ['cloud']],
-    ['error', 0, ['cloud']],
   ] as const)('promise 1: %s of the answer loses no photo and pays nothing twice', async (kind, paid, expected) => {
     const cloud = await startForTest()
     const body = await photo()
