@@ -143,18 +143,15 @@ describe('recipes in other languages', () => {
     if (missing) console.warn(`SKIPPED: docs/recipes/${file}, for there is no ${missing} here`)
     it.skipIf(missing)(`${file} makes the same URLs`, () => {
       const path = fileURLToPath(new URL(`../docs/recipes/${file}`, import.meta.url))
-      for (const key of keys) {
-        for (const layout of ['card', 'center-layout=1,padding-layout=20x10']) {
-          const wanted = { layout, key, expires: grant.expires }
-          const secret = SECRETS.get('new') ?? ''
-          const args = [path, ORIGIN, layout, key, String(grant.expires), 'new', secret]
-          const { stdout, stderr } = spawnSync(interpreter, args, { encoding: 'utf8' })
-          expect(stderr).toBe('')
-          expect(read(stdout.trim())).toEqual(wanted)
-          expect(new URL(stdout).pathname.split('/').length).toBe(
-            new URL(imageUrl(ORIGIN, wanted, 'new', secret)).pathname.split('/').length,
-          )
-        }
+      for (const [i, key] of keys.entries()) {
+        const wanted = { layout: i % 2 ? 'card' : 'center-layout=1,padding-layout=20x10', key, expires: grant.expires }
+        const secret = SECRETS.get('new') ?? ''
+        const args = [path, ORIGIN, wanted.layout, key, String(grant.expires), 'new', secret]
+        const { stdout, stderr } = spawnSync(interpreter, args, { encoding: 'utf8' })
+        expect(stderr).toBe('')
+        expect(read(stdout.trim())).toEqual(wanted)
+        const segments = (url: string) => new URL(url).pathname.split('/').length
+        expect(segments(stdout)).toBe(segments(imageUrl(ORIGIN, wanted, 'new', secret)))
       }
     })
   }
