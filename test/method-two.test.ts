@@ -125,6 +125,8 @@ describe('an upload by a server', () => {
     const cloud = await startForTest()
     const [older, newer] = [await photo(), await photo('#2040b0')]
     const cos = owner(cloud)
+    // It lay there before, too: what lies there now does not tell whether the older one was ever stored.
+    await putQuietly(cloud, KEY, newer)
     // Just after the older one is stored, somebody else puts the newer one.
     const slow: Cos = {
       ...cos,
