@@ -11,7 +11,7 @@ Date.now = () => rightNow() + skew
 const connect = Socket.prototype.connect
 Socket.prototype.connect = /** @type {typeof connect} */ (
   /** @this {Socket} */
-  function (/** @type {any[]} */ ...args) {
+  function (/** @type {unknown[]} */ ...args) {
     const port = hosts.get(Object(args.flat()[0]).host)
     return Reflect.apply(connect, this, port ? [{ port, host: '127.0.0.1' }] : args)
   }
