@@ -42,6 +42,11 @@ describe('imports go one way', () => {
     expect(imports.filter(({ file, target }) => from.test(file) && to.test(target))).toEqual([])
   })
 
+  it('only lib/pay.ts makes calls that are paid', () => {
+    const paying = files.filter((file) => /\bcos\.(process|upload|detect)\(/.test(readFileSync(file, 'utf8')))
+    expect(paying).toEqual(['lib/pay.ts'])
+  })
+
   it('only lib/cos.ts, lib/external.ts and lib/announce.ts know the network, only the two event.ts the platform', () => {
     const network = imports.filter(
       ({ file, target }) => /^(lib|functions)\//.test(file) && /^node:(https?|net|tls)/.test(target),
