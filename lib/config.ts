@@ -3,6 +3,7 @@ import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
 import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
 import type { Credentials } from './sign.ts'
+import { isUnder } from './source.ts'
 
 /** What is answered while somebody else makes the cutout, and when it cannot be made. */
 export interface Fallbacks {
@@ -214,11 +215,6 @@ export function readCredentials(env: Environment): Credentials {
   const { TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey, TENCENTCLOUD_SESSIONTOKEN: token } = env
   if (!secretId || !secretKey) throw new MattingError('misconfigured', 'The function has no execution role.')
   return { secretId, secretKey, ...(token && { token }) }
-}
-
-/** Whether a key may be cut out: it lies in a source folder. */
-export function isUnder(key: string, prefixes: readonly string[]): boolean {
-  return prefixes.some((prefix) => key.startsWith(prefix))
 }
 
 function overlap(a: string, b: string): boolean {

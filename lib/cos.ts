@@ -12,6 +12,8 @@ export interface ObjectHead {
   size: number
   /** Content-Type, '' if it has none. */
   type: string
+  /** When it was stored, by COS's clock, in milliseconds since the epoch: whole seconds. */
+  modified?: number
   /** Its own metadata `x-cos-meta-matting`. */
   matting?: string
 }
@@ -47,7 +49,8 @@ export interface Cos {
   /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
   put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
-  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
+  /** In the order of the keys; those after `after` alone, if it is given. */
+  list(prefix: string, after?: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
   /**
    * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
    * repeated. Its signature ends at `until` (COS's clock), so that however late it arrives it is not done after that; the
@@ -251,7 +254,9 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       // It is what tells one version of a photo from another: without it nothing can be named.
       if (etag.length < 16) throw new MattingError('unavailable', 'COS told no ETag.')
       const { 'content-length': size = 0, 'content-type': type = '', 'x-cos-meta-matting': matting } = answer.headers
-      return { etag, size: Number(size), type, ...(typeof matting === 'string' && { matting }) }
+      const modified = Date.parse(answer.headers['last-modified'] ?? '')
+      const dated = !Number.isNaN(modified) && { modified }
+      return { etag, size: Number(size), type, ...dated, ...(typeof matting === 'string' && { matting }) }
     },
 
     async get(key) {
@@ -283,8 +288,8 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       if (answer.status !== 204 && answer.status !== 404) throw failure(answer)
     },
 
-    async *list(prefix) {
-      for (let marker = ''; ; ) {
+    async *list(prefix, after = '') {
+      for (let marker = after; ; ) {
         const query = { prefix, marker, 'encoding-type': 'url' }
         const answer = await free({ method: 'GET', key: '', query })
         if (answer.status !== 200) throw failure(answer)

@@ -5,7 +5,7 @@ import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import { ensure, type Source } from '../lib/pay.ts'
+import { ensure, type Source } from '../lib/pay/pay.ts'
 import type { Fault } from '../local/faults.ts'
 import {
   ask,

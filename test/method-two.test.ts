@@ -6,7 +6,7 @@ import { leaveToPut } from '../docs/recipes/presign-upload.ts'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
 import { plain } from '../lib/layout.ts'
-import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay.ts'
+import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION, UPLOAD } from '../local/cloud.ts'
 import { ask, claimsOf, look, photo, putQuietly, receiptsOf, startForTest, type TestCloud } from './helpers/cloud.ts'
 

@@ -1,10 +1,10 @@
 import { readGrant } from '../../lib/access.ts'
-import { type Config, type Fallbacks, isUnder, type Preset } from '../../lib/config.ts'
-import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
+import type { Config, Fallbacks, Preset } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { readExternal } from '../../lib/external.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
 import { readings } from '../../lib/readings.ts'
+import { isUnder, refuseKey } from '../../lib/source.ts'
 
 const DOTS = /(^|\/)\.{1,2}(\/|$)/
 
@@ -53,7 +53,7 @@ function readSources(keys: readonly string[], { sourcePrefixes, detectHosts }: C
   for (const key of keys) {
     if (isUnder(key, sourcePrefixes)) {
       // Not as a path that climbs: COS, or what stands in front of it, may resolve it into another folder.
-      if (!isCutout(key) && Buffer.byteLength(key) <= MAX_KEY && !DOTS.test(key)) sources.set(key, key)
+      if (refuseKey(key, sourcePrefixes) === undefined && !DOTS.test(key)) sources.set(key, key)
     } else if (/^[a-z][a-z\d+.-]*:/i.test(key)) {
       try {
         const url = readExternal(key, detectHosts)

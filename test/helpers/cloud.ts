@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
-import { readReceipts } from '../../lib/receipt.ts'
+import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import { createMatte } from '../../local/matte/matte.ts'
 

@@ -1,6 +1,6 @@
-import type { Cos } from './cos.ts'
-import { cutoutFolder, etagPart, RECORDS } from './cutout.ts'
-import { type Code, codes, MattingError } from './errors.ts'
+import type { Cos } from '../cos.ts'
+import { cutoutFolder, etagPart, RECORDS } from '../cutout.ts'
+import { type Code, codes, MattingError } from '../errors.ts'
 
 interface Version {
   key: string

@@ -1,0 +1,95 @@
+import type { Config } from '../config.ts'
+import type { Cos } from '../cos.ts'
+import { cutoutKey } from '../cutout.ts'
+import { type Layout, layoutName } from '../layout.ts'
+import { isBlank } from './blank.ts'
+
+/** A photo as HEAD saw it, or a picture elsewhere. */
+export interface Source {
+  /** Of a picture elsewhere, the URL that was asked for. */
+  key: string
+  etag: string
+  size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified?: number
+  /** Of a picture elsewhere: where the vendor is to fetch it. */
+  url?: string
+}
+
+export type Stage = 'look' | 'claim' | 'pay' | 'wait'
+
+/** What an invocation has spent: milliseconds by stage, and paid calls as far as it knows. `ensure` adds to it. */
+export interface Spent {
+  ms: Map<Stage, number>
+  calls: number
+}
+
+/** What both functions work with. */
+export interface Parts {
+  config: Config
+  /** The bucket of the photos. */
+  cos: Cos
+  /** The bucket of cutouts, claims and all other records; often the same. */
+  store: Cos
+  now: () => number
+  random: () => number
+  uuid: () => string
+  /** Milliseconds since the epoch, our clock. */
+  deadline: number
+  spent: Spent
+}
+
+/** A cutout that is asked for. */
+export interface Wanted {
+  key: string
+  layout: Layout
+  /** The layout's short name. */
+  name: string
+}
+
+/** A cutout that is there. */
+export interface Found extends Wanted {
+  /** Bytes. */
+  size: number
+  blank: boolean
+}
+
+/** The cutouts of a source in these layouts, each once. */
+export function want({ config }: Pick<Parts, 'config'>, source: Source, layouts: readonly Layout[]): Wanted[] {
+  const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
+  return [...named].map(([name, layout]) => ({ key: cutoutKey(config.cutoutPrefix, source, layout), layout, name }))
+}
+
+/**
+ * Which of the cutouts are there. The look at one is a GET of its first bytes instead of a HEAD, for no further request: they tell
+ * whether it is blank.
+ */
+export async function find<T extends Wanted>(
+  store: Cos,
+  wanted: readonly T[],
+): Promise<{ found: (T & Found)[]; missing: T[] }> {
+  const looks = await Promise.all(
+    wanted.map(async (one) => {
+      const cutout = await store.pieces(one.key)
+      return cutout && { ...one, size: cutout.size, blank: await isBlank(cutout.pieces) }
+    }),
+  )
+  return { found: looks.filter((one) => one !== undefined), missing: wanted.filter((_, i) => !looks[i]) }
+}
+
+/** Whether the photo that was seen lies there still: the same bytes, and not put again since. */
+export async function isUnchanged(cos: Cos, { key, etag, modified }: Source): Promise<boolean> {
+  const head = await cos.head(key)
+  // Another photo may have come and gone meanwhile: then only the date tells.
+  return head?.etag === etag && (modified === undefined || head.modified === modified)
+}
+
+/** Adds the time that `work` takes to its stage's. */
+export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promise<T>): Promise<T> {
+  const start = now()
+  try {
+    return await work
+  } finally {
+    spent.ms.set(stage, (spent.ms.get(stage) ?? 0) + now() - start)
+  }
+}
