@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { deliveryPolicy, rolePolicy, uploadPolicy } from '../lib/policy.ts'
+import { type Clock, createClock } from './clock.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
 import { type Policy, parsePolicy } from './cos/policy.ts'
@@ -44,6 +45,7 @@ export interface CloudOptions {
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
+  clock?: Clock
 }
 
 export interface Cloud {
@@ -53,6 +55,8 @@ export interface Cloud {
   cos: Cos
   scf: Scf
   faults: Faults
+  /** The time of COS, of SCF and of every instance; function time limits stay in real time. */
+  clock: Clock
   /** What is wrong with the functions' variables; they say so themselves when they run. */
   misconfigured: string | undefined
   /** Everything gone: objects, events, bill, records. */
@@ -68,6 +72,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), { COS_BUCKET: BUCKET })
   await mkdir(data, { recursive: true })
   const faults = createFaults()
+  const clock = options.clock ?? createClock()
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
   const hosts = new Map(options.hosts)
@@ -89,6 +94,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       region: REGION,
       keys,
       faults,
+      now: clock.now,
       hosts,
       otherBuckets: cutoutBuckets,
       cut: (photo, layouts) => matte.cut(photo, layouts),
@@ -117,6 +123,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       policies,
       hosts,
       faults,
+      clock,
       instances: options.instances ?? 4,
       retryDelay: options.retryDelay ?? 1_000,
       eventKeys: options.eventKeys ?? 'encoded',
@@ -129,7 +136,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       await scf.reset()
       await cos.reset()
     }
-    const control = createControl({ cos, scf, faults, reset })
+    const control = createControl({ cos, scf, faults, clock, reset })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
     opened.unshift({ close: () => control.close().closeAllConnections() })
@@ -140,6 +147,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       cos,
       scf,
       faults,
+      clock,
       misconfigured,
       reset,
       close,

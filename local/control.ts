@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { replay } from '../lib/replay.ts'
+import type { Clock } from './clock.ts'
 import type { Cos } from './cos/cos.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import type { Scf } from './scf/scf.ts'
@@ -8,11 +9,12 @@ export interface ControlOptions {
   cos: Cos
   scf: Scf
   faults: Faults
+  clock: Clock
   reset: () => Promise<void>
 }
 
 /** The control API: shows what the local cloud did, and sets what shall go wrong. For this machine only. */
-export function createControl({ cos, scf, faults, reset }: ControlOptions): Server {
+export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
     'GET /api/requests': () => cos.requests(),
@@ -32,6 +34,10 @@ export function createControl({ cos, scf, faults, reset }: ControlOptions): Serv
       const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)
       faults.set(parseFaults(list), typeof seed === 'number' ? seed : 1)
       return faults.list()
+    },
+    'POST /api/clock': (body) => {
+      clock.advance(Number(Object(body).advance))
+      return { now: new Date(clock.now()).toISOString() }
     },
     'POST /api/reset': async () => {
       await reset()

@@ -23,6 +23,7 @@ export interface Fault {
 
 const KINDS = [
   'delay', // wait `ms`, then go on as usual
+  'hold', // wait until it is released, or other faults are set; then go on as usual
   'error', // 500 InternalError, or what `code` says; nothing done
   'slow-down', // 503 SlowDown, nothing done
   'reset', // connection reset, nothing done
@@ -46,6 +47,12 @@ export interface Faults {
    * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
    */
   draw(names: readonly string[], key?: string): Fault[]
+  /** Waits, where a `hold` has struck, until it is released. */
+  hold(key: string): Promise<void>
+  /** The keys of all that is held now. */
+  held(): string[]
+  /** Lets go what is held now. */
+  release(): void
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
@@ -75,11 +82,19 @@ export function parseFaults(json: unknown): Fault[] {
 export function createFaults(): Faults {
   let active: { fault: Fault; struck: number }[] = []
   let random = mulberry32(1)
+  const held: { key: string; go: () => void }[] = []
+  const release = () => {
+    for (const { go } of held.splice(0)) go()
+  }
   return {
     set(faults, seed = 1) {
       random = mulberry32(seed)
       active = faults.map((fault) => ({ fault, struck: 0 }))
+      release()
     },
+    hold: (key) => new Promise((go) => held.push({ key, go })),
+    held: () => held.map(({ key }) => key),
+    release,
     list: () => active.map(({ fault, struck }) => ({ ...fault, struck })),
     draw(names, key = '') {
       const struck: Fault[] = []

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { imageUrl } from '../lib/access.ts'
 import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
+import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
@@ -28,10 +29,12 @@ async function main(): Promise<void> {
   await mkdir(options.data, { recursive: true })
   await access(options.data, constants.W_OK)
   const { port } = options
+  const clock = createClock()
   const receiver =
-    options.events && (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log }))
+    options.events &&
+    (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log, now: clock.now }))
   const environment = { ...options.environment, ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }) }
-  const cloud = await startCloud({ ...options, environment })
+  const cloud = await startCloud({ ...options, environment, clock })
   if (cloud.misconfigured) {
     await cloud.close()
     throw new Error(`The functions are misconfigured:\n${cloud.misconfigured}`)

@@ -38,6 +38,7 @@ function handler(name: 'upload' | 'image', environment: Record<string, string> =
     instances: 1,
     role: () => ({ TENCENTCLOUD_SECRETID: CREDENTIALS.secretId, TENCENTCLOUD_SECRETKEY: CREDENTIALS.secretKey }),
     skew: () => 0,
+    clock: cloud.clock,
     onInvocation: (run) => runs.push(run),
   })
   onTestFinished(() => kill())

@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import { createClock } from '../local/clock.ts'
 import type { ObjectEvent } from '../local/cos/cos.ts'
 import { cosEvent } from '../local/scf/event.ts'
 import { createFunction, type FunctionOptions, type Invocation, type ScfFunction } from '../local/scf/function.ts'
@@ -30,6 +31,7 @@ function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction
     instances: 2,
     role: () => ({}),
     skew: () => 0,
+    clock: createClock(),
     onInvocation: (run) => runs.push(run),
     ...options,
   })
@@ -54,6 +56,18 @@ describe('a function', () => {
       [true, 1, 'ok'],
       [false, 1, 'ok'],
     ])
+  })
+
+  it('has the local cloud’s clock, also when that is moved, but for its time limit', async () => {
+    const clock = createClock()
+    const { invoke } = probe({ clock })
+    await invoke({})
+    clock.advance(3_600_000)
+    const began = clock.now()
+    const { now, left } = Object(await invoke({}))
+    expect(now).toBeGreaterThanOrEqual(began)
+    expect(now).toBeLessThanOrEqual(clock.now())
+    expect(left).toBeGreaterThan(0)
   })
 
   it('gets its role’s credentials anew with every invocation', async () => {
@@ -96,6 +110,7 @@ describe('the queue', () => {
       dir: await folder(),
       retries: 2,
       retryDelay: 1,
+      clock: createClock(),
       invoke: async (_, __, retry) => {
         tries.push(retry)
         throw new Error('no')
@@ -109,7 +124,7 @@ describe('the queue', () => {
 
   it('promise 3: loses nothing when it ends in the middle, and keeps its dead letters', async () => {
     const dir = await folder()
-    const options = { dir, retries: 0, retryDelay: 1 }
+    const options = { dir, retries: 0, retryDelay: 1, clock: createClock() }
     const first = await createQueue({ ...options, invoke: () => Promise.reject(new Error('no')) })
     await first.push('probe', 'dead')
     await first.idle()

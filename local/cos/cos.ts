@@ -87,6 +87,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
+      options.faults.release()
       await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
       server.closeAllConnections()
       await closed
@@ -195,7 +196,10 @@ async function answerTo(
   }
 
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
-  for (const { kind, ms } of struck) if (kind === 'delay') await sleep(ms ?? 0)
+  for (const { kind, ms } of struck) {
+    if (kind === 'delay') await sleep(ms ?? 0)
+    if (kind === 'hold') await cloud.faults.hold(request.key)
+  }
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   const error = struck.find(({ kind }) => kind === 'error')
   if (error) throw new Refusal(error.code ?? 'InternalError')

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
+import type { Clock } from '../clock.ts'
 import type { FunctionSpec } from './serverless.ts'
 
 /** One run of a function, as `GET /api/invocations` shows it. */
@@ -32,6 +33,7 @@ export interface FunctionOptions {
   hosts?: ReadonlyMap<string, number>
   /** How far the clock of a new instance is ahead, in milliseconds. */
   skew: () => number
+  clock: Clock
   /** Called as an invocation starts; the same object is completed as it goes on. */
   onInvocation: (invocation: Invocation) => void
 }
@@ -64,6 +66,7 @@ export function createFunction({
   role,
   hosts = new Map(),
   skew,
+  clock,
   onInvocation,
 }: FunctionOptions): ScfFunction {
   const [module, method] = spec.handler.split('.')
@@ -78,7 +81,7 @@ export function createFunction({
     const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
     const worker = new Worker(INSTANCE, {
-      workerData: { file, method, hosts, skew: skew() },
+      workerData: { file, method, hosts, skew: skew(), ahead: clock.ahead },
       env,
       execArgv: [],
       resourceLimits,
@@ -121,9 +124,9 @@ export function createFunction({
     async invoke(event, retry = 0) {
       const payload = JSON.stringify(event)
       const instance = await acquire()
-      const began = Date.now()
+      const began = performance.now()
       const invocation: Invocation = {
-        at: new Date(began).toISOString(),
+        at: new Date(clock.now()).toISOString(),
         id: randomUUID(),
         function: spec.name,
         instance: instance.id,
@@ -136,7 +139,11 @@ export function createFunction({
       instance.current = invocation
       onInvocation(invocation)
       const { outcome, error, result } = await run(instance, payload, invocation.id)
-      Object.assign(invocation, { outcome, ms: Date.now() - began, ...(error !== undefined && { error }) })
+      Object.assign(invocation, {
+        outcome,
+        ms: Math.round(performance.now() - began),
+        ...(error !== undefined && { error }),
+      })
       release(instance)
       if (outcome !== 'ok') throw new FunctionError(error)
       return result === undefined ? undefined : JSON.parse(result)

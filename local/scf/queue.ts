@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -27,6 +28,7 @@ export interface QueueOptions {
   retries: number
   /** Pause before a retry, in milliseconds; SCF: one minute. */
   retryDelay: number
+  clock: Clock
 }
 
 export interface Queue {
@@ -45,10 +47,10 @@ export interface Queue {
 }
 
 /** SCF's asynchronous invocation: at least once, retried, then a dead letter. Events survive the end of the process. */
-export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOptions): Promise<Queue> {
+export async function createQueue({ dir, invoke, retries, retryDelay, clock }: QueueOptions): Promise<Queue> {
   const waitingDir = join(dir, 'waiting')
   const deadDir = join(dir, 'dead')
-  const timers = new Set<NodeJS.Timeout>()
+  const timers = new Set<() => void>()
   const running = new Set<Promise<void>>()
   const dead: DeadLetter[] = []
   let epoch = 0
@@ -60,14 +62,14 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
   for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
 
   function schedule(job: Job, delay: number): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
+    const stop = clock.after(delay, () => {
+      timers.delete(stop)
       // A full disk must not end the local cloud; the event is delivered at the next start.
       const run = deliver(job).catch((error: unknown) => console.error(`local SCF: ${String(error)}`))
       run.finally(() => running.delete(run))
       running.add(run)
-    }, delay)
-    timers.add(timer)
+    })
+    timers.add(stop)
   }
 
   async function deliver(job: Job): Promise<void> {
@@ -85,7 +87,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
         schedule({ ...job, failures }, retryDelay)
         return
       }
-      const at = new Date().toISOString()
+      const at = new Date(clock.now()).toISOString()
       const letter = { at, id: job.id, function: job.function, event: job.event, error: String(error) }
       dead.push(letter)
       await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
@@ -121,7 +123,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
     async reset() {
       epoch++
-      for (const timer of timers) clearTimeout(timer)
+      for (const stop of timers) stop()
       timers.clear()
       dead.length = 0
       for (const folder of [waitingDir, deadDir]) {
@@ -131,7 +133,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
     async close() {
       closed = true
-      for (const timer of timers) clearTimeout(timer)
+      for (const stop of timers) stop()
       timers.clear()
       await Promise.all(running)
     },

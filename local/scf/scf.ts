@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import type { Clock } from '../clock.ts'
 import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
@@ -25,6 +26,7 @@ export interface ScfOptions {
   /** Names that lead to ports of this machine, for the functions. */
   hosts: ReadonlyMap<string, number>
   faults: Faults
+  clock: Clock
   /** Most instances of a function. */
   instances: number
   retryDelay: number
@@ -59,17 +61,17 @@ const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
-  const { serverless, dist, dir, keys, policies, hosts, faults } = options
+  const { serverless, dist, dir, keys, policies, hosts, faults, clock } = options
   const invocations: Invocation[] = []
   const onInvocation = (invocation: Invocation) => {
     invocations.push(invocation)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
-  const role = createRole(keys, policies)
+  const role = createRole(keys, policies, clock)
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, ScfFunction>(
     serverless.functions.map((spec) => {
-      const settings = { spec, dist, instances: options.instances, hosts, skew, onInvocation }
+      const settings = { spec, dist, instances: options.instances, hosts, skew, clock, onInvocation }
       return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
     }),
   )
@@ -78,7 +80,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     if (!target) throw new Error(`There is no function ${name}`)
     return target.invoke(event, retry)
   }
-  const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay })
+  const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay, clock })
   const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths)
   // A thousand at the same moment overflow the usual queue of 511, and are reset.
   server.listen(options.port, '127.0.0.1', 4096)
@@ -145,10 +147,11 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
 function createRole(
   keys: Map<string, Key>,
   policies: ReadonlyMap<string, Policy>,
+  clock: Clock,
 ): (name: string, instance: number) => Record<string, string> {
   const given = new Map<string, { since: number; environment: Record<string, string> }>()
   return (name, instance) => {
-    const now = Date.now()
+    const now = clock.now()
     const known = given.get(`${name}-${instance}`)
     if (known && now - known.since < ROLE_REFRESH) return known.environment
     for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)

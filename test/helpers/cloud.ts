@@ -49,7 +49,7 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     endpoint: cloud.cosUrl,
     credentials: CREDENTIALS,
     deadline: Number.POSITIVE_INFINITY,
-    now: Date.now,
+    now: cloud.clock.now,
     random: Math.random,
   })
   return {
@@ -61,7 +61,7 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
       await cloud.scf.idle()
     },
     async bytes(key) {
-      const seconds = Math.floor(Date.now() / 1000)
+      const seconds = Math.floor(cloud.clock.now() / 1000)
       const answer = await fetch(bucket.presign(key, seconds - 60, seconds + 60))
       if (!answer.ok) throw new Error(`${key}: ${answer.status}`)
       return Buffer.from(await answer.arrayBuffer())
@@ -140,7 +140,7 @@ export function claimsOf(cloud: TestCloud): Promise<string[]> {
 
 /** Today's receipts, with what each was billed. */
 export function receiptsOf(cloud: TestCloud) {
-  return readReceipts(cloud.bucket, new Date().toISOString().slice(0, 10))
+  return readReceipts(cloud.bucket, new Date(cloud.clock.now()).toISOString().slice(0, 10))
 }
 
 /** The local cloud for the rest of the test, with eight instances of each function. */
