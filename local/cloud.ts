@@ -37,6 +37,8 @@ export interface CloudOptions {
   matte?: Matte
   /** Time limit of all functions, in seconds; default: serverless.yml's. */
   timeout?: number
+  /** What Last-Modified of an upload marks: not documented. */
+  lastModified?: 'end' | 'start'
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
@@ -97,6 +99,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       now: clock.now,
       hosts,
       otherBuckets: cutoutBuckets,
+      lastModified: options.lastModified ?? 'end',
       cut: (photo, layouts) => matte.cut(photo, layouts),
       onEvent: async (event) => (await started).onEvent(event),
       onKill: async (secretId) => (await started).kill(secretId),

@@ -21,6 +21,7 @@ const USAGE = `npm start -- [options]
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
+  --last-modified W  what Last-Modified of an upload marks: its start or its end (end)
   --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
 
 async function main(): Promise<void> {
@@ -104,6 +105,7 @@ function readOptions() {
       'no-sample': { type: 'boolean', default: false },
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
+      'last-modified': { type: 'string', default: 'end' },
       paths: { type: 'string', default: 'raw' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
@@ -119,6 +121,7 @@ function readOptions() {
     sample: !values['no-sample'],
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
+    lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),
     hosts: new Map(values.host.map(readHost)),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
   }

@@ -134,6 +134,7 @@ describe('npm start', () => {
   it.each([
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
+    [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

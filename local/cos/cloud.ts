@@ -44,6 +44,8 @@ export interface CosOptions {
   now?: () => number
   /** Host names, as in a detect-url, that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
+  /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
+  lastModified?: 'end' | 'start'
   /** Further buckets that are there from the start. */
   otherBuckets?: readonly string[]
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
@@ -64,6 +66,8 @@ export interface Cloud extends CosOptions {
 /** One request on its way, and the faults that strike it. */
 export interface Call {
   request: CosRequest
+  /** When its headers were read: ms since the epoch. */
+  began: number
   /** The answer is going to be lost. */
   lose: boolean
   /** The last result of a GoodsMatting request is going to be dropped. */
@@ -86,7 +90,8 @@ export async function create(
   return stored
 }
 
-type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>
+/** Written now, unless it says otherwise. */
+type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'> & Partial<Pick<Stored, 'modified'>>
 
 export function publish(
   cloud: Cloud,
@@ -95,10 +100,15 @@ export function publish(
   object: NewObject,
   forbidOverwrite = false,
 ): Stored {
-  const modified = cloud.now()
+  const now = cloud.now()
   const existing = cloud.objects.get(object.bucket, object.key)
-  const overlooked = existing !== undefined && modified - existing.modified < race
-  return cloud.objects.publish(draft, { ...object, modified }, forbidOverwrite && !overlooked)
+  const overlooked = existing !== undefined && now - existing.modified < race
+  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked)
+}
+
+/** Last-Modified of an upload that began then and has just ended. */
+export function uploaded({ lastModified, now }: Cloud, began: number): number {
+  return lastModified === 'start' ? began : now()
 }
 
 export async function tell(

@@ -187,7 +187,8 @@ async function answerTo(
   const paid = isPaid(operation, request)
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
-  const { id: asker, policy, ...signed } = verify(request, cloud.keys, cloud.now())
+  const began = cloud.now()
+  const { id: asker, policy, ...signed } = verify(request, cloud.keys, began)
   refuseUnknown(operation, request)
   checkStrict(cloud, request, actionsOf(operation, request), signed)
   if (policy) {
@@ -208,7 +209,7 @@ async function answerTo(
   if (has('error-in-200') && paid)
     return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
   const race = struck.find(({ kind }) => kind === 'race')?.ms ?? 0
-  const call = { request, lose: has('lose-answer') || has('kill'), drop: has('drop-result'), race }
+  const call = { request, began, lose: has('lose-answer') || has('kill'), drop: has('drop-result'), race }
   const answer = await operation.run(cloud, call)
   if (has('kill')) cloud.onKill?.(asker)
   if (!call.lose) return answer

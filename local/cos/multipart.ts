@@ -1,6 +1,6 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import { type Call, type Cloud, tell } from './cloud.ts'
+import { type Call, type Cloud, tell, uploaded } from './cloud.ts'
 import { applyRules, draftImage, picOperations } from './matting.ts'
 import type { Stored } from './objects.ts'
 import { listPage, readCount, readEncoding, readMax } from './read.ts'
@@ -55,7 +55,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   try {
     const draft = await cloud.objects.receive(cloud.uploads.stream(upload.id, parts), MAX_OBJECT_BYTES)
     image = operations && draftImage(cloud, draft)
-    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: cloud.now() }
+    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: uploaded(cloud, upload.started) }
     stored = cloud.objects.publish(draft, object, forbidsOverwrite(request))
   } catch (error) {
     cloud.uploads.putBack(upload)

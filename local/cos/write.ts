@@ -1,5 +1,5 @@
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
-import { type Call, type Cloud, create, tell } from './cloud.ts'
+import { type Call, type Cloud, create, tell, uploaded } from './cloud.ts'
 import { draftImage, picOperations, processUpload } from './matting.ts'
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
@@ -16,7 +16,8 @@ export async function putObject(cloud: Cloud, call: Call): Promise<Answer> {
   const headers = storedHeaders(request)
   const draft = await receiveBody(cloud, request, MAX_OBJECT_BYTES)
   const image = operations && draftImage(cloud, draft)
-  const object = { bucket: request.bucket, key: request.key, etag: draft.md5, headers }
+  const modified = uploaded(cloud, call.began)
+  const object = { bucket: request.bucket, key: request.key, etag: draft.md5, headers, modified }
   const stored = await create(cloud, call, draft, object, 'Put', forbidsOverwrite(request))
   if (operations) return processUpload(cloud, call, stored, image, operations)
   return { status: 200, headers: { ETag: `"${stored.etag}"`, 'x-cos-hash-crc64ecma': stored.crc64 } }
