@@ -55,16 +55,21 @@ export interface Cos {
    * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
    * repeated. Its signature ends at `until` (COS's clock), so that however late it arrives it is not done after that; the
    * answer is waited for until `deadline` (our clock). Both in milliseconds since the epoch.
+   * Returns the ETag of the photo that was cut out, if the answer tells it.
    * @throws MattingError unknown-outcome when it may have been done and billed all the same.
    */
-  process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
+  process(
+    key: string,
+    rules: readonly PicRule[],
+    time: { until: number; deadline: number },
+  ): Promise<string | undefined>
   /** Method two: stores a photo and makes cutouts from it on the way. PAID, and otherwise as `process`. */
   upload(
     key: string,
     photo: { body: Buffer; type: string },
     rules: readonly PicRule[],
     time: { until: number; deadline: number },
-  ): Promise<void>
+  ): Promise<string | undefined>
   /**
    * Method one, of a picture elsewhere: the cutout, or undefined if it has more than 32 MiB. PAID, also then, and otherwise as
    * `process`.
@@ -313,12 +318,12 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         query: { image_process: '' },
         headers: picOperations(rules),
       }
-      checkPaid(await pay(call, deadline))
+      return readPaid(await pay(call, deadline))
     },
 
     async upload(key, { body, type }, rules, { until, deadline }) {
       const call: Call = { until, once: true, method: 'PUT', key, headers: picOperations(rules), type, body }
-      checkPaid(await pay(call, deadline))
+      return readPaid(await pay(call, deadline))
     },
 
     async detect(url, layout, { until, deadline }) {
@@ -349,9 +354,11 @@ export function picOperations(rules: readonly PicRule[]): { 'pic-operations': st
   return { 'pic-operations': JSON.stringify({ rules }) }
 }
 
-/** 200 is no proof: CI may put an <Error> into it. */
-function checkPaid(answer: Answer): void {
+/** ETag of the photo that was cut out, if it is told. 200 is no proof: CI may put an <Error> into it. */
+function readPaid(answer: Answer): string | undefined {
   if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
+  const { ETag } = child(child(xml.parse(answer.body), 'UploadResult'), 'OriginalInfo')
+  return typeof ETag === 'string' ? unquote(ETag) : undefined
 }
 
 function unquote(etag: string): string {

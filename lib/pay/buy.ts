@@ -5,7 +5,7 @@ import { rule } from '../layout.ts'
 import { writeFailure } from './failure.ts'
 import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
-import { find, isUnchanged, type Parts, type Source, type Wanted } from './work.ts'
+import { find, isThere, type Parts, type Source, type Wanted } from './work.ts'
 
 /** A photo on its way into the bucket. */
 export interface Photo {
@@ -86,7 +86,7 @@ export async function buy(
     }
     // CI judged what lies there now, which need not be the photo that we saw.
     const inBucket = source.url === undefined && photo === undefined
-    if (!error.retryable && inBucket && !(await isUnchanged(cos, source).catch(() => false))) {
+    if (!error.retryable && inBucket && !(await isThere(cos, source, true).catch(() => false))) {
       error = new MattingError('changed', undefined, { cause: error })
     }
     await giveUp(parts, source, buying, error, photo !== undefined)
@@ -120,8 +120,8 @@ async function sendRules(
   { photo }: { photo: Photo | undefined },
 ): Promise<{ original?: string }> {
   const rules = rulesOf(config, buying)
-  await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
-  return {}
+  const original = await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
+  return original === undefined ? {} : { original }
 }
 
 /** Method one: buys the cutouts of a picture elsewhere, one after the other, and stores them. */

@@ -97,6 +97,11 @@ export async function applyRules(
   { isPicInfo, rules }: PicOperations,
 ): Promise<Processed> {
   if (!image) throw new Refusal('ImageTooLarge')
+  if (rules.length > 0) {
+    for (const { kind } of cloud.faults.draw(['Cut'], source.key)) {
+      if (kind === 'hold') await cloud.faults.hold(source.key)
+    }
+  }
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const cutouts =
     rules.length > 0
