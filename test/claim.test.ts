@@ -5,6 +5,7 @@ import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
+import { paid } from '../lib/paid.ts'
 import { ensure, type Source } from '../lib/pay/pay.ts'
 import type { Fault } from '../local/faults.ts'
 import {
@@ -120,9 +121,11 @@ describe('the fence', () => {
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     const rules = [{ fileid: '/cutouts/x.png', rule: 'ci-process=GoodsMatting' }]
     const late = { until: Date.now() - 2_000, deadline: Date.now() + 5_000 }
-    await expect(cloud.bucket.process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(cloud.bucket[paid].process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({
+      code: 'unavailable',
+    })
     expect(cloud.cos.bill()).toEqual([])
-    await cloud.bucket.process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
+    await cloud.bucket[paid].process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 })
@@ -190,9 +193,12 @@ it('a photo that is put back while its claim lasts is cut out', async () => {
   const source = await quietSource(cloud)
   const cos: Cos = {
     ...cloud.bucket,
-    async process(...args) {
-      await cloud.bucket.delete(source.key)
-      return cloud.bucket.process(...args)
+    [paid]: {
+      ...cloud.bucket[paid],
+      async process(...args) {
+        await cloud.bucket.delete(source.key)
+        return cloud.bucket[paid].process(...args)
+      },
     },
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })

@@ -6,6 +6,7 @@ import { leaveToPut } from '../docs/recipes/presign-upload.ts'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
 import { plain } from '../lib/layout.ts'
+import { paid } from '../lib/paid.ts'
 import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION, UPLOAD } from '../local/cloud.ts'
 import { ask, claimsOf, look, photo, putQuietly, receiptsOf, startForTest, type TestCloud } from './helpers/cloud.ts'
@@ -130,9 +131,13 @@ describe('an upload by a server', () => {
     // Just after the older one is stored, somebody else puts the newer one.
     const slow: Cos = {
       ...cos,
-      async upload(...args) {
-        await cos.upload(...args)
-        await cos.put(KEY, newer, { type: 'image/jpeg' })
+      [paid]: {
+        ...cos[paid],
+        async upload(...args) {
+          const original = await cos[paid].upload(...args)
+          await cos.put(KEY, newer, { type: 'image/jpeg' })
+          return original
+        },
       },
     }
     await upload(partsOf(cloud, {}, slow), KEY, { body: older, type: 'image/jpeg' }, [plain])

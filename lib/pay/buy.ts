@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PicRule } from '../cos.ts'
 import { type Code, MattingError } from '../errors.ts'
 import { rule } from '../layout.ts'
+import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
 import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
@@ -22,13 +22,6 @@ export interface Purchase {
   answered: boolean
   /** ETag of the photo that the vendor says it has cut out, if it says so. */
   original?: string
-}
-
-interface Time {
-  /** By COS's clock: then the signature ends. */
-  until: number
-  /** By ours: then nobody waits for the answer any more. */
-  deadline: number
 }
 
 /** What CI says of the photo itself, which only another photo mends; and what it may say of one layout of it. */
@@ -116,11 +109,11 @@ async function sendRules(
   { config, cos }: Parts,
   { key }: Source,
   buying: readonly Held[],
-  time: Time,
+  time: PaidTime,
   { photo }: { photo: Photo | undefined },
 ): Promise<{ original?: string }> {
   const rules = rulesOf(config, buying)
-  const original = await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
+  const original = await (photo ? cos[paid].upload(key, photo, rules, time) : cos[paid].process(key, rules, time))
   return original === undefined ? {} : { original }
 }
 
@@ -129,12 +122,12 @@ async function sendUrl(
   { cos, store }: Parts,
   { url = '' }: Source,
   buying: readonly Held[],
-  time: Time,
+  time: PaidTime,
   { done }: { done: Set<string> },
 ): Promise<{ tooLarge?: boolean }> {
   // Sent again after "later", it goes on where it was.
   for (const { key, layout } of buying.filter((one) => !done.has(one.key))) {
-    const png = await cos.detect(url, layout, time)
+    const png = await cos[paid].detect(url, layout, time)
     if (!png) return { tooLarge: true }
     await store.put(key, png, { type: 'image/png' }).catch((cause: unknown) => {
       // It was bought: nobody is to buy it again at once.
