@@ -1,11 +1,12 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import COS from 'cos-nodejs-sdk-v5'
 import fc from 'fast-check'
+import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { Crc64, joinedCrc64 } from '../local/cos/crc64.ts'
-import { BUCKET, ID, type Lab, REGION, SECRET, startLab } from './helpers/cos.ts'
+import { BUCKET, element, ID, type Lab, photo, REGION, SECRET, startLab } from './helpers/cos.ts'
 
 // What the suites of the vendor's Node, Python and Go SDKs (test/test.js, ut/test.py, costesting/ and example/) expect of COS.
 
@@ -74,5 +75,79 @@ describe('CRC-64 of an object in parts: Go’s Object.Upload holds it against it
         expect(joinedCrc64(sums)).toBe(crc64(...pieces))
       }),
     )
+  })
+})
+
+describe('PUT with Pic-Operations', () => {
+  const RULES = JSON.stringify({ is_pic_info: 1, rules: [{ fileid: '/cut.png', rule: 'ci-process=GoodsMatting' }] })
+
+  test('tells ETag and CRC-64 of what was put: Go’s CI.PutFromFile holds them against its own', async () => {
+    const lab = await startLab()
+    const Body = await photo()
+    const md5 = createHash('md5').update(Body).digest('hex')
+    const put = await client(lab).putObject({ ...at, Key: 'a.jpg', Body, Headers: { 'Pic-Operations': RULES } })
+    expect([put.ETag, header(put, CRC64)]).toEqual([`"${md5}"`, crc64(Body)])
+    expect(lab.bill()).toHaveLength(1)
+  })
+
+  const half = { r: 255, g: 0, b: 0 }
+  const red = sharp({ create: { width: 8, height: 8, channels: 3, background: half } })
+    .composite([{ input: { create: { width: 4, height: 8, channels: 3, background: '#0000ff' } }, left: 0, top: 0 }])
+    .png()
+    .toBuffer()
+  const jpeg = async (quality: number) =>
+    sharp(await red)
+      .jpeg({ quality, chromaSubsampling: '4:4:4' })
+      .toBuffer()
+  const grey = { width: 2, height: 1 }
+
+  test.each<[string, () => Promise<Buffer>, string, RegExp]>([
+    ['a PNG', () => red, '100', /^0x800080$/],
+    ['a JPEG of quality 1', () => jpeg(1), '1', /^0x/],
+    ['a JPEG of quality 49', () => jpeg(49), '49', /^0x/],
+    ['a JPEG of quality 50', () => jpeg(50), '50', /^0x/],
+    ['a JPEG of quality 92', () => jpeg(92), '92', /^0x[78].0.[78].$/],
+    ['a JPEG of quality 100', () => jpeg(100), '100', /^0x[78].0.[78].$/],
+    [
+      'grey with transparency',
+      () =>
+        sharp(Buffer.from([0, 255, 255, 255]), { raw: { ...grey, channels: 2 } })
+          .toColourspace('b-w')
+          .png()
+          .toBuffer(),
+      '100',
+      /^0x808080$/,
+    ],
+    [
+      '16 bits a channel',
+      async () =>
+        sharp(await red)
+          .toColourspace('rgb16')
+          .png()
+          .toBuffer(),
+      '100',
+      /^0x800080$/,
+    ],
+    [
+      'ink',
+      async () =>
+        sharp(
+          await sharp(await red)
+            .linear(0, 255)
+            .toBuffer(),
+        )
+          .toColourspace('cmyk')
+          .jpeg({ quality: 90 })
+          .toBuffer(),
+      '90',
+      /^0xf.f.f.$/,
+    ],
+  ])('tells quality and average colour of %s', async (_, image, quality, average) => {
+    const lab = await startLab()
+    const headers = { 'Pic-Operations': '{"is_pic_info":1}' }
+    const put = await lab.put('a', await image(), headers)
+    expect([put.status, element(put, 'Quality')]).toEqual([200, quality])
+    expect(element(put, 'Ave')).toMatch(average)
+    expect(element(put, 'Ave')).toHaveLength(8)
   })
 })
