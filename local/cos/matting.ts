@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import sharp from 'sharp'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
 import { type Call, type Cloud, type Layout, publish, tell } from './cloud.ts'
 import { fetchImage, readDetectUrl } from './detect.ts'
+import { imageInfo } from './info.ts'
 import type { Draft, Stored } from './objects.ts'
 import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
@@ -57,7 +57,13 @@ export async function processUpload(
   image: Buffer | undefined,
   operations: PicOperations,
 ): Promise<Answer> {
-  return uploadResult(await applyRules(cloud, call, 'upload', source, image, operations))
+  const { headers, ...answer } = uploadResult(await applyRules(cloud, call, 'upload', source, image, operations))
+  return { ...answer, headers: { ...headers, ...uploadHeaders(source) } }
+}
+
+/** What an answer says of the object that was uploaded. */
+export function uploadHeaders({ etag, crc64 }: Stored): Record<string, string> {
+  return { ETag: `"${etag}"`, 'x-cos-hash-crc64ecma': crc64 }
 }
 
 /** The request's Pic-Operations, if it has any and the bucket may use them. */
@@ -102,15 +108,9 @@ export async function applyRules(
       if (kind === 'hold') await cloud.faults.hold(source.key)
     }
   }
+  const layouts = rules.map(({ layout }) => layout)
+  const cutouts = layouts.length > 0 ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
-  const cutouts =
-    rules.length > 0
-      ? await cut(
-          cloud,
-          image,
-          rules.map(({ layout }) => layout),
-        )
-      : []
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
   const results: object[] = []
@@ -177,14 +177,5 @@ async function cut(cloud: Cloud, image: Buffer, layouts: Layout[]) {
   } catch (error) {
     const code = CUT_REFUSALS.find((c) => error instanceof Error && 'code' in error && error.code === c)
     throw code ? new Refusal(code) : error
-  }
-}
-
-async function imageInfo(image: Buffer): Promise<object> {
-  try {
-    const { format, width, height, orientation } = await sharp(image).metadata()
-    return { Format: format?.toUpperCase(), Width: width, Height: height, Orientation: orientation ?? 1 }
-  } catch {
-    throw new Refusal('InvalidImageFormat')
   }
 }

@@ -108,6 +108,18 @@ export class Objects {
     return { path, size, md5: md5.digest('hex'), crc64: crc64.digest() }
   }
 
+  /** Takes in bytes whose sums are known. */
+  async join(source: Readable, sums: Omit<Draft, 'path'>): Promise<Draft> {
+    const path = this.#temporary()
+    try {
+      await pipeline(source, createWriteStream(path, { fd: openSync(path, 'w') }))
+    } catch (error) {
+      rmSync(path, { force: true })
+      throw error
+    }
+    return { path, ...sums }
+  }
+
   /** A draft with an object's bytes; as they never change, a second name for them will do. */
   copy(stored: Stored): Draft {
     const path = this.#temporary()

@@ -1,6 +1,6 @@
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
 import { type Call, type Cloud, create, tell, uploaded } from './cloud.ts'
-import { draftImage, picOperations, processUpload } from './matting.ts'
+import { draftImage, picOperations, processUpload, uploadHeaders } from './matting.ts'
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
@@ -20,7 +20,7 @@ export async function putObject(cloud: Cloud, call: Call): Promise<Answer> {
   const object = { bucket: request.bucket, key: request.key, etag: draft.md5, headers, modified }
   const stored = await create(cloud, call, draft, object, 'Put', forbidsOverwrite(request))
   if (operations) return processUpload(cloud, call, stored, image, operations)
-  return { status: 200, headers: { ETag: `"${stored.etag}"`, 'x-cos-hash-crc64ecma': stored.crc64 } }
+  return { status: 200, headers: uploadHeaders(stored) }
 }
 
 /** DELETE Object (product/436/7743): an object that is not there was deleted, too. */
