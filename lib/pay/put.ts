@@ -28,12 +28,13 @@ export async function upload(
   const { cos, store, config, now, deadline } = parts
   const etag = hash('md5', photo.body)
   const source: Source = { key, etag, size: photo.body.length }
-  const etagNow = async () => (await cos.head(key).catch(() => undefined))?.etag
-  const before = await etagNow()
+  // Where it is not known what lies there, nothing can be told apart later: then it is stored alone.
+  const before = await cos.head(key).catch(() => null)
+  const stored = before?.etag === etag
   // Where the same photo lies already, who sees it cannot tell that it is on its way again.
-  const seconds = before === etag ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
-  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored: before === etag }
-  const held = await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
+  const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
+  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
+  const held = before === null ? [] : await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
   const nothing: Purchase = { bought: [], answered: false }
   const {
     bought,
@@ -44,8 +45,9 @@ export async function upload(
     // Its bytes are on their way no more, so what the vendor may be doing, it has begun.
     await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(parts))))
     // Without an answer it may have been stored, and replaced by somebody else's newer one since.
-    const lies = bought.length > 0 ? await etagNow() : before
-    if (lies !== etag && lies === before) await cos.put(key, photo.body, { type: photo.type })
+    const lies = bought.length > 0 ? await cos.head(key) : before
+    const untouched = lies?.etag === before?.etag && lies?.modified === before?.modified
+    if (untouched && !stored) await cos.put(key, photo.body, { type: photo.type })
   }
   // The vendor cut another photo, which came just after this one.
   if (original !== etag) await Promise.allSettled(bought.map((one) => store.delete(one.key)))
