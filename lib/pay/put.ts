@@ -33,7 +33,7 @@ export async function upload(
   const stored = before?.etag === etag
   // Where the same photo lies already, who sees it cannot tell that it is on its way again.
   const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
-  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
+  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored, overwrites: true }
   const held = before === null ? [] : await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
   const nothing: Purchase = { bought: [], answered: false }
   const {
@@ -68,7 +68,7 @@ export interface PresignedUpload {
  * signed), for this one alone (its MD5 and size are), for these layouts alone (its metadata, which the trigger obeys, is), and within
  * so many seconds, 1 to 900, but no longer than the day if DAILY_LIMIT is set. The rights to pay are claimed for that long, so the
  * trigger that follows waits for the cutouts. Undefined if there is nothing to be made: the cutouts are there, being made, or not
- * to be paid for. To a signed PUT without Pic-Operations anybody could add them, so none is handed out.
+ * to be paid for, or a photo of this name is there. To a signed PUT without Pic-Operations anybody could add them, so none is handed out.
  *
  * COS verifies only what a signature lists, so the key that signs must be able to do no more than `uploadPolicy` says.
  * @throws MattingError bad-request, unavailable, denied
@@ -88,7 +88,7 @@ export async function presignUpload(
   const md5 = photo.md5.toLowerCase()
   const source: Source = { key, etag: md5, size }
   // As long as the PUT may begin, and then as long as the vendor ever needs.
-  const wish = { asker: 'presigned', seconds: seconds + vendorTime(parts), stored: false }
+  const wish = { asker: 'presigned', seconds: seconds + vendorTime(parts), stored: false, overwrites: false }
   const held = await prepare(parts, source, type, layouts, wish).catch((error: unknown) => {
     const { retryable, status } = MattingError.from(error)
     if (retryable && status !== 429) throw error
@@ -143,11 +143,13 @@ async function prepare(
   source: Source,
   type: string,
   layouts: readonly Layout[],
-  { asker, seconds, stored }: { asker: string; seconds: number; stored: boolean },
+  { asker, seconds, stored, overwrites }: { asker: string; seconds: number; stored: boolean; overwrites: boolean },
 ): Promise<Held[]> {
   const { key, size } = source
   // Nobody would ever be shown them.
   if (refuseKey(key, parts.config.sourcePrefixes) ?? refuseObject(key, { size, type })) return []
+  // Its PUT would be refused; and until then nobody else could have the cutouts made of what lies there.
+  if (!overwrites && (await parts.cos.head(key))) return []
   const { missing } = await find(parts.store, want(parts, source, layouts))
   if (missing.length === 0) return []
   const attempts = await mayPay(parts, source, missing)
