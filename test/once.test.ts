@@ -9,11 +9,11 @@ import { CREDENTIALS } from '../local/cloud.ts'
 import { photo, startTestCloud } from './helpers/cloud.ts'
 import { simulate } from './once/simulate.ts'
 
-// The long run is `npm run prove`.
-it.each([1])(
+// The long run is `npm run prove`. This seed has photos that are uploaded, slow, frozen, replaced, deleted and sent again among its first.
+it.each([423])(
   'promise 1 under fire, seed %i',
   async (seed) => {
-    const { problems, paid, cutouts, faults } = await simulate(seed, 20)
+    const { problems, paid, cutouts, faults } = await simulate(seed, 12)
     expect(problems).toEqual([])
     expect(paid).toBeGreaterThanOrEqual(cutouts)
     expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30)
