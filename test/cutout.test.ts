@@ -42,9 +42,10 @@ describe('cutoutKey', () => {
     )
   })
 
-  it('is reversible', () => {
+  it('is reversible, unless it is too long to be spelt', () => {
     fc.assert(
       fc.property(source, layout, (source, layout) => {
+        fc.pre(Buffer.byteLength(source.key) <= 240)
         const folder = /^cutouts\/(.*)\/[^/]*$/.exec(cutoutKey('cutouts/', source, layout))?.[1] ?? ''
         expect(decodeURIComponent(folder.replaceAll('_', '%'))).toBe(source.key)
       }),
