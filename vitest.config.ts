@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: 'test/helpers/folder.ts',
     testTimeout: 30_000,
     hookTimeout: 30_000,
     // A busy machine takes its time; what is waited for is what counts.
