@@ -337,7 +337,7 @@ describe('request → answer', () => {
   it('README has a row for each, and each row a test', () => {
     expect(listed).toEqual(Object.keys(rows))
   })
-  it.each(Object.entries(rows))('%s', { timeout: 60_000 }, async (_, row) => row())
+  it.each(Object.entries(rows))('%s', async (_, row) => row())
 })
 
 describe('what a preset says beats ON_PENDING and ON_FAILURE', () => {
