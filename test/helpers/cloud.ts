@@ -15,6 +15,8 @@ export interface TestCloud extends Cloud {
   data: string
   /** Ends it, and leaves its folder. */
   stop(): Promise<void>
+  /** Whether it has ended. */
+  ended(): boolean
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
   /** The bytes of an object. */
@@ -60,6 +62,11 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     now: cloud.clock.now,
     random: Math.random,
   })
+  let ended = false
+  const stop = () => {
+    ended = true
+    return cloud.close()
+  }
   return {
     ...cloud,
     bucket,
@@ -81,9 +88,10 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
       return keys.sort()
     },
     image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
-    stop: cloud.close,
+    stop,
+    ended: () => ended,
     async close() {
-      await cloud.close()
+      await stop()
       await rm(data, { recursive: true, force: true })
     },
   }
@@ -195,7 +203,7 @@ export async function startForTest(options: Partial<CloudOptions> = {}): Promise
   const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
   const buckets = again?.buckets ?? (await bucketsNow())
   onTestFinished(async () => {
-    const same = cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
+    const same = !cloud.ended() && cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
     // Where they lead, JSON does not tell.
     if (!same || options.hosts || options.data) return cloud.close()
     await cloud.reset()
