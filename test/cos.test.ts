@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../lib/cos.ts'
-import { photo, startTestCloud } from './helpers/cloud.ts'
+import { startTestCloud } from './helpers/cloud.ts'
 
 const credentials = { secretId: 'local-id', secretKey: 'local-secret' }
 const ETAG = '"0123456789abcdef0123456789abcdef"'
@@ -188,11 +188,10 @@ describe('a presigned URL', () => {
 it('lists every page', async () => {
   const cloud = await startTestCloud()
   onTestFinished(() => cloud.close())
-  const body = await photo()
   cloud.faults.set([{ on: 'Event', kind: 'drop' }])
   const keys = Array.from({ length: 1_100 }, (_, i) => `list/${String(i).padStart(4, '0')} &<红+%.jpg`)
   for (let i = 0; i < keys.length; i += 50) {
-    await Promise.all(keys.slice(i, i + 50).map((key) => cloud.bucket.put(key, body, { type: 'image/jpeg' })))
+    await Promise.all(keys.slice(i, i + 50).map((key) => cloud.bucket.put(key, 'x', { type: 'text/plain' })))
   }
   expect(await cloud.keys('list/')).toEqual(keys)
 })
