@@ -64,9 +64,9 @@ describe('what became of a call without an answer is found out by looking', () =
     if (claimed === 2) {
       await expect.poll(() => cloud.faults.list()).toMatchObject([{ struck: 1 }])
       // Whoever looks meanwhile waits.
-      cloud.clock.advance(5_000)
+      cloud.clock.advance(7_000)
       await looks(cloud)
-      cloud.clock.advance(3_000)
+      cloud.clock.advance(1_000)
     }
     await done
     expect(cloud.faults.list()).toMatchObject([{ struck: 1 }])
@@ -77,7 +77,7 @@ describe('what became of a call without an answer is found out by looking', () =
     // Nobody pays before the time of the claim has passed.
     if (claimed === 2) {
       const [first, second] = await written(cloud)
-      expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(7_000)
+      expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(8_000)
     }
     const sum = (await receiptsOf(cloud)).reduce((sum, { billed }) => sum + billed, 0)
     expect(sum).toBe(billed)

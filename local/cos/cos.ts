@@ -1,11 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Duplex, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
-import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
+import { type Answer, newRequestId, Refusal, refusalAnswer, refuseBroken } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
@@ -269,16 +269,4 @@ function asRefusal(error: unknown, message: IncomingMessage, operation: string):
   if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)
   return new Refusal('InternalError')
-}
-
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
-function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) return
-  const id = newRequestId(Date.now())
-  const { status, headers, body } =
-    error.code === 'HPE_INVALID_EOF_STATE'
-      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
-      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
-  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
-  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }
