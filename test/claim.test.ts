@@ -72,7 +72,9 @@ describe('what became of a call without an answer is found out by looking', () =
     expect(cloud.faults.list()).toMatchObject([{ struck: 1 }])
     expect(await cloud.keys('cutouts/')).toHaveLength(1)
     expect(cloud.cos.bill()).toHaveLength(billed)
-    expect(await claimsOf(cloud)).toHaveLength(claimed)
+    // No attempt is left out: somebody else could claim it.
+    const attempts = (await claimsOf(cloud)).map((key) => key.split('/').at(-1))
+    expect(attempts).toEqual(['0', '1'].slice(0, claimed))
     expect(cloud.scf.deadLetters()).toEqual([])
     // Nobody pays before the time of the claim has passed.
     if (claimed === 2) {
@@ -85,7 +87,8 @@ describe('what became of a call without an answer is found out by looking', () =
 
   async function written(cloud: TestCloud): Promise<number[]> {
     const times: number[] = []
-    for await (const { written } of cloud.bucket.list('.matting/claims/')) times.push(written)
+    // In whole seconds, as HTTP's dates are, by which claims are judged.
+    for await (const { written } of cloud.bucket.list('.matting/claims/')) times.push(Math.floor(written / 1000) * 1000)
     return times.sort((a, b) => a - b)
   }
 
