@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { describe, expect, it } from 'vitest'
 
@@ -60,4 +60,8 @@ describe('imports go one way', () => {
     // A dead letter is an event as it came.
     expect(platform.sort()).toEqual(['functions/image/event.ts', 'functions/upload/event.ts', 'lib/replay.ts'])
   })
+})
+
+it.each(['upload', 'image'])('the bundle of %s stays small, for a cold start reads all of it', (name) => {
+  expect(statSync(`dist/${name}.js`).size).toBeLessThanOrEqual(105_000)
 })
