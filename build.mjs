@@ -13,10 +13,12 @@ const { fileURLToPath } = await import('node:url')
 const dist = new URL('dist/', import.meta.url)
 await rm(dist, { recursive: true, force: true })
 await mkdir(dist)
-/** What the XML parser never asks for. is-unsafe labels its patterns when it is loaded, so none of them is left out by itself. */
+/**
+ * What the XML parser never asks for. is-unsafe labels its patterns when it is loaded, so none of them is left out by itself.
+ * @type {import('esbuild').Plugin}
+ */
 const unused = {
   name: 'unused',
-  /** @param {import('esbuild').PluginBuild} build */
   setup({ onLoad }) {
     const filter = /is-unsafe\/src\/contexts\/(log|nosql|redos|shell|sql|sql-strict|svg)\.js$/
     onLoad({ filter }, () => ({ contents: 'export default []' }))

@@ -1,4 +1,4 @@
-import { cutoutFolder, etagPart } from '../cutout.ts'
+import { cutoutFolder, etagPart, versionIn } from '../cutout.ts'
 import { type Code, MattingError } from '../errors.ts'
 import { type Claim, claim, claimKey, listClaims, look, redate, release } from './claim.ts'
 import { checkFailure } from './failure.ts'
@@ -60,7 +60,7 @@ export async function mayPay({ config, store }: Parts, source: Source, missing: 
   const folder = cutoutFolder(cutoutPrefix, source.key)
   for await (const { cutout, attempt, written } of listClaims(store, folder)) {
     // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
-    const [, version] = /^(\w+)-[^/]*$/.exec(cutout.slice(folder.length)) ?? []
+    const version = versionIn(cutout.slice(folder.length))
     if (version && version !== etagPart(source.etag) && store.clock() - written < 60_000) changes.add(version)
     if (missing.some(({ key }) => key === cutout)) attempts.set(cutout, Math.max(attempt, attempts.get(cutout) ?? 0))
   }

@@ -5,7 +5,7 @@ import { buy, note } from './buy.ts'
 import { hold, LOOK_TIME, mayPay } from './hold.ts'
 import { type Found, find, isThere, type Parts, type Source, timed, want } from './work.ts'
 
-export { failureFolder } from './failure.ts'
+export { failureFolders } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, upload } from './put.ts'
 export { readReceipts } from './receipt.ts'

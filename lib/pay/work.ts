@@ -1,12 +1,12 @@
 import type { Config } from '../config.ts'
 import type { Cos } from '../cos.ts'
-import { cutoutKey } from '../cutout.ts'
+import { cutoutKey, olderKeys } from '../cutout.ts'
 import { type Layout, layoutName } from '../layout.ts'
 import { isBlank } from './blank.ts'
 
 /** A photo as HEAD saw it, or a picture elsewhere. */
 export interface Source {
-  /** Of a picture elsewhere, the URL that was asked for. */
+  /** Of a picture elsewhere, its name. */
   key: string
   etag: string
   size: number
@@ -14,6 +14,8 @@ export interface Source {
   modified?: number
   /** Of a picture elsewhere: where the vendor is to fetch it. */
   url?: string
+  /** The same: the URL that was asked for, and its version as keys had it before 1.0. Secret, and never stored. */
+  asked?: { url: string; version: string }
 }
 
 export type Stage = 'look' | 'claim' | 'pay' | 'wait'
@@ -45,6 +47,9 @@ export interface Wanted {
   layout: Layout
   /** The layout's short name. */
   name: string
+  /** Where else it may lie, if it was made since then. */
+  older: readonly string[]
+  since: number
 }
 
 /** A cutout that is there. */
@@ -56,8 +61,14 @@ export interface Found extends Wanted {
 
 /** The cutouts of a source in these layouts, each once. */
 export function want({ config }: Pick<Parts, 'config'>, source: Source, layouts: readonly Layout[]): Wanted[] {
+  const { cutoutPrefix: prefix } = config
+  const { modified: since } = source
   const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
-  return [...named].map(([name, layout]) => ({ key: cutoutKey(config.cutoutPrefix, source, layout), layout, name }))
+  return [...named].map(([name, layout]) => {
+    const key = cutoutKey(prefix, source, layout)
+    // Of a photo that is still to be stored none can have been made.
+    return { key, layout, name, older: since === undefined ? [] : olderKeys(prefix, source, layout), since: since ?? 0 }
+  })
 }
 
 /**
@@ -70,11 +81,18 @@ export async function find<T extends Wanted>(
 ): Promise<{ found: (T & Found)[]; missing: T[] }> {
   const looks = await Promise.all(
     wanted.map(async (one) => {
-      const cutout = await store.pieces(one.key)
-      return cutout && { ...one, size: cutout.size, blank: await isBlank(cutout.pieces) }
+      for (const key of [one.key, ...one.older]) {
+        const cutout = await store.pieces(key)
+        // What lies under an older key may have been made of another version.
+        if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
+        return { ...one, key, size: cutout.size, blank: await isBlank(cutout.pieces) }
+      }
+      return undefined
     }),
   )
-  return { found: looks.filter((one) => one !== undefined), missing: wanted.filter((_, i) => !looks[i]) }
+  // Older keys are looked at once, for nobody writes there any more.
+  const missing = wanted.filter((_, i) => !looks[i]).map((one) => ({ ...one, older: [] }))
+  return { found: looks.filter((one) => one !== undefined), missing }
 }
 
 /** Whether the photo that was seen lies there still. With `exactly`, it was not put again since either. */
