@@ -207,6 +207,7 @@ describe('promise 6, with the clock in hand', () => {
       now: () => now,
       random: () => 0,
       uuid: () => 'id',
+      steady: () => now,
       deadline: Number.POSITIVE_INFINITY,
       spent: { ms: new Map(), calls: 0 },
       lookAt: async () => undefined,

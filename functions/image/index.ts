@@ -39,7 +39,8 @@ export const main_handler = middy({
     const spent: Spent = { ms: new Map(), calls: 0 }
     const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
     const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
-    const parts = { config, cos, store, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
+    const steady = () => performance.now()
+    const parts = { config, cos, store, now, steady, random, uuid: randomUUID, deadline, spent, lookAt, known }
     const request = toRequest(event)
     // What costs money leaves a line, whatever is answered.
     const tell = (fields: Fields) =>
