@@ -449,7 +449,8 @@ describe('an instance that is warm', () => {
     const first = await cloud.image(MUG)
     const began = Date.now()
     const maxAge = ({ headers }: Answer) => Number(/max-age=(\d+)/.exec(headers['cache-control'] ?? '')?.[1])
-    expect(maxAge(first)).toBe(3)
+    // The second begun while it looked counts.
+    expect(maxAge(first)).toBeLessThan(3)
     const before = cloud.cos.requests().length
     await putQuietly(cloud, 'uploads/mug.jpg', await photo('#2040b0'))
     const put = cloud.cos.requests().length - before
@@ -486,7 +487,7 @@ describe('within a window', () => {
     expect(headers.location).toMatch(
       /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{16}-plain\.png$/,
     )
-    expect(headers['cache-control']).toBe('public, max-age=60, stale-while-revalidate=60')
+    expect(headers['cache-control']).toMatch(/^public, max-age=5\d, stale-while-revalidate=60$/)
     await putQuietly(cloud, 'uploads/c d.jpg', await wall())
     expect((await cloud.image('/plain/uploads/c%20d.jpg')).headers.location).toBe(
       'https://cdn.example.com/uploads/c%20d.jpg',

@@ -189,7 +189,7 @@ function redirect(
   const { url, until } = locate(parts, asked, source, cutout, how, Math.floor(seconds))
   const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds - doubt / 1000))
   // Together with the time that this instance has known it: else a changed photo would be seen only after twice the time.
-  const age = Math.floor((now() - at) / 1000)
+  const age = Math.ceil((now() - at) / 1000)
   const ttl = Math.min(life, how === 'original' ? ORIGINAL_TTL : Math.max(0, config.redirectTtl - age))
   const stale = how === 'original' ? 0 : Math.min(config.redirectTtl, life - ttl)
   // Of the whole URL: were it of the picture alone, a 304 would keep a Location alive whose signature has ended.
