@@ -101,11 +101,11 @@ function fallBack(request: Asking, parts: ImageParts, asked: Asked, seen: Known,
   return redirect(request, parts, asked, seen, 'original')
 }
 
-/** An error as problem details (RFC 9457), never cached. */
+/** An error as problem details (RFC 9457), never cached; `now` by COS's clock, which ends the day of DAILY_LIMIT. */
 export function problem(error: MattingError, now: number, spent?: Spent): Response {
   const { code, status, message, retryable } = error
   const seconds = Math.floor(now / 1000)
-  // The day of DAILY_LIMIT ends at midnight, UTC.
+  // At midnight, UTC.
   const wait = code === 'limit-reached' ? 86_400 - (seconds % 86_400) : code === 'changing-too-fast' ? 60 : 2
   return json(
     { title: message, status, code },

@@ -52,7 +52,7 @@ export const main_handler = middy({
     } catch (thrown) {
       const error = MattingError.from(thrown)
       if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
-      return toResult(problem(error, now(), spent))
+      return toResult(problem(error, store.clock(), spent))
     }
   })
   .onError(async (request) => {
