@@ -43,8 +43,10 @@ export interface AnnounceOptions {
   /** The types that are sent. */
   types: readonly Announcement['type'][]
   now: () => number
+  /** COS's clock: receivers refuse what is five minutes off (Standard Webhooks), and instances' own clocks are. */
+  clock: () => number
   random: () => number
-  /** Milliseconds since the epoch; nothing is sent or waited for past it. */
+  /** Milliseconds since the epoch, by `now`; nothing is sent or waited for past it. */
   deadline: number
   /** Milliseconds for one attempt. */
   timeout?: number
@@ -98,16 +100,16 @@ export async function announce(announcement: Announcement, options: AnnounceOpti
 }
 
 /** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, for this project has no domain. */
-function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: AnnounceOptions) {
+function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: AnnounceOptions) {
   const { key, etag } = data.source
-  const today = new Date(now()).toISOString().slice(0, 10)
+  const time = new Date(clock()).toISOString()
   // Where a cutout lies is part of the news; and what is deferred today may be deferred again tomorrow.
   const about =
     'layout' in data
       ? [data.layout, data.cutout.bucket, data.cutout.key]
       : 'why' in data
         ? [data.why]
-        : [data.code, type === 'cutout.deferred' ? today : '']
+        : [data.code, type === 'cutout.deferred' ? time.slice(0, 10) : '']
   // As JSON, which tells where each of them ends.
   const identity = JSON.stringify([type, bucket, key, etag, ...about])
   return {
@@ -117,15 +119,15 @@ function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: An
     type,
     // What the specification's type String allows ("Type System"), and not empty; any key stands in the data.
     ...(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+$/u.test(key) && { subject: key }),
-    time: new Date(now()).toISOString(),
+    time,
     datacontenttype: 'application/json',
     data: { ...data, source: { bucket, ...data.source } },
   }
 }
 
 /** One attempt. Redirects are not followed, and of an answer only the head is read. */
-function post(id: string, body: string, { url, secret, now, deadline, timeout = TIMEOUT }: AnnounceOptions) {
-  const timestamp = Math.floor(now() / 1000)
+function post(id: string, body: string, { url, secret, now, clock, deadline, timeout = TIMEOUT }: AnnounceOptions) {
+  const timestamp = Math.floor(clock() / 1000)
   const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')
   const headers = {
     'content-type': 'application/cloudevents+json; charset=utf-8',

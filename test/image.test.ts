@@ -211,7 +211,8 @@ const rows: Record<string, () => Promise<void>> = {
       'bad-signature',
     )
     isProblem(await cloud.image(signed('uploads/mug.jpg', -1)), 'expired')
-    expect(cloud.cos.requests().filter(({ path }) => path.includes('uploads/'))).toHaveLength(1)
+    // The photo that was put, and one look for COS's clock: whose time is over, it says.
+    expect(cloud.cos.requests().filter(({ path }) => path.includes('uploads/'))).toHaveLength(2)
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60)), 'made')
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60, 'plain', 'spare', 'fedcba9876543210')), 'hit')
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60, 'center-layout=1')), 'made')
@@ -459,7 +460,8 @@ describe('an instance that is warm', () => {
     await cloud.upload('uploads/mug.jpg', await photo())
     const first = await cloud.image(MUG)
     const maxAge = ({ headers }: Answer) => Number(/max-age=(\d+)/.exec(headers['cache-control'] ?? '')?.[1])
-    expect(maxAge(first)).toBe(300)
+    // The second begun while it looked counts.
+    expect(maxAge(first)).toBeLessThan(300)
     const before = cloud.cos.requests().length
     await putQuietly(cloud, 'uploads/mug.jpg', await photo('#2040b0'))
     const put = cloud.cos.requests().length - before
@@ -498,7 +500,7 @@ describe('within a window', () => {
     expect(headers.location).toMatch(
       /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{32}-plain\.png$/,
     )
-    expect(headers['cache-control']).toBe('public, max-age=60, stale-while-revalidate=60')
+    expect(headers['cache-control']).toMatch(/^public, max-age=5\d, stale-while-revalidate=60$/)
     await putQuietly(cloud, 'uploads/c d.jpg', await wall())
     expect((await cloud.image('/plain/uploads/c%20d.jpg')).headers.location).toBe(
       'https://cdn.example.com/uploads/c%20d.jpg',

@@ -39,7 +39,8 @@ export const main_handler = middy({
     const spent: Spent = { ms: new Map(), calls: 0 }
     const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
     const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
-    const parts = { config, cos, store, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
+    const steady = () => performance.now()
+    const parts = { config, cos, store, now, steady, random, uuid: randomUUID, deadline, spent, lookAt, known }
     const request = toRequest(event)
     // What costs money leaves a line, whatever is answered.
     const tell = (fields: Fields) =>
@@ -51,7 +52,7 @@ export const main_handler = middy({
     } catch (thrown) {
       const error = MattingError.from(thrown)
       if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
-      return toResult(problem(error, now(), spent))
+      return toResult(problem(error, store.clock(), spent))
     }
   })
   .onError(async (request) => {

@@ -13,22 +13,22 @@ export interface Asked extends Fallbacks {
   layout: Layout
   /** What the path may mean, likeliest first: the platform may have decoded it already, or not. */
   sources: readonly (string | URL)[]
-  /** When the URL's own signature ends, in Unix seconds; Infinity if it needs none. */
+  /** When the URL's own signature ends, in Unix seconds of COS's clock; Infinity if it needs none. */
   expires: number
 }
 
 /**
  * Reads a request, and refuses what can be refused without asking anybody.
- * @throws MattingError bad-request, bad-signature, expired, bad-layout, layout-refused, host-refused, not-found
+ * @throws MattingError bad-request, bad-signature, bad-layout, layout-refused, host-refused, not-found
  */
-export function readRequest({ pathname, searchParams }: URL, config: Config, now: number): Asked {
+export function readRequest({ pathname, searchParams }: URL, config: Config): Asked {
   const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
   const [text = name] = readings(name)
   let keys = readings(path)
   let expires = Number.POSITIVE_INFINITY
   if (config.access === 'signed') {
-    const grant = readGrant(text, keys, searchParams, config.urlKeys, now)
+    const grant = readGrant(text, keys, searchParams, config.urlKeys)
     keys = [grant.key]
     expires = grant.expires
   }

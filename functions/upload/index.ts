@@ -34,6 +34,7 @@ export const main_handler = middy({
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
     const random = Math.random
     const { endpoint, cutoutEndpoint, eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
+    const [folder = ''] = config.sourcePrefixes
     const network = { credentials: readCredentials(process.env), deadline, now, random }
     const cos = createCos({ endpoint, ...network })
     const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
@@ -41,7 +42,10 @@ export const main_handler = middy({
       if (!url || !secret) return
       // A receiver that is down must not cost the whole time of the function: the platform delivers again.
       const until = Math.min(deadline, now() + ANNOUNCE_TIME)
-      await announce(announcement, { url, secret, types, bucket, region, now, random, deadline: until })
+      // What is skipped at sight was not asked about, so nobody has told COS's clock yet.
+      if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
+      const { clock } = cos
+      await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
     }
     let thrown: MattingError | undefined
     const parts = {
