@@ -4,9 +4,11 @@ import { parseArgs } from 'node:util'
 import { imageUrl } from '../lib/access.ts'
 import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
+
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
+import { WAYS } from './scf/variables.ts'
 
 /** Of the events that `--events` shows. */
 const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
@@ -20,7 +22,8 @@ const USAGE = `npm start -- [options]
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
-  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
+  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)
+  --variables WAY    how the functions get their variables: process, context or split (process)`
 
 async function main(): Promise<void> {
   const options = readOptions()
@@ -102,6 +105,7 @@ function readOptions() {
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
       paths: { type: 'string', default: 'raw' },
+      variables: { type: 'string', default: 'process' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
@@ -118,6 +122,7 @@ function readOptions() {
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     hosts: new Map(values.host.map(readHost)),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
+    variables: oneOf(values.variables, '--variables', WAYS),
   }
 }
 

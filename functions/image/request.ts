@@ -1,9 +1,10 @@
 import { readGrant } from '../../lib/access.ts'
-import { type Config, type Fallbacks, isUnder, type Preset } from '../../lib/config.ts'
+import { type Config, isUnder } from '../../lib/config.ts'
 import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { readExternal } from '../../lib/external.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
+import type { Fallbacks, Preset } from '../../lib/preset.ts'
 import { readings } from '../../lib/readings.ts'
 
 const DOTS = /(^|\/)\.{1,2}(\/|$)/
