@@ -13,6 +13,7 @@ import { createFaults, type Faults } from './faults.ts'
 import { createMatte, type Matte } from './matte/matte.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless } from './scf/serverless.ts'
+import type { Way } from './scf/variables.ts'
 
 export const BUCKET = 'photos-1250000000'
 export const REGION = 'ap-guangzhou'
@@ -42,6 +43,8 @@ export interface CloudOptions {
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
+  /** How variables are handed over to functions. */
+  variables?: Way
   /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
   hosts?: ReadonlyMap<string, number>
   /** Set over what serverless.yml says. */
@@ -131,6 +134,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       retryDelay: options.retryDelay ?? 1_000,
       eventKeys: options.eventKeys ?? 'encoded',
       paths: options.paths ?? 'raw',
+      variables: options.variables ?? 'process',
     })
     opened.unshift(scf)
     tell(scf)

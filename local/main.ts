@@ -8,6 +8,7 @@ import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
+import { WAYS } from './scf/variables.ts'
 
 /** Of the events that `--events` shows. */
 const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
@@ -22,7 +23,8 @@ const USAGE = `npm start -- [options]
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
   --last-modified W  what Last-Modified of an upload marks: its start or its end (end)
-  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
+  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)
+  --variables WAY    how the functions get their variables: process, context or split (process)`
 
 async function main(): Promise<void> {
   const options = readOptions()
@@ -107,6 +109,7 @@ function readOptions() {
       'event-keys': { type: 'string', default: 'encoded' },
       'last-modified': { type: 'string', default: 'end' },
       paths: { type: 'string', default: 'raw' },
+      variables: { type: 'string', default: 'process' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
@@ -124,6 +127,7 @@ function readOptions() {
     lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),
     hosts: new Map(values.host.map(readHost)),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
+    variables: oneOf(values.variables, '--variables', WAYS),
   }
 }
 

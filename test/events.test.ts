@@ -161,7 +161,7 @@ describe('a receiver in trouble', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
     const cloud = await startForTest({ environment: { EVENTS_URL: url, EVENTS_SECRET: SECRET } })
     await cloud.upload('uploads/mug.jpg', await photo())
-    expect(cloud.scf.deadLetters()).toMatchObject([{ error: expect.stringContaining('could not be delivered') }])
+    expect(cloud.scf.deadLetters()).toMatchObject([{ ErrorMessage: expect.stringContaining('could not be delivered') }])
     expect(cloud.cos.bill()).toHaveLength(1)
     gone = false
     await fetch(`${cloud.controlUrl}/api/dead-letters/replay`, { method: 'POST' })

@@ -8,7 +8,7 @@ import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { createFunction, type Invocation } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
 import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
@@ -18,7 +18,11 @@ beforeAll(async () => {
 })
 afterAll(() => cloud.close())
 
-function handler(name: 'upload' | 'image', environment: Record<string, string> = {}) {
+function handler(
+  name: 'upload' | 'image',
+  environment: Record<string, string> = {},
+  options: Partial<FunctionOptions> = {},
+) {
   const runs: Invocation[] = []
   const { invoke, kill } = createFunction({
     spec: {
@@ -40,6 +44,7 @@ function handler(name: 'upload' | 'image', environment: Record<string, string> =
     skew: () => 0,
     clock: cloud.clock,
     onInvocation: (run) => runs.push(run),
+    ...options,
   })
   onTestFinished(() => kill())
   const lines = () => runs.flatMap(({ logs }) => logs).map((line) => JSON.parse(line))
@@ -184,6 +189,23 @@ describe('image', () => {
     await expect
       .poll(() => lines())
       .toEqual([{ function: 'image', path: '/plain/uploads/a.jpg', outcome: 'made', paid: 1 }])
+  })
+
+  it('obeys a variable that changes under a warm instance, which forgets what it knew', async () => {
+    await cloud.reset()
+    await putQuietly('uploads/a.jpg')
+    let CUTOUT_PREFIX = 'cutouts/'
+    const { secretId, secretKey } = CREDENTIALS
+    const role = () => ({ TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey, CUTOUT_PREFIX })
+    const { invoke } = handler('image', { DELIVERY_URL: 'https://cdn.example' }, { variables: 'context', role })
+    const ask = async () => Object(await invoke({ httpMethod: 'GET', path: '/plain/uploads/a.jpg' })).headers
+    expect(await ask()).toMatchObject({ 'x-matting': 'made' })
+    const calls = cloud.cos.requests().length
+    expect(await ask()).toMatchObject({ 'x-matting': 'hit' })
+    expect(cloud.cos.requests()).toHaveLength(calls)
+    CUTOUT_PREFIX = 'made/'
+    expect(await ask()).toMatchObject({ location: expect.stringMatching(/^https:\/\/cdn\.example\/made\//) })
+    expect(cloud.cos.bill()).toHaveLength(2)
   })
 
   it('is not open to what lies outside the source folders, nor to cutouts', async () => {

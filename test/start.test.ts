@@ -102,7 +102,8 @@ describe('npm start', () => {
 
   it('prints a signed URL where one is needed, and does not start with functions that are misconfigured', async () => {
     const data = await folder()
-    const right = ['--set', 'ACCESS=signed', '--set', 'URL_KEYS=shop:0123456789abcdef']
+    const key = 'URL_KEYS=encoded(shop:0123456789abcd%3D%3D)'
+    const right = ['--set', 'ACCESS=signed', '--set', key, '--variables', 'split']
     const started = start('--port', '0', '--data', data, ...right)
     const [, url = ''] = await started.until(/image URL {4}(\S+)/)
     expect((await fetch(url, { redirect: 'manual' })).status).toBe(302)
@@ -135,6 +136,7 @@ describe('npm start', () => {
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
     [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
+    [['--variables', 'odd'], '--variables: expected process or context or split\n'],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

@@ -12,17 +12,16 @@ export type Asking = Pick<Request, 'method' | 'url' | 'headers'>
 
 /**
  * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
- * `rawPath`, `rawQueryString`.
+ * `rawPath`, `rawQueryString`; other gateways tell the query in `queryStringParameters` and `multiValueQueryStringParameters`.
  * @throws MattingError bad-request
  */
 export function toRequest(event: unknown): Asking {
-  const { path, rawPath, httpMethod, requestContext, queryString, rawQueryString, headers } = fields(event)
+  const { path, rawPath, httpMethod, requestContext, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
-    const search =
-      typeof rawQueryString === 'string' ? rawQueryString : new URLSearchParams(strings(queryString)).toString()
+    const search = readQuery(fields(event)).toString()
     // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
     const { href: url } = new URL(`http://function${escapePath(pathname)}?${search}`)
@@ -38,6 +37,29 @@ export async function toResult(response: Response): Promise<UrlResult> {
     headers: Object.fromEntries(response.headers),
     body: response.body ? await response.text() : '',
   }
+}
+
+/**
+ * The query, from wherever the event tells it; some gateways tell it in several places, one of them only in part
+ * (product/583/12513). What was given twice must be seen twice, for the access check refuses it: so a parameter has the values
+ * of the place that tells most of it, and whatever else another one tells.
+ */
+function readQuery(event: Record<string, unknown>): URLSearchParams {
+  const { rawQueryString, queryString, queryStringParameters, multiValueQueryStringParameters } = event
+  const text = rawQueryString || queryString
+  if (typeof text === 'string' && text) return new URLSearchParams(text)
+  const query = new Map<string, string[]>()
+  for (const table of [queryString, queryStringParameters, multiValueQueryStringParameters]) {
+    for (const [name, value] of Object.entries(fields(table))) {
+      const values = [value].flat().map(String)
+      const known = query.get(name) ?? []
+      const [most, other] = values.length > known.length ? [values, known] : [known, values]
+      const told = new Set(most)
+      query.set(name, [...most, ...other.filter((value) => !told.has(value))])
+    }
+  }
+  const pairs = [...query].flatMap(([name, values]) => values.map((value): [string, string] => [name, value]))
+  return new URLSearchParams(pairs)
 }
 
 /**

@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
-import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
+import type { Config } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
+import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { lookAt as lookAtPicture } from '../../lib/external.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
@@ -12,10 +13,10 @@ import { toRequest, toResult, type UrlResult } from './event.ts'
 import { type ImageParts, image, problem } from './image.ts'
 import { safePath } from './request.ts'
 
-/** Cache: the environment of an instance does not change, but for the credentials. */
-let config: Config | undefined
-/** Cache: what is there, and cannot change but with the photo. */
+const settings = createSettings(process.env)
+/** Cache: what is there by a configuration, and cannot change but with the photo. */
 const known: ImageParts['known'] = new Map()
+let knownBy: Config | undefined
 
 /** Time kept for the answer, in milliseconds. */
 const MARGIN = 500
@@ -29,11 +30,13 @@ export const main_handler = middy({
 })
   .handler(async (event: unknown, context: Context): Promise<UrlResult> => {
     const now = Date.now
-    config ??= readConfig(process.env)
+    const { config, credentials } = settings(context)
+    if (config !== knownBy) known.clear()
+    knownBy = config
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
     const random = Math.random
     const { endpoint, cutoutEndpoint } = config
-    const network = { credentials: readCredentials(process.env), deadline, now, random }
+    const network = { credentials, deadline, now, random }
     const cos = createCos({ endpoint, ...network })
     const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
     const spent: Spent = { ms: new Map(), calls: 0 }

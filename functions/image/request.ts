@@ -1,8 +1,9 @@
 import { readGrant } from '../../lib/access.ts'
-import type { Config, Fallbacks, Preset } from '../../lib/config.ts'
+import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { readExternal } from '../../lib/external.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
+import type { Fallbacks, Preset } from '../../lib/preset.ts'
 import { readings } from '../../lib/readings.ts'
 import { isUnder, refuseKey } from '../../lib/source.ts'
 

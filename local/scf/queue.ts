@@ -12,8 +12,20 @@ interface Job {
   failures: number
 }
 
-/** An event that was given up. */
+/** An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what is needed here beside it. */
 export interface DeadLetter {
+  at: string
+  id: string
+  function: string
+  RequestId: string
+  ErrorCode: number
+  ErrorMessage: string
+  /** `ClientContext` is the event, as JSON. */
+  Body: { FunctionName: string; Namespace: string; Qualifier: string; ClientContext: string; RequestId: string }
+}
+
+/** As they were kept before they had the vendor's form. */
+interface OldLetter {
   at: string
   id: string
   function: string
@@ -58,7 +70,10 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
 
   await mkdir(waitingDir, { recursive: true })
   await mkdir(deadDir, { recursive: true })
-  for (const name of (await files(deadDir)).sort()) dead.push(JSON.parse(await readFile(join(deadDir, name), 'utf8')))
+  for (const name of (await files(deadDir)).sort()) {
+    const letter: DeadLetter | OldLetter = JSON.parse(await readFile(join(deadDir, name), 'utf8'))
+    dead.push('Body' in letter ? letter : toLetter(letter))
+  }
   for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
 
   function schedule(job: Job, delay: number): void {
@@ -88,7 +103,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
         return
       }
       const at = new Date(clock.now()).toISOString()
-      const letter = { at, id: job.id, function: job.function, event: job.event, error: String(error) }
+      const letter = toLetter({ at, id: job.id, function: job.function, event: job.event, error: String(error) })
       dead.push(letter)
       await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
       await rm(file, { force: true })
@@ -138,6 +153,12 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
       await Promise.all(running)
     },
   }
+}
+
+function toLetter({ at, id, function: name, event, error }: OldLetter): DeadLetter {
+  const ClientContext = JSON.stringify(event)
+  const Body = { FunctionName: name, Namespace: 'default', Qualifier: '$DEFAULT', ClientContext, RequestId: id }
+  return { at, id, function: name, RequestId: id, ErrorCode: -1, ErrorMessage: error, Body }
 }
 
 async function files(dir: string): Promise<string[]> {

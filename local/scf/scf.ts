@@ -10,6 +10,7 @@ import { createFunction, type Invocation, type ScfFunction } from './function.ts
 import { createQueue, type DeadLetter } from './queue.ts'
 import type { CosTrigger, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
+import type { Way } from './variables.ts'
 
 export interface ScfOptions {
   serverless: Serverless
@@ -32,6 +33,7 @@ export interface ScfOptions {
   retryDelay: number
   eventKeys: 'encoded' | 'raw'
   paths: 'raw' | 'decoded'
+  variables: Way
 }
 
 export interface Scf {
@@ -61,7 +63,7 @@ const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
-  const { serverless, dist, dir, keys, policies, hosts, faults, clock } = options
+  const { serverless, dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: Invocation[] = []
   const onInvocation = (invocation: Invocation) => {
     invocations.push(invocation)
@@ -71,7 +73,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, ScfFunction>(
     serverless.functions.map((spec) => {
-      const settings = { spec, dist, instances: options.instances, hosts, skew, clock, onInvocation }
+      const settings = { spec, dist, instances: options.instances, variables, hosts, skew, clock, onInvocation }
       return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
     }),
   )
