@@ -17,7 +17,7 @@ export type { Photo } from './buy.ts'
  * Stores a photo, and has those of its cutouts made on the way (method two) that nobody has made or is making. The ETag of a
  * photo stored at once is its MD5, so it is known beforehand where they will lie, and the trigger that follows finds them.
  * Never fails for a cutout's sake: what is not made is left to the trigger.
- * @throws MattingError if the photo could not be stored
+ * @throws MattingError if the photo could not be stored, or nobody can tell whether it was
  */
 export async function upload(
   parts: Parts,
@@ -28,12 +28,16 @@ export async function upload(
   const { cos, store, config, now, deadline } = parts
   const etag = hash('md5', photo.body)
   const source: Source = { key, etag, size: photo.body.length }
-  const etagNow = async () => (await cos.head(key).catch(() => undefined))?.etag
-  const before = await etagNow()
+  const before = await cos.head(key).then(
+    (head) => ({ head }),
+    () => undefined,
+  )
+  const stored = before?.head?.etag === etag
   // Where the same photo lies already, who sees it cannot tell that it is on its way again.
-  const seconds = before === etag ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
-  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored: before === etag }
-  const held = await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
+  const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
+  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
+  // If nobody can tell what lies there, nor could it be told of a call without an answer whether it has stored the photo.
+  const held = before ? await prepare(parts, source, photo.type, layouts, wish).catch(() => []) : []
   const nothing: Purchase = { bought: [], answered: false }
   const {
     bought,
@@ -43,9 +47,10 @@ export async function upload(
   if (!answered) {
     // Its bytes are on their way no more, so what the vendor may be doing, it has begun.
     await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(parts))))
-    // Without an answer it may have been stored, and replaced by somebody else's newer one since.
-    const lies = bought.length > 0 ? await etagNow() : before
-    if (lies !== etag && lies === before) await cos.put(key, photo.body, { type: photo.type })
+    // Without an answer it may have been stored, and replaced by somebody else's newer one since, be it the one before put again.
+    const lies = bought.length > 0 ? await cos.head(key) : before?.head
+    const isSame = lies?.etag === before?.head?.etag && lies?.modified === before?.head?.modified
+    if (lies?.etag !== etag && isSame) await cos.put(key, photo.body, { type: photo.type })
   }
   // The vendor cut another photo, which came just after this one.
   if (original !== etag) await Promise.allSettled(bought.map((one) => store.delete(one.key)))
