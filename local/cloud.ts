@@ -41,6 +41,8 @@ export interface CloudOptions {
   paths?: 'raw' | 'decoded'
   /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
   hosts?: ReadonlyMap<string, number>
+  /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
+  origins?: readonly string[]
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
@@ -71,6 +73,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
   const hosts = new Map(options.hosts)
+  const pages = { ports: new Set<number>(), origins: options.origins ?? [] }
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
@@ -90,6 +93,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       keys,
       faults,
       hosts,
+      pages,
       otherBuckets: cutoutBuckets,
       cut: (photo, layouts) => matte.cut(photo, layouts),
       onEvent: async (event) => (await started).onEvent(event),
@@ -117,6 +121,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       policies,
       hosts,
       faults,
+      pages,
       instances: options.instances ?? 4,
       retryDelay: options.retryDelay ?? 1_000,
       eventKeys: options.eventKeys ?? 'encoded',
@@ -132,11 +137,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const control = createControl({ cos, scf, faults, reset })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
+    const { port: controlPort } = control.address() as AddressInfo
+    pages.ports.add(controlPort)
     opened.unshift({ close: () => control.close().closeAllConnections() })
     return {
       cosUrl,
       imageUrl: `http://127.0.0.1:${scf.port}`,
-      controlUrl: `http://127.0.0.1:${(control.address() as AddressInfo).port}`,
+      controlUrl: `http://127.0.0.1:${controlPort}`,
       cos,
       scf,
       faults,

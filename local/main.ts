@@ -20,6 +20,7 @@ const USAGE = `npm start -- [options]
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
+  --origin URL       a web page's origin that may use COS and image URLs, as http://localhost:8080; may be repeated
   --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
 
 async function main(): Promise<void> {
@@ -104,6 +105,7 @@ function readOptions() {
       paths: { type: 'string', default: 'raw' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
+      origin: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   })
@@ -117,6 +119,7 @@ function readOptions() {
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     hosts: new Map(values.host.map(readHost)),
+    origins: values.origin.map(readOrigin),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
   }
 }
@@ -152,6 +155,13 @@ function variables(): Set<string> {
 function readHost(text: string): [name: string, port: number] {
   const [name = '', port = ''] = text.split('=')
   return [name, number(port, '--host NAME=PORT', 1, 65_535)]
+}
+
+/** As browsers write it in the header. */
+function readOrigin(text: string): string {
+  const { protocol, origin, href } = URL.canParse(text) ? new URL(text) : new URL('about:blank')
+  if (/^https?:$/.test(protocol) && href === `${origin}/`) return origin
+  throw new Error(`--origin: expected http(s)://host or http(s)://host:port, not ${text}`)
 }
 
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {

@@ -592,7 +592,7 @@ describe('the folder', () => {
 
 describe('hosts', () => {
   test('a bucket by its own host name, in the Host header or as a proxy’s target', async () => {
-    const lab = await startLab()
+    const lab = await startLab({ hosts: new Map([['img.example.com', 80]]) })
     await lab.put('a b')
     for (const host of [
       HOST,
@@ -684,25 +684,27 @@ test('nobody but this computer is served', async () => {
     await expect(once(connect({ host, port }), 'connect')).rejects.toMatchObject({ code: expect.stringMatching(/^E/) })
 })
 
-test('any page may read and write: CORS', async () => {
-  const lab = await startLab()
+test('a page that may ask may read and write: CORS', async () => {
   const Origin = 'http://127.0.0.1:8080'
+  const lab = await startLab({ pages: { ports: new Set(), origins: [Origin] } })
   const asked = {
     Origin,
     'Access-Control-Request-Method': 'PUT',
     'Access-Control-Request-Headers': 'authorization, pic-operations',
   }
   const preflight = await sendRaw(lab.port, 'OPTIONS', '/a', { headers: asked })
-  expect([preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([200, '*'])
+  expect([preflight.status, preflight.headers['access-control-allow-origin']]).toEqual([200, Origin])
   expect(preflight.headers['access-control-allow-methods']).toBe('PUT')
   expect(preflight.headers['access-control-allow-headers']).toBe('authorization, pic-operations')
   const bare = await sendRaw(lab.port, 'OPTIONS', '/a')
   expect([bare.status, element(bare, 'Code')]).toEqual([403, 'AccessForbidden'])
   await lab.put('a', 'hello', { 'x-cos-meta-note': 'b' })
   const got = await lab.send('GET', 'a', { headers: { Origin } })
-  expect(got.headers['access-control-allow-origin']).toBe('*')
+  expect([got.headers['access-control-allow-origin'], got.headers.vary]).toEqual([Origin, 'Origin'])
   for (const name of ['ETag', 'x-cos-request-id', 'x-cos-meta-note', 'x-cos-hash-crc64ecma'])
     expect(String(got.headers['access-control-expose-headers']).split(', ')).toContain(name)
+  const bad = await lab.send('GET', 'a', { headers: { Origin }, secret: 'another' })
+  expect([bad.status, bad.headers['access-control-allow-origin']]).toEqual([403, Origin])
   expect((await lab.send('GET', 'a')).headers['access-control-allow-origin']).toBeUndefined()
 })
 

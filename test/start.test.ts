@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { send } from './helpers/cloud.ts'
 
 interface Started {
   output: () => string
@@ -75,10 +76,14 @@ describe('npm start', () => {
     expect(await second.exit).toBe(0)
   })
 
-  it('--no-sample puts nothing', async () => {
-    const started = start('--port', '0', '--no-sample', '--data', await folder())
+  it('--no-sample puts nothing; --origin lets a page ask', async () => {
+    const started = start('--port', '0', '--no-sample', '--data', await folder(), '--origin', 'http://localhost:80/')
     await started.until(/Ctrl-C/)
     expect(started.output()).not.toContain('mug')
+    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
+    const ask = async (origin: string) =>
+      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
+    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
@@ -134,6 +139,9 @@ describe('npm start', () => {
   it.each([
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
+    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *\n'],
+    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*\n$/],
+    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*\n$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

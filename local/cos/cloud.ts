@@ -1,4 +1,5 @@
 import type { Faults } from '../faults.ts'
+import type { Pages } from '../guard.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
@@ -42,8 +43,10 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
-  /** Host names, as in a detect-url, that lead to ports of this machine. */
+  /** Host names that lead to ports of this machine: in a detect-url, and as names of this COS. */
   hosts?: ReadonlyMap<string, number>
+  /** The web pages that may use it; its own port is added to them. */
+  pages?: Pages
   /** Further buckets that are there from the start. */
   otherBuckets?: readonly string[]
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
@@ -55,6 +58,7 @@ export interface CosOptions {
 /** What the operations share. */
 export interface Cloud extends CosOptions {
   now: () => number
+  pages: Pages
   objects: Objects
   uploads: Uploads
   buckets: Buckets
