@@ -56,7 +56,7 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('puts a sample, tells what happened to it, and stays until Ctrl-C; a second start pays nothing', async () => {
+  it('puts a sample, tells what happened to it, and stays until Ctrl-C; one beside it is refused, a second start pays nothing', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
@@ -67,6 +67,11 @@ describe('npm start', () => {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
     const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
     expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    const beside = start('--port', '0', '--data', data)
+    expect(await beside.exit).toBe(1)
+    expect(beside.output()).toBe(
+      `The folder ${join(data, 'cos')} is in use by another local cloud; choose another with --data DIR.\n`,
+    )
     first.interrupt()
     expect(await first.exit).toBe(0)
     const second = start('--port', '0', '--data', data)
