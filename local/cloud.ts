@@ -47,6 +47,8 @@ export interface CloudOptions {
   variables?: Way
   /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
   hosts?: ReadonlyMap<string, number>
+  /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
+  origins?: readonly string[]
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
@@ -81,6 +83,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
   const hosts = new Map(options.hosts)
+  const pages = { ports: new Set<number>(), origins: options.origins ?? [] }
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
@@ -101,6 +104,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       faults,
       now: clock.now,
       hosts,
+      pages,
       otherBuckets: cutoutBuckets,
       lastModified: options.lastModified ?? 'end',
       cut: (photo, layouts) => matte.cut(photo, layouts),
@@ -130,6 +134,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       hosts,
       faults,
       clock,
+      pages,
       instances: options.instances ?? 4,
       retryDelay: options.retryDelay ?? 1_000,
       eventKeys: options.eventKeys ?? 'encoded',
@@ -146,11 +151,13 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const control = createControl({ cos, scf, faults, clock, reset })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
+    const { port: controlPort } = control.address() as AddressInfo
+    pages.ports.add(controlPort)
     opened.unshift({ close: () => control.close().closeAllConnections() })
     return {
       cosUrl,
       imageUrl: `http://127.0.0.1:${scf.port}`,
-      controlUrl: `http://127.0.0.1:${(control.address() as AddressInfo).port}`,
+      controlUrl: `http://127.0.0.1:${controlPort}`,
       cos,
       scf,
       faults,

@@ -23,6 +23,7 @@ const USAGE = `npm start -- [options]
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
   --last-modified W  what Last-Modified of an upload marks: its start or its end (end)
+  --origin URL       a web page's origin that may use COS and image URLs, as http://localhost:8080; may be repeated
   --paths FORM       how paths stand in function-URL events: raw or decoded (raw)
   --variables WAY    how the functions get their variables: process, context or split (process)`
 
@@ -112,6 +113,7 @@ function readOptions() {
       variables: { type: 'string', default: 'process' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
+      origin: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   })
@@ -126,6 +128,7 @@ function readOptions() {
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),
     hosts: new Map(values.host.map(readHost)),
+    origins: values.origin.map(readOrigin),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
     variables: oneOf(values.variables, '--variables', WAYS),
   }
@@ -162,6 +165,13 @@ function variables(): Set<string> {
 function readHost(text: string): [name: string, port: number] {
   const [name = '', port = ''] = text.split('=')
   return [name, number(port, '--host NAME=PORT', 1, 65_535)]
+}
+
+/** As browsers write it in the header. */
+function readOrigin(text: string): string {
+  const { protocol, origin, href } = URL.canParse(text) ? new URL(text) : new URL('about:blank')
+  if (/^https?:$/.test(protocol) && href === `${origin}/`) return origin
+  throw new Error(`--origin: expected http(s)://host or http(s)://host:port, not ${text}`)
 }
 
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {

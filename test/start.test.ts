@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { send } from './helpers/cloud.ts'
 
 interface Started {
   output: () => string
@@ -55,7 +56,7 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('puts a sample, tells what happened to it, and stays until Ctrl-C; a second start pays nothing', async () => {
+  it('puts a sample, tells what happened to it, and stays until Ctrl-C; one beside it is refused, a second start pays nothing', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
@@ -66,6 +67,11 @@ describe('npm start', () => {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
     const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
     expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    const beside = start('--port', '0', '--data', data)
+    expect(await beside.exit).toBe(1)
+    expect(beside.output()).toBe(
+      `The folder ${join(data, 'cos')} is in use by another local cloud; choose another with --data DIR.\n`,
+    )
     first.interrupt()
     expect(await first.exit).toBe(0)
     const second = start('--port', '0', '--data', data)
@@ -75,10 +81,14 @@ describe('npm start', () => {
     expect(await second.exit).toBe(0)
   })
 
-  it('--no-sample puts nothing', async () => {
-    const started = start('--port', '0', '--no-sample', '--data', await folder())
+  it('--no-sample puts nothing; --origin lets a page ask', async () => {
+    const started = start('--port', '0', '--no-sample', '--data', await folder(), '--origin', 'http://localhost:80/')
     await started.until(/Ctrl-C/)
     expect(started.output()).not.toContain('mug')
+    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
+    const ask = async (origin: string) =>
+      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
+    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
@@ -137,6 +147,9 @@ describe('npm start', () => {
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
     [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
     [['--variables', 'odd'], '--variables: expected process or context or split\n'],
+    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *\n'],
+    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*\n$/],
+    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*\n$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

@@ -1,18 +1,20 @@
-import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
+import { checkFolder, holdFolder } from '../folder.ts'
+import { guard } from '../guard.ts'
 import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
+import { cors, preflight } from './cors.ts'
 import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
-import { type CosRequest, readRequest, safeTarget } from './request.ts'
+import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
@@ -59,13 +61,18 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
   // Before the folder is touched: if another process serves it, this one fails here.
   await listen(server, options.port)
+  let letGo = () => {}
   let cloud: Cloud
   try {
+    letGo = await holdFolder(options.dir)
     cloud = open(options)
   } catch (error) {
+    letGo()
     server.close()
     throw error
   }
+  const { port } = server.address() as AddressInfo
+  cloud.pages.ports.add(port)
   server.on('request', (message, response) => {
     const done = serve(cloud, message, response, (record) => {
       records.push(record)
@@ -76,7 +83,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   })
   server.on('clientError', refuseBroken)
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     bill: () => cloud.bill.items(),
     requests: () => [...records],
     async reset() {
@@ -91,16 +98,18 @@ export async function startCos(options: CosOptions): Promise<Cos> {
       await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
       server.closeAllConnections()
       await closed
+      letGo()
     },
   }
 }
 
 function open(options: CosOptions): Cloud {
-  mkdirSync(options.dir, { recursive: true })
+  checkFolder(options.dir)
   const now = options.now ?? Date.now
   return {
     ...options,
     now,
+    pages: options.pages ?? { ports: new Set(), origins: [] },
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], now()),
@@ -149,14 +158,8 @@ async function serve(
     'x-cos-request-id': id,
     ...answer.headers,
   }
-  // As with a CORS rule that has ResponseVary: else a picture that was kept without these headers is of no use to a canvas.
-  headers.Vary = 'Origin'
-  if (message.headers.origin !== undefined) {
-    headers['Access-Control-Expose-Headers'] = Object.keys(headers).join(', ')
-    headers['Access-Control-Allow-Origin'] = '*'
-  }
   try {
-    await send(message, response, { ...answer, headers })
+    await send(message, response, { ...answer, headers: { ...headers, ...cors(headers, outcome.origin) } })
   } catch (error) {
     console.error(`local COS: ${outcome.operation} could not be answered:`, error)
     message.socket.destroy()
@@ -164,6 +167,8 @@ async function serve(
 }
 
 interface Outcome {
+  /** Of the page that asks, if it may. */
+  origin?: string | undefined
   operation: string
   path: string
   server: 'tencent-ci' | 'tencent-cos'
@@ -176,6 +181,10 @@ async function answerTo(
   id: string,
   outcome: Outcome,
 ): Promise<Answer | undefined> {
+  const isOwn = (name: string) => isVendorHost(name) || cloud.hosts?.has(name) === true
+  const refused = guard(readTarget(message).host, message.headers, cloud.pages, isOwn)
+  if (refused) throw new Refusal('AccessDenied', refused)
+  outcome.origin = message.headers.origin
   const request = readRequest(message, id, cloud)
   outcome.path = safeTarget(request)
   if (request.method === 'OPTIONS') {
@@ -221,21 +230,6 @@ async function answerTo(
 function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
   if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
   if (region !== cloud.region || !cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
-}
-
-/** Any page may use any method: as with a CORS rule of `*`. */
-function preflight({ headers }: CosRequest): Answer {
-  const method = headers.get('access-control-request-method')
-  if (!headers.has('origin') || method === undefined) throw new Refusal('AccessForbidden')
-  const allowed = headers.get('access-control-request-headers')
-  return {
-    status: 200,
-    headers: {
-      'Access-Control-Allow-Methods': method,
-      ...(allowed !== undefined && { 'Access-Control-Allow-Headers': allowed }),
-      'Access-Control-Max-Age': '600',
-    },
-  }
 }
 
 async function send(

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
+import { checkFolder, isFileId, parseJson } from '../folder.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -70,11 +71,12 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
 
   await mkdir(waitingDir, { recursive: true })
   await mkdir(deadDir, { recursive: true })
+  checkFolder(dir)
   for (const name of (await files(deadDir)).sort()) {
     const letter: DeadLetter | OldLetter = JSON.parse(await readFile(join(deadDir, name), 'utf8'))
     dead.push('Body' in letter ? letter : toLetter(letter))
   }
-  for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
+  for (const name of await files(waitingDir)) schedule(await readJob(waitingDir, name), 0)
 
   function schedule(job: Job, delay: number): void {
     const stop = clock.after(delay, () => {
@@ -163,6 +165,15 @@ function toLetter({ at, id, function: name, event, error }: OldLetter): DeadLett
 
 async function files(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => name.endsWith('.json'))
+}
+
+/** Its id is the name of the file that it is kept in and will be removed from, so no other will do. */
+async function readJob(dir: string, name: string): Promise<Job> {
+  const value = parseJson(await readFile(join(dir, name), 'utf8')) as Partial<Record<keyof Job, unknown>>
+  const { id, function: to, failures } = value
+  if (isFileId(id) && name === `${id}.json` && typeof to === 'string' && typeof failures === 'number')
+    return value as Job
+  throw new Error(`${join(dir, name)} does not describe an event of this folder.`)
 }
 
 /** Whole or not at all, whenever the process ends. */

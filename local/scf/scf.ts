@@ -5,6 +5,7 @@ import type { Clock } from '../clock.ts'
 import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
+import type { Pages } from '../guard.ts'
 import { cosEvent, eventName } from './event.ts'
 import { createFunction, type Invocation, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
@@ -24,10 +25,12 @@ export interface ScfOptions {
   keys: Map<string, Key>
   /** What the role of a function may do, by the function's name. */
   policies: ReadonlyMap<string, Policy>
-  /** Names that lead to ports of this machine, for the functions. */
+  /** Names that lead to ports of this machine: for the functions, and as names of the function URL. */
   hosts: ReadonlyMap<string, number>
   faults: Faults
   clock: Clock
+  /** The web pages that may ask the function URL; its own port is added to them. */
+  pages: Pages
   /** Most instances of a function. */
   instances: number
   retryDelay: number
@@ -83,13 +86,15 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     return target.invoke(event, retry)
   }
   const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay, clock })
-  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths)
+  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths, options.pages, hosts)
   // A thousand at the same moment overflow the usual queue of 511, and are reset.
   server.listen(options.port, '127.0.0.1', 4096)
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  options.pages.ports.add(port)
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
 
     async onEvent(event) {
       const struck = faults.draw(['Event'], event.key)
