@@ -4,6 +4,7 @@ import { draftImage, picOperations, processUpload, uploadHeaders } from './matti
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
+import { typeOf } from './type.ts'
 
 /** COS takes 5 GiB; a disk of a laptop should not. */
 export const MAX_OBJECT_BYTES = 1024 ** 3
@@ -108,8 +109,8 @@ const KEPT = ['Content-Type', 'Cache-Control', 'Content-Disposition', 'Content-E
 const MAX_META_BYTES = 2048
 
 /** The headers an object keeps; their bytes as they came, be they UTF-8 or Latin-1. */
-export function storedHeaders({ body: { headers } }: CosRequest): Record<string, string> {
-  const kept: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+export function storedHeaders({ key, body: { headers } }: CosRequest): Record<string, string> {
+  const kept: Record<string, string> = { 'Content-Type': typeOf(key) }
   for (const name of KEPT) {
     const value = headers[name.toLowerCase()]
     if (typeof value === 'string' && value !== '') kept[name] = value
