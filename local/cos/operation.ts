@@ -167,7 +167,7 @@ export function refuseUnknown(operation: Operation | undefined, request: CosRequ
   const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
     if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
-    if (value === '' || name.includes('/') || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
+    if (value === '' || /^[\w-]+\//.test(name) || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
   }
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) throw new Refusal('MethodNotAllowed')
   if (!operation) throw notImplemented(request.key === '' ? `${method} Bucket` : `${method} Object`)

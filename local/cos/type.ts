@@ -32,6 +32,6 @@ const TYPES = new Map(
 
 /** The Content-Type of an object that came without one. */
 export function typeOf(key: string): string {
-  const [, end = ''] = /\.([^./]+)$/.exec(key.toLowerCase()) ?? []
+  const [, end = ''] = /\.([^.]+)$/.exec(key.toLowerCase()) ?? []
   return TYPES.get(end) ?? 'application/octet-stream'
 }
