@@ -37,7 +37,7 @@ export function readRequest(
   const mark = local.indexOf('?')
   const rawPath = mark < 0 ? local : local.slice(0, mark)
   const path = decode(rawPath)
-  const key = path.slice(1)
+  const key = keyOf(path)
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
 
   return {
@@ -52,6 +52,11 @@ export function readRequest(
     ...readHost(host, home),
     body: message,
   }
+}
+
+/** A path of nothing but slashes and dots is the bucket's, as the comments in the suite of the vendor's Node SDK say; others stay. */
+export function keyOf(path: string): string {
+  return path.split('/').every((part) => part === '' || part === '.') ? '' : path.slice(1)
 }
 
 function readHost(

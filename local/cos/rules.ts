@@ -1,7 +1,7 @@
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
 import type { Cloud, Layout } from './cloud.ts'
-import { type CosRequest, MAX_KEY_BYTES } from './request.ts'
+import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
 
 export interface Rule {
   layout: Layout
@@ -112,6 +112,7 @@ function readFileId(fileid: unknown, source: string): string {
   if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
   const folder = source.slice(0, source.lastIndexOf('/') + 1)
   const key = fileid.startsWith('/') ? fileid.slice(1) : fileid === source ? source : folder + fileid
+  if (keyOf(`/${key}`) === '') throw new Refusal('InvalidPicOperations', 'A fileid names no object.')
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
   return key
 }
