@@ -41,3 +41,16 @@ describe('paths of nothing but slashes and dots', () => {
       expect((await cos.getObject({ ...at, Key })).Body.toString()).toContain('<ListBucketResult>')
   })
 })
+
+test('GET /ai_bucket takes empty parameters, the defaults of the SDKs, as none', async () => {
+  const lab = await startLab()
+  const host = `ci.${REGION}.myqcloud.com`
+  const query = { regions: '', bucketNames: '', bucketName: '', pageNumber: '', pageSize: '' }
+  const list = await lab.send('GET', 'ai_bucket', { host, query })
+  expect([list.status, element(list, 'Name'), element(list, 'PageNumber'), element(list, 'PageSize')]).toEqual([
+    200,
+    BUCKET,
+    '1',
+    '10',
+  ])
+})

@@ -115,7 +115,7 @@ export async function listAi(cloud: Cloud, { request: { id, query } }: Call): Pr
   const names = (query.get('bucketNames') ?? '').split(',').filter((name) => name !== '')
   const part = query.get('bucketName') ?? ''
   const number = (name: string, otherwise: number) => {
-    const value = Number(query.get(name) ?? otherwise)
+    const value = Number(query.get(name) || otherwise)
     if (!Number.isInteger(value) || value < 1 || value > 100)
       throw new Refusal('InvalidArgument', `${name} is not valid.`)
     return value
