@@ -1,6 +1,9 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import COS from 'cos-nodejs-sdk-v5'
 import { describe, expect, test } from 'vitest'
-import { BUCKET, element, ID, type Lab, REGION, SECRET, startLab } from './helpers/cos.ts'
+import { parsePolicy } from '../local/cos/cos.ts'
+import { authorization, BUCKET, element, ID, type Lab, photo, REGION, SECRET, startLab } from './helpers/cos.ts'
 
 // Hosts and paths, as the suites of the vendor's SDKs knock at them.
 
@@ -53,4 +56,91 @@ test('GET /ai_bucket takes empty parameters, the defaults of the SDKs, as none',
     '1',
     '10',
   ])
+})
+
+describe('regions are real', () => {
+  const other = `elsewhere-1250000000.cos.ap-beijing.myqcloud.com`
+
+  test('a bucket is found where it was put, and there alone; its name is taken everywhere', async () => {
+    const lab = await startLab({ keep: true })
+    const here = other.replace('ap-beijing', REGION)
+    expect((await lab.send('PUT', '', { host: other })).status).toBe(200)
+    const head = await lab.send('HEAD', '', { host: other })
+    expect([head.status, head.headers['x-cos-bucket-region']]).toEqual([200, 'ap-beijing'])
+    expect((await lab.send('HEAD', '', { host: here })).status).toBe(404)
+    for (const host of [other, here])
+      expect(element(await lab.send('PUT', '', { host }), 'Code')).toBe('BucketAlreadyOwnedByYou')
+    await lab.close()
+    const again = await startLab({ dir: lab.options.dir })
+    expect((await again.send('HEAD', '', { host: other })).status).toBe(200)
+    expect((await again.send('HEAD', '', { host: here })).status).toBe(404)
+  })
+
+  test('buckets that were written down without a region are at home', async () => {
+    const lab = await startLab({ keep: true })
+    await lab.close()
+    const file = join(lab.options.dir, 'buckets.json')
+    const buckets: [string, object][] = JSON.parse(readFileSync(file, 'utf8'))
+    writeFileSync(file, JSON.stringify(buckets.map(([name, bucket]) => [name, { ...bucket, region: undefined }])))
+    const again = await startLab({ dir: lab.options.dir })
+    expect((await again.send('HEAD', '', {})).status).toBe(200)
+  })
+
+  test('objects are copied between them; events, answers, policies and AI recognition name the bucket’s own', async () => {
+    const lab = await startLab()
+    await lab.send('PUT', '', { host: other })
+    await lab.send('PUT', 'a.jpg', { host: other, body: await photo() })
+    const copy = { headers: { 'x-cos-copy-source': `${other}/a.jpg` } }
+    expect((await lab.send('PUT', 'copy.jpg', copy)).status).toBe(200)
+    expect(lab.events.map(({ bucket, region }) => [bucket, region])).toEqual([
+      ['elsewhere-1250000000', 'ap-beijing'],
+      [BUCKET, REGION],
+    ])
+    const wrong = { headers: { 'x-cos-copy-source': `${other.replace('ap-beijing', REGION)}/a.jpg` } }
+    expect(element(await lab.send('PUT', 'copy.jpg', wrong), 'Code')).toBe('NoSuchBucket')
+
+    await lab.send('PUT', '', { host: other.replace('.cos.', '.pic.') })
+    await lab.send('POST', 'ai_bucket', { host: other.replace('.cos.', '.ci.') })
+    const lists = ['ap-beijing', REGION, `All`].map((regions) =>
+      lab.send('GET', 'ai_bucket', { host: 'ci.ap-beijing.myqcloud.com', query: { regions } }),
+    )
+    expect((await Promise.all(lists)).map(({ text }) => text.match(/(?<=<Region>)[^<]*/g))).toEqual([
+      ['ap-beijing'],
+      [REGION],
+      [REGION, 'ap-beijing'],
+    ])
+    const rules = { rules: [{ fileid: '/cut.png', rule: 'ci-process=GoodsMatting' }] }
+    const process = (more: object = {}) => {
+      const operations = JSON.stringify({ rules: rules.rules.map((rule) => ({ ...rule, ...more })) })
+      const sent = { host: other, query: { image_process: '' }, headers: { 'Pic-Operations': operations }, body: '' }
+      return lab.send('POST', 'a.jpg', sent)
+    }
+    expect(element(await process(), 'Location')).toBe(`${other}/a.jpg`)
+    expect(element(await process({ bucket: BUCKET }), 'Code')).toBe('NoSuchBucket')
+
+    const detect = `http://${other}/a.jpg?${authorization({ method: 'GET', path: '/a.jpg' })}`
+    const query = { 'ci-process': 'GoodsMatting', 'detect-url': detect }
+    expect((await lab.send('GET', '', { query })).status).toBe(200)
+
+    const resource = (region: string) => `qcs::cos:${region}:uid/1250000000:elsewhere-1250000000/*`
+    for (const [region, status] of [
+      ['ap-beijing', 200],
+      [REGION, 403],
+    ] as const) {
+      const statement = [{ effect: 'allow', action: ['cos:GetObject'], resource: [resource(region)] }]
+      lab.keys.set('LIMITED', { secret: SECRET, policy: parsePolicy({ version: '2.0', statement }) })
+      expect((await lab.send('GET', 'a.jpg', { host: other, id: 'LIMITED' })).status).toBe(status)
+    }
+  })
+
+  test('an upload in parts tells where it went', async () => {
+    const lab = await startLab()
+    await lab.send('PUT', '', { host: other })
+    const uploadId = element(await lab.send('POST', 'a', { host: other, query: { uploads: '' } }), 'UploadId') ?? ''
+    const query = { partNumber: '1', uploadId }
+    const { headers } = await lab.send('PUT', 'a', { host: other, query, body: 'hello' })
+    const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${headers.etag}</ETag></Part></CompleteMultipartUpload>`
+    const done = await lab.send('POST', 'a', { host: other, query: { uploadId }, body })
+    expect(element(done, 'Location')).toBe(`http://${other}/a`)
+  })
 })

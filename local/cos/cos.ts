@@ -103,7 +103,7 @@ function open(options: CosOptions): Cloud {
     now,
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
-    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], now()),
+    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
   }
 }
@@ -193,7 +193,8 @@ async function answerTo(
   checkStrict(cloud, request, actionsOf(operation, request), signed)
   if (policy) {
     for (const need of needsOf(cloud, operation, request))
-      if (!allows(policy, need, cloud.region)) throw new Refusal('AccessDenied')
+      if (!allows(policy, need, cloud.buckets.get(need.bucket)?.region ?? request.region))
+        throw new Refusal('AccessDenied')
   }
 
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
@@ -219,7 +220,7 @@ async function answerTo(
 
 function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
   if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
-  if (region !== cloud.region || !cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 
 /** Any page may use any method: as with a CORS rule of `*`. */

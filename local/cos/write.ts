@@ -32,7 +32,7 @@ export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Ans
   return { status: 204 }
 }
 
-/** PUT Object - Copy (product/436/10881), within the account and region. */
+/** PUT Object - Copy (product/436/10881), within the account. */
 export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   const source = find(cloud, copySource(cloud, request))
@@ -68,7 +68,7 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
   )?.groups
   if (!match) throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
   const bucket = match.bucket ?? ''
-  if (!cloud.buckets.get(bucket) || match.region !== cloud.region) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== match.region) throw new Refusal('NoSuchBucket')
   try {
     return { bucket, key: decodeURIComponent(match.key ?? '') }
   } catch {
