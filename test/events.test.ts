@@ -126,7 +126,9 @@ describe('a receiver in trouble', () => {
     const server = createServer((request, response) => {
       ids.push(request.headers['webhook-id'])
       const status = troubles[ids.length - 1]
-      request.resume().on('end', () => (status === 0 ? request.destroy() : response.writeHead(status ?? 204).end()))
+      request
+        .resume()
+        .on('end', () => (status === 0 ? request.socket.destroy() : response.writeHead(status ?? 204).end()))
     })
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => void server.close().closeAllConnections())

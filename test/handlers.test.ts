@@ -9,7 +9,7 @@ import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
 import { createFunction, type Invocation } from '../local/scf/function.ts'
-import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
 let cloud: TestCloud
@@ -121,14 +121,15 @@ describe('upload', () => {
     await putQuietly('uploads/a.jpg')
     const before = (await cloud.bucket.head('uploads/a.jpg'))?.etag.slice(0, 16)
     cloud.faults.set([
-      { on: 'GoodsMatting', kind: 'delay', ms: 300, times: 1 },
+      { on: 'GoodsMatting', kind: 'hold', times: 1 },
       { on: 'Event', kind: 'drop' },
     ])
     const { invoke } = handler('upload')
     const Records = [record('/1250000000/photos/uploads/a.jpg')]
     const first = expect(invoke({ Records })).rejects.toThrow('changed meanwhile')
-    await expect.poll(() => cloud.keys('.matting/receipts/')).toHaveLength(1)
+    await held(cloud)
     await cloud.bucket.put('uploads/a.jpg', await photo('#2040b0'), { type: 'image/jpeg' })
+    cloud.faults.release()
     await first
     await invoke({ Records })
     const [cutout, ...more] = await cloud.keys('cutouts/')

@@ -1,11 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { PicRule } from '../cos.ts'
 import { type Code, MattingError } from '../errors.ts'
 import { rule } from '../layout.ts'
+import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
 import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
-import { find, isUnchanged, type Parts, type Source, type Wanted } from './work.ts'
+import { find, isThere, type Parts, type Source, type Wanted } from './work.ts'
 
 /** A photo on its way into the bucket. */
 export interface Photo {
@@ -22,13 +22,6 @@ export interface Purchase {
   answered: boolean
   /** ETag of the photo that the vendor says it has cut out, if it says so. */
   original?: string
-}
-
-interface Time {
-  /** By COS's clock: then the signature ends. */
-  until: number
-  /** By ours: then nobody waits for the answer any more. */
-  deadline: number
 }
 
 /** What CI says of the photo itself, which only another photo mends; and what it may say of one layout of it. */
@@ -86,7 +79,7 @@ export async function buy(
     }
     // CI judged what lies there now, which need not be the photo that we saw.
     const inBucket = source.url === undefined && photo === undefined
-    if (!error.retryable && inBucket && !(await isUnchanged(cos, source).catch(() => false))) {
+    if (!error.retryable && inBucket && !(await isThere(cos, source, true).catch(() => false))) {
       error = new MattingError('changed', undefined, { cause: error })
     }
     await giveUp(parts, source, buying, error, photo !== undefined)
@@ -116,12 +109,12 @@ async function sendRules(
   { config, cos }: Parts,
   { key }: Source,
   buying: readonly Held[],
-  time: Time,
+  time: PaidTime,
   { photo }: { photo: Photo | undefined },
 ): Promise<{ original?: string }> {
   const rules = rulesOf(config, buying)
-  await (photo ? cos.upload(key, photo, rules, time) : cos.process(key, rules, time))
-  return {}
+  const original = await (photo ? cos[paid].upload(key, photo, rules, time) : cos[paid].process(key, rules, time))
+  return original === undefined ? {} : { original }
 }
 
 /** Method one: buys the cutouts of a picture elsewhere, one after the other, and stores them. */
@@ -129,12 +122,12 @@ async function sendUrl(
   { cos, store }: Parts,
   { url = '' }: Source,
   buying: readonly Held[],
-  time: Time,
+  time: PaidTime,
   { done }: { done: Set<string> },
 ): Promise<{ tooLarge?: boolean }> {
   // Sent again after "later", it goes on where it was.
   for (const { key, layout } of buying.filter((one) => !done.has(one.key))) {
-    const png = await cos.detect(url, layout, time)
+    const png = await cos[paid].detect(url, layout, time)
     if (!png) return { tooLarge: true }
     await store.put(key, png, { type: 'image/png' }).catch((cause: unknown) => {
       // It was bought: nobody is to buy it again at once.

@@ -3,7 +3,7 @@ import { MattingError } from '../errors.ts'
 import type { Layout } from '../layout.ts'
 import { buy, note } from './buy.ts'
 import { hold, LOOK_TIME, mayPay } from './hold.ts'
-import { type Found, find, isUnchanged, type Parts, type Source, timed, want } from './work.ts'
+import { type Found, find, isThere, type Parts, type Source, timed, want } from './work.ts'
 
 export { failureFolder } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
@@ -48,6 +48,8 @@ export async function ensure(
   if (missing.length > 0 && !pay) throw new MattingError('not-made')
   let attempts = missing.length > 0 ? await timed(parts, 'look', mayPay(parts, source, missing)) : new Map()
   const holder = { id: parts.uuid(), asker, seconds: config.claimTime }
+  /** Of what was paid, the vendor did not say which photo it has cut out. */
+  let isUnsure = false
   let isOther = false
   for (let pause = 150; missing.length > 0 && !isBlank(); ) {
     const turn = await timed(parts, 'claim', hold(parts, holder, source, missing, attempts, source.url === undefined))
@@ -55,6 +57,7 @@ export async function ensure(
     if (turn.held.length > 0) {
       const { bought, original } = await timed(parts, 'pay', buy(parts, asker, source, turn.held))
       for (const { key } of bought) paid.add(key)
+      isUnsure ||= bought.length > 0 && original === undefined
       isOther = original !== undefined && original !== source.etag
       if (isOther) break
     }
@@ -69,7 +72,7 @@ export async function ensure(
     await timed(parts, 'wait', sleep(pause))
   }
   // CI cuts what lies there when it reads: the cutout of another photo must not stay under the name of the one we saw.
-  if (isOther || (first.missing.length > 0 && source.url === undefined && !(await isUnchanged(cos, source)))) {
+  if (isOther || (first.missing.length > 0 && source.url === undefined && !(await isThere(cos, source, isUnsure)))) {
     await Promise.all([...paid].map((key) => store.delete(key)))
     throw new MattingError('changed')
   }

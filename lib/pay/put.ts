@@ -110,11 +110,14 @@ export async function presignUpload(
     await store.delete(grant).catch(() => {})
     return undefined
   }
+  // With what would else be added by whoever holds the URL.
   const headers = {
     'content-md5': Buffer.from(md5, 'hex').toString('base64'),
     'content-type': type,
+    'x-cos-acl': 'default',
     'x-cos-forbid-overwrite': 'true',
     'x-cos-meta-matting': namesOf(config, layouts),
+    'x-cos-storage-class': 'STANDARD',
     ...picOperations(rulesOf(config, held)),
   }
   // Its length the browser sends by itself.

@@ -77,11 +77,11 @@ export async function find<T extends Wanted>(
   return { found: looks.filter((one) => one !== undefined), missing: wanted.filter((_, i) => !looks[i]) }
 }
 
-/** Whether the photo that was seen lies there still: the same bytes, and not put again since. */
-export async function isUnchanged(cos: Cos, { key, etag, modified }: Source): Promise<boolean> {
+/** Whether the photo that was seen lies there still. With `exactly`, it was not put again since either. */
+export async function isThere(cos: Cos, { key, etag, modified }: Source, exactly: boolean): Promise<boolean> {
   const head = await cos.head(key)
   // Another photo may have come and gone meanwhile: then only the date tells.
-  return head?.etag === etag && (modified === undefined || head.modified === modified)
+  return head?.etag === etag && (!exactly || modified === undefined || head.modified === modified)
 }
 
 /** Adds the time that `work` takes to its stage's. */

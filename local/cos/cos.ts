@@ -189,8 +189,9 @@ async function answerTo(
   checkBucket(cloud, request, outcome.operation)
   const began = cloud.now()
   const { id: asker, policy, ...signed } = verify(request, cloud.keys, began)
+  // First what COS itself would say, then what only the local one does not know.
+  if (operation) checkStrict(cloud, request, actionsOf(operation, request), signed)
   refuseUnknown(operation, request)
-  checkStrict(cloud, request, actionsOf(operation, request), signed)
   if (policy) {
     for (const need of needsOf(cloud, operation, request))
       if (!allows(policy, need, cloud.buckets.get(need.bucket)?.region ?? request.region))

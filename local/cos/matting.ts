@@ -103,6 +103,11 @@ export async function applyRules(
   { isPicInfo, rules }: PicOperations,
 ): Promise<Processed> {
   if (!image) throw new Refusal('ImageTooLarge')
+  if (rules.length > 0) {
+    for (const { kind } of cloud.faults.draw(['Cut'], source.key)) {
+      if (kind === 'hold') await cloud.faults.hold(source.key)
+    }
+  }
   const layouts = rules.map(({ layout }) => layout)
   const cutouts = layouts.length > 0 ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}

@@ -3,7 +3,7 @@ import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
@@ -132,6 +132,26 @@ export function ask(cloud: TestCloud, times: number, path = '/plain/uploads/mug.
 /** The code of problem details; undefined for any other answer. */
 export function codeOf({ body }: Answer): unknown {
   return body === '' ? undefined : JSON.parse(body).code
+}
+
+/** Waits until so many requests are held where a fault holds them. */
+export async function held(cloud: TestCloud, times = 1): Promise<void> {
+  await expect.poll(() => cloud.faults.held()).toHaveLength(times)
+}
+
+/** Waits until claims were looked at so many times more. */
+export async function looks(cloud: TestCloud, times = 1): Promise<void> {
+  const count = () => {
+    const gets = cloud.cos.requests().filter(({ operation }) => operation === 'GetObject')
+    return gets.filter(({ path }) => path.startsWith('/.matting/claims/')).length
+  }
+  const before = count()
+  await expect.poll(count).toBeGreaterThanOrEqual(before + times)
+}
+
+/** Time passes until a claim of six seconds has run out, whose dates are whole seconds. */
+export function lapse(cloud: TestCloud): void {
+  cloud.clock.advance(8_000)
 }
 
 export function claimsOf(cloud: TestCloud): Promise<string[]> {
