@@ -347,7 +347,7 @@ describe.each(METHODS)('Pic-Operations by %s', (name, run) => {
     ['an empty fileid', rule(''), 400, 'InvalidPicOperations'],
     ['a fileid that is no text', rule(1), 400, 'InvalidPicOperations'],
     ['a fileid that ends in a slash', rule('/b/'), 400, 'InvalidPicOperations'],
-    ['a fileid that is a slash', rule('/'), 400, 'InvalidPicOperations'],
+    ['a fileid that is the bucket', rule('/.'), 400, 'InvalidPicOperations'],
     ['a fileid that is too long', rule(`/${'x'.repeat(851)}`), 400, 'KeyTooLong'],
     [
       'a fileid with half a character',

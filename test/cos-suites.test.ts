@@ -151,3 +151,39 @@ describe('PUT with Pic-Operations', () => {
     expect(element(put, 'Ave')).toHaveLength(8)
   })
 })
+
+describe('Content-Type, where none was sent, is inferred from the key', () => {
+  test.each([
+    ['1.zip', 'application/zip'],
+    ['1.txt', 'text/plain'],
+    ['uploads/mug.JPG', 'image/jpeg'],
+    ['a.zip/b.png', 'image/png'],
+    ['3', 'application/octet-stream'],
+    ['zip', 'application/octet-stream'],
+    ['a.zip/b', 'application/octet-stream'],
+  ])('%s: %s', async (Key, type) => {
+    const lab = await startLab()
+    const cos = client(lab)
+    await lab.put(Key)
+    expect(header(await cos.headObject({ ...at, Key }), 'content-type')).toBe(type)
+    expect(lab.events.map(({ meta }) => meta)).toEqual([{ 'Content-Type': type }])
+  })
+
+  test('also of an object in parts, and of a copy whose headers are replaced; one that was sent stays', async () => {
+    const lab = await startLab()
+    const cos = client(lab)
+    const upload = { ...at, Key: 'a.webp' }
+    const { UploadId } = await cos.multipartInit(upload)
+    const { ETag } = await cos.multipartUpload({ ...upload, UploadId, PartNumber: 1, Body: 'hello' })
+    await cos.multipartComplete({ ...upload, UploadId, Parts: [{ PartNumber: 1, ETag }] })
+    await lab.put('a.jpg', 'hello', { 'Content-Type': 'text/html' })
+    const source = { 'x-cos-copy-source': `${BUCKET}.cos.${REGION}.myqcloud.com/a.jpg` }
+    await lab.send('PUT', 'copied.png', { headers: source })
+    await lab.send('PUT', 'replaced.png', { headers: { ...source, 'x-cos-metadata-directive': 'Replaced' } })
+    const keys = ['a.webp', 'a.jpg', 'copied.png', 'replaced.png']
+    const types = await Promise.all(
+      keys.map(async (Key) => header(await cos.headObject({ ...at, Key }), 'content-type')),
+    )
+    expect(types).toEqual(['image/webp', 'text/html', 'text/html', 'image/png'])
+  })
+})

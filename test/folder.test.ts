@@ -15,6 +15,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, onTestFinished, test } from 'vitest'
+import { createClock } from '../local/clock.ts'
 import { createQueue } from '../local/scf/queue.ts'
 import { element, type Lab, photo, startLab } from './helpers/cos.ts'
 
@@ -197,7 +198,7 @@ describe('a crafted folder leads nowhere else', () => {
     writeFileSync(join(base, 'outside.json'), 'outside')
     const before = content(base)
     let delivered = 0
-    const queue = createQueue({ dir, retries: 0, retryDelay: 0, invoke: async () => delivered++ })
+    const queue = createQueue({ dir, retries: 0, retryDelay: 0, clock: createClock(), invoke: async () => delivered++ })
     await expect(queue).rejects.toThrow(/waiting.+does not describe an event/)
     rmSync(join(dir, 'dead'), { recursive: true })
     expect([delivered, content(base)]).toEqual([0, before])
@@ -213,7 +214,13 @@ describe('a crafted folder leads nowhere else', () => {
       const before = content(outside)
       link({ dir, outside }, name, name.endsWith('.json') ? `${id}.json` : '')
       let delivered = 0
-      const queue = createQueue({ dir, retries: 0, retryDelay: 0, invoke: async () => delivered++ })
+      const queue = createQueue({
+        dir,
+        retries: 0,
+        retryDelay: 0,
+        clock: createClock(),
+        invoke: async () => delivered++,
+      })
       await expect(queue).rejects.toThrow('neither')
       expect([delivered, content(outside)]).toEqual([0, before])
     },

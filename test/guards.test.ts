@@ -23,7 +23,7 @@ describe('a signed image URL', () => {
     const grant = { layout: 'card', key: 'uploads/a\nuploads/b.jpg', expires: now / 1000 + 60 }
     const { searchParams } = new URL(imageUrl('http://img.example', grant, 'shop', secret))
     const secrets = new Map([['shop', secret]])
-    const read = (layout: string, key: string) => readGrant(layout, [key], searchParams, secrets, now)
+    const read = (layout: string, key: string) => readGrant(layout, [key], searchParams, secrets)
     expect(read('card', 'uploads/a\nuploads/b.jpg')).toEqual(grant)
     // The very text that was signed.
     expect(() => read('card\nuploads/a', 'uploads/b.jpg')).toThrow(expect.objectContaining({ code: 'bad-signature' }))
@@ -53,9 +53,9 @@ describe('a warm instance', () => {
   it('remembers ten thousand cutouts, and forgets the one that it has known for longest', async () => {
     const cos = await startStill()
     const { key } = await cos.source(await small())
-    const parts = { ...cos.parts({ ACCESS: 'open', REDIRECT_TTL: '300' }), lookAt: async () => undefined }
+    const parts = { ...cos.parts({ ACCESS: 'open', REDIRECT_TTL: '300' }), lookAt: async () => undefined, steady: () => 0 }
     const source = { key: 'uploads/other.jpg', etag: '0'.repeat(32), size: 1 }
-    const seen = { source, cutout: 'cutouts/other.png', at: cos.now(), skew: 0 }
+    const seen = { source, cutout: 'cutouts/other.png', at: cos.now(), steady: 0, skew: 0, doubt: 0 }
     const known = new Map(Array.from({ length: 10_000 }, (_, i) => [`${i}`, seen] as const))
     const asking = { method: 'GET', url: `http://function/plain/${key}`, headers: new Headers() }
     expect((await image(asking, { ...parts, known })).headers.get('x-matting')).toBe('made')

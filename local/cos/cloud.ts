@@ -128,7 +128,7 @@ export async function tell(
   await cloud.onEvent({
     ...what,
     bucket,
-    region: cloud.region,
+    region: cloud.buckets.get(bucket)?.region ?? cloud.region,
     key,
     size,
     etag,

@@ -112,7 +112,7 @@ function open(options: CosOptions): Cloud {
     pages: options.pages ?? { ports: new Set(), origins: [] },
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
-    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], now()),
+    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
   }
 }
@@ -203,7 +203,8 @@ async function answerTo(
   refuseUnknown(operation, request)
   if (policy) {
     for (const need of needsOf(cloud, operation, request))
-      if (!allows(policy, need, cloud.region)) throw new Refusal('AccessDenied')
+      if (!allows(policy, need, cloud.buckets.get(need.bucket)?.region ?? request.region))
+        throw new Refusal('AccessDenied')
   }
 
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
@@ -228,8 +229,8 @@ async function answerTo(
 }
 
 function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
-  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
-  if (region !== cloud.region || !cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets' || bucket === '') return
+  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 
 async function send(

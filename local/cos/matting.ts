@@ -125,7 +125,7 @@ export async function applyRules(
     made.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
     // An empty Format, and neither width nor height: as the page's sample has it.
-    const place = { Key: key, Location: location(cloud, bucket, key) }
+    const place = { Key: key, Location: location(call.request, bucket, key) }
     results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
   }
   const at = new Date(cloud.now()).toISOString()
@@ -137,7 +137,7 @@ export async function applyRules(
     }),
   )
   for (const stored of made) await tell(cloud, call.request, stored, { kind: 'created', via: 'Put' })
-  const place = { Key: source.key, Location: location(cloud, source.bucket, source.key) }
+  const place = { Key: source.key, Location: location(call.request, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }
 
@@ -152,8 +152,8 @@ function uploadResult({ original, results }: Processed): Answer {
 }
 
 /** `<bucket>.cos.<region>.myqcloud.com/<key>`, without a scheme. */
-function location(cloud: Cloud, bucket: string, key: string): string {
-  return `${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
+function location({ region }: CosRequest, bucket: string, key: string): string {
+  return `${bucket}.cos.${region}.myqcloud.com/${encodeKey(key)}`
 }
 
 async function readSource(cloud: Cloud, request: CosRequest): Promise<{ image: Buffer; name: string; etag: string }> {

@@ -110,6 +110,7 @@ const OPERATIONS: readonly Operation[] = [
 ]
 
 export function operationOf(request: CosRequest): Operation | undefined {
+  if (request.door === 'ci' && request.path !== '/ai_bucket') return undefined
   const at = request.door === 'ci' ? 'ci' : request.key !== '' ? 'object' : request.door === 'pic' ? 'pic' : 'bucket'
   return OPERATIONS.find(
     ({ at: place, method, by, header }) =>
@@ -163,11 +164,15 @@ const HEADERS: Record<string, RegExp> = {
  */
 export function refuseUnknown(operation: Operation | undefined, request: CosRequest): asserts operation {
   const { method, query, headers, door, path } = request
-  if (door === 'ci' && path !== '/ai_bucket') throw new Refusal('InvalidUrl')
+  if (door === 'ci' && path !== '/ai_bucket') {
+    // So it is reported of the vendor's.
+    if (query.has('ci-process')) throw new Refusal('InvalidUrl')
+    throw notImplemented(`${method} ${path}`)
+  }
   const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
     if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
-    if (value === '' || name.includes('/') || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
+    if (value === '' || /^[\w-]+\//.test(name) || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
   }
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) throw new Refusal('MethodNotAllowed')
   if (!operation) throw notImplemented(request.key === '' ? `${method} Bucket` : `${method} Object`)

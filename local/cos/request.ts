@@ -21,6 +21,8 @@ const SERVICE_HOST = /^service\.cos(?:\.[a-z0-9-]+)?\.(?:myqcloud\.com|tencentco
 const VENDOR_HOST =
   /^(?:(?<bucket>[a-z0-9-]+)\.)?(?<door>cos|cos-internal|pic|ci)\.(?<region>[a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
 
+const VENDOR = /\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
+
 /**
  * Reads the request from its raw target: WHATWG URL parsing would turn `/a/../b` into another object's path.
  * @throws Refusal
@@ -35,7 +37,7 @@ export function readRequest(
   const mark = local.indexOf('?')
   const rawPath = mark < 0 ? local : local.slice(0, mark)
   const path = decode(rawPath)
-  const key = path.slice(1)
+  const key = keyOf(path)
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
 
   return {
@@ -66,6 +68,11 @@ export function isVendorHost(name: string): boolean {
   return VENDOR_HOST.test(name) || SERVICE_HOST.test(name)
 }
 
+/** A path of nothing but slashes and dots is the bucket's, as the comments in the suite of the vendor's Node SDK say; others stay. */
+export function keyOf(path: string): string {
+  return path.split('/').every((part) => part === '' || part === '.') ? '' : path.slice(1)
+}
+
 function readHost(
   host: string,
   home: { bucket: string; region: string },
@@ -76,6 +83,10 @@ function readHost(
   // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
   const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
   if (other) return { bucket: other, region: home.region, door: 'cos' }
+  if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : VENDOR.test(name)) {
+    const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
+    throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+  }
   // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'

@@ -1,7 +1,7 @@
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
 import type { Cloud, Layout } from './cloud.ts'
-import { type CosRequest, MAX_KEY_BYTES } from './request.ts'
+import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
 
 export interface Rule {
   layout: Layout
@@ -21,7 +21,10 @@ const MAX_PADDING = 1000
  * The Pic-Operations header, checked to its end before anything is stored, cut or paid for (product/436/74972).
  * @returns undefined without the header
  */
-export function readPicOperations(cloud: Cloud, { headers, bucket, key }: CosRequest): PicOperations | undefined {
+export function readPicOperations(
+  cloud: Cloud,
+  { headers, bucket, region, key }: CosRequest,
+): PicOperations | undefined {
   const header = headers.get('pic-operations')
   if (header === undefined || header === '') return undefined
   const { is_pic_info: isPicInfo = 0, rules, ...others } = asObject(parseJson(header), 'Pic-Operations')
@@ -37,7 +40,7 @@ export function readPicOperations(cloud: Cloud, { headers, bucket, key }: CosReq
       const { bucket: target = bucket, fileid, rule, ...rest } = asObject(entry, 'A rule')
       refuseOthers(rest)
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
-      return { layout: readRuleText(rule), bucket: readTarget(cloud, target), key: readFileId(fileid, key) }
+      return { layout: readRuleText(rule), bucket: readTarget(cloud, target, region), key: readFileId(fileid, key) }
     }),
   }
 }
@@ -97,10 +100,10 @@ export function ruleText({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }
 
-function readTarget(cloud: Cloud, bucket: unknown): string {
+function readTarget(cloud: Cloud, bucket: unknown, region: string): string {
   if (typeof bucket !== 'string') throw new Refusal('InvalidPicOperations', 'A bucket is not a string.')
   if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (!cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
   return bucket
 }
 
@@ -112,6 +115,7 @@ function readFileId(fileid: unknown, source: string): string {
   if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
   const folder = source.slice(0, source.lastIndexOf('/') + 1)
   const key = fileid.startsWith('/') ? fileid.slice(1) : fileid === source ? source : folder + fileid
+  if (keyOf(`/${key}`) === '') throw new Refusal('InvalidPicOperations', 'A fileid names no object.')
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
   return key
 }

@@ -4,6 +4,7 @@ import { draftImage, picOperations, processUpload, uploadHeaders } from './matti
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
+import { typeOf } from './type.ts'
 
 /** COS takes 5 GiB; a disk of a laptop should not. */
 export const MAX_OBJECT_BYTES = 1024 ** 3
@@ -31,7 +32,7 @@ export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Ans
   return { status: 204 }
 }
 
-/** PUT Object - Copy (product/436/10881), within the account and region. */
+/** PUT Object - Copy (product/436/10881), within the account. */
 export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   const source = find(cloud, copySource(cloud, request))
@@ -67,7 +68,7 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
   )?.groups
   if (!match) throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
   const bucket = match.bucket ?? ''
-  if (!cloud.buckets.get(bucket) || match.region !== cloud.region) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== match.region) throw new Refusal('NoSuchBucket')
   try {
     return { bucket, key: decodeURIComponent(match.key ?? '') }
   } catch {
@@ -108,8 +109,8 @@ const KEPT = ['Content-Type', 'Cache-Control', 'Content-Disposition', 'Content-E
 const MAX_META_BYTES = 2048
 
 /** The headers an object keeps; their bytes as they came, be they UTF-8 or Latin-1. */
-export function storedHeaders({ body: { headers } }: CosRequest): Record<string, string> {
-  const kept: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+export function storedHeaders({ key, body: { headers } }: CosRequest): Record<string, string> {
+  const kept: Record<string, string> = { 'Content-Type': typeOf(key) }
   for (const name of KEPT) {
     const value = headers[name.toLowerCase()]
     if (typeof value === 'string' && value !== '') kept[name] = value
