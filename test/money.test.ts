@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { cutoutKey } from '../lib/cutout.ts'
 import { plain } from '../lib/layout.ts'
+import { paid } from '../lib/paid.ts'
+import { upload } from '../lib/pay/pay.ts'
 import { photo } from './helpers/cos.ts'
 import { CLAIMS, cutOut, KEY, MINUTE, SECOND, startStill } from './helpers/still.ts'
 
@@ -79,4 +81,29 @@ describe('a refusal of the account', () => {
     cos.advance(SECOND)
     expect(await cutOut(cos.parts(), source)).toBe('made')
   })
+})
+
+describe('an ETag of the photo that Cloud Infinite tells', () => {
+  // As in its sample of persistent processing (product/460/18147), where HEAD has an MD5.
+  const sha1 = '580cd6930444576523c25f86ce2af9b1fc2d5484'
+
+  it('in another form than HEAD’s is no sign of another photo: what was paid is kept, and not paid again and again', async () => {
+    const cos = await startStill()
+    const source = await cos.source(body)
+    const parts = cos.parts()
+    const told = { ...parts.cos, [paid]: { ...parts.cos[paid], process: saying(parts.cos[paid].process) } }
+    for (const by of ['made', 'hit']) expect(await cutOut({ ...parts, cos: told, store: told }, source)).toBe(by)
+    expect(cos.bill()).toHaveLength(1)
+    const putting = { ...parts.cos, [paid]: { ...parts.cos[paid], upload: saying(parts.cos[paid].upload) } }
+    const photo = { body, type: 'image/jpeg' }
+    expect(await upload({ ...parts, cos: putting }, 'uploads/b.jpg', photo, [plain])).toMatchObject({ paid: 1 })
+    expect(await cos.under('cutouts/')).toHaveLength(2)
+  })
+
+  function saying<T extends unknown[]>(pay: (...args: T) => Promise<string | undefined>) {
+    return async (...args: T) => {
+      await pay(...args)
+      return sha1
+    }
+  }
 })
