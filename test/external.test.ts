@@ -6,6 +6,7 @@ import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { Memory } from '../lib/elsewhere.ts'
 import { MattingError } from '../lib/errors.ts'
 import { isPublic, type LookOptions, type Lookup, lookAt, readExternal } from '../lib/external.ts'
 import { divert } from './helpers/divert.ts'
@@ -596,8 +597,9 @@ describe('a look', () => {
     const found = await see('http://good.example/a%20b.jpg?c=1#d')
     const url = 'http://good.example/a%20b.jpg?c=1'
     const version = expect.stringMatching(/^[0-9a-f]{32}$/)
+    const etag = expect.stringMatching(/^[0-9a-f]{64}$/)
     const key = expect.stringMatching(/^http:\/\/good\.example\/a%20b\.jpg\?[0-9a-f]{32}$/)
-    expect(found).toEqual({ key, url, etag: version, size: 900, modified: 0, asked: { url, version } })
+    expect(found).toEqual({ key, url, etag, size: 900, modified: 0, asked: { url, version } })
     expect(seen).toEqual([
       {
         url: 'http://good.example/a%20b.jpg?c=1',
@@ -616,11 +618,11 @@ describe('a look', () => {
     expect(await see('https://good.example/')).toMatchObject({ url: 'https://good.example/', size: 4 })
   })
 
-  /** Version of a picture with such headers. */
+  /** Version of a picture with such headers, as it was named before 1.0. */
   async function version(headers: Record<string, string>, body = 'abcd', path = '/a') {
     await internet((_, response) => void response.writeHead(200, headers).end(body))
     const found = await see(`http://good.example${path}`)
-    return found?.etag
+    return found?.asked.version
   }
   const length = { 'content-length': '4' }
   const old = { 'last-modified': 'Mon, 01 Jan 2024 00:00:00 GMT' }
@@ -646,7 +648,55 @@ describe('a look', () => {
   })
 
   it('hashes the bytes themselves where there are no validators', async () => {
-    expect(await version({})).toBe(createHash('sha256').update('abcd').digest('hex').slice(0, 32))
+    const sha256 = createHash('sha256').update('abcd').digest('hex')
+    expect(await version({})).toBe(sha256.slice(0, 32))
+    expect(await see('http://good.example/')).toMatchObject({ etag: sha256 })
+  })
+
+  it('remembers the bytes behind a validator, wherever a redirect with a new signature leads', async () => {
+    const stored = new Map<string, string>()
+    const memory: Memory = {
+      get: async (key) => ({ body: stored.get(key) ?? '', written: 0, read: 0 }),
+      put: async (key, body) => Boolean(stored.set(key, String(body))),
+    }
+    let times = 0
+    await internet((request, response) => {
+      if (request.url === '/a') return void response.writeHead(302, { location: `/b?signature=${++times}` }).end()
+      response.writeHead(200, IMAGE)
+      // Whoever wants to read it again waits for ever.
+      if (times === 1) response.end('abcd')
+      else response.write('ab')
+    })
+    const first = await see('http://good.example/a', { memory })
+    expect(first).toMatchObject({ etag: createHash('sha256').update('abcd').digest('hex'), size: 4 })
+    expect(await see('http://good.example/a', { memory })).toEqual({
+      ...first,
+      url: 'http://good.example/b?signature=2',
+    })
+    expect([...stored.values()]).toEqual([JSON.stringify({ sha256: first?.etag, size: 4 })])
+    // By another URL, or on another host, the same validator may mean other bytes.
+    const others = ['http://good.example/b', 'http://img.good.example/b', 'http://good.example/b?signature=3']
+    for (const url of others) {
+      await expect(see(url, { memory, timeout: 100 })).rejects.toMatchObject({ code: 'unavailable' })
+    }
+  })
+
+  it('takes nothing for the picture that broke off while it was asked what is remembered', async () => {
+    let broken: () => void = () => {}
+    const gone = new Promise<void>((resolve) => {
+      broken = resolve
+    })
+    await internet((_, response) => {
+      response.on('close', broken).writeHead(200, { etag: '"1"' })
+      response.write('ab', () => response.destroy())
+    })
+    const stored: string[] = []
+    const memory: Memory = {
+      get: () => gone.then(() => undefined),
+      put: async (key) => Boolean(stored.push(key)),
+    }
+    await expect(see('http://good.example/', { memory })).rejects.toMatchObject({ code: 'unavailable' })
+    expect(stored).toEqual([])
   })
 
   it('tells resources apart that have the same validators, but for their signatures', async () => {

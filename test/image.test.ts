@@ -225,7 +225,7 @@ const rows: Record<string, () => Promise<void>> = {
     expect(cloud.cos.bill()).toMatchObject([{ method: 'download', source: 'http://pictures.example/mug.jpg' }])
     expect(await cloud.keys('cutouts/')).toEqual([
       expect.stringMatching(
-        /^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3F[0-9a-f]{32}\/[0-9a-f]{32}-plain\.png$/,
+        /^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3F[0-9a-f]{32}\/[0-9a-f]{64}-plain\.png$/,
       ),
     ])
     pictures.set('/mug.jpg?size=1', await photo('#2040b0'))
