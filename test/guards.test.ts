@@ -53,7 +53,11 @@ describe('a warm instance', () => {
   it('remembers ten thousand cutouts, and forgets the one that it has known for longest', async () => {
     const cos = await startStill()
     const { key } = await cos.source(await small())
-    const parts = { ...cos.parts({ ACCESS: 'open', REDIRECT_TTL: '300' }), lookAt: async () => undefined, steady: () => 0 }
+    const parts = {
+      ...cos.parts({ ACCESS: 'open', REDIRECT_TTL: '300' }),
+      lookAt: async () => undefined,
+      steady: () => 0,
+    }
     const source = { key: 'uploads/other.jpg', etag: '0'.repeat(32), size: 1 }
     const seen = { source, cutout: 'cutouts/other.png', at: cos.now(), steady: 0, skew: 0, doubt: 0 }
     const known = new Map(Array.from({ length: 10_000 }, (_, i) => [`${i}`, seen] as const))
