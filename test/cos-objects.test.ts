@@ -545,7 +545,8 @@ describe('the folder', () => {
     await first.send('PUT', '', { host: `cutouts-1250000000.cos.${REGION}.myqcloud.com` })
     await first.send('GET', 'a/..//b', { query: { 'ci-process': 'GoodsMatting' } })
     const before = await first.send('GET', 'a/..//b')
-    // Not closed: nothing may depend on it. Then what a process killed at the worst moments leaves behind.
+    await first.close()
+    // What a process killed at the worst moments leaves behind.
     writeFileSync(join(dir, 'tmp', 'half'), 'ha')
     writeFileSync(join(dir, 'bytes', 'orphan'), 'published, but its description was not')
     mkdirSync(join(dir, 'uploads', 'unborn'))
@@ -564,7 +565,7 @@ describe('the folder', () => {
     expect(readdirSync(join(dir, 'uploads'))).toEqual([])
     await second.send('GET', 'a/..//b', { query: { 'ci-process': 'GoodsMatting' } })
     expect(second.bill()).toHaveLength(2)
-
+    await second.close()
     expect((await startLab({ dir, keep: true })).bill()).toEqual(second.bill())
   })
 

@@ -1,10 +1,10 @@
-import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Duplex, Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
+import { checkFolder, holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
 import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
@@ -61,10 +61,13 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
   // Before the folder is touched: if another process serves it, this one fails here.
   await listen(server, options.port)
+  let letGo = () => {}
   let cloud: Cloud
   try {
+    letGo = await holdFolder(options.dir)
     cloud = open(options)
   } catch (error) {
+    letGo()
     server.close()
     throw error
   }
@@ -94,12 +97,13 @@ export async function startCos(options: CosOptions): Promise<Cos> {
       await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
       server.closeAllConnections()
       await closed
+      letGo()
     },
   }
 }
 
 function open(options: CosOptions): Cloud {
-  mkdirSync(options.dir, { recursive: true })
+  checkFolder(options.dir)
   const now = options.now ?? Date.now
   return {
     ...options,

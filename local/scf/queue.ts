@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkFolder, isFileId, parseJson } from '../folder.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -56,8 +57,9 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
   await mkdir(waitingDir, { recursive: true })
   await mkdir(deadDir, { recursive: true })
+  checkFolder(dir)
   for (const name of (await files(deadDir)).sort()) dead.push(JSON.parse(await readFile(join(deadDir, name), 'utf8')))
-  for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
+  for (const name of await files(waitingDir)) schedule(await readJob(waitingDir, name), 0)
 
   function schedule(job: Job, delay: number): void {
     const timer = setTimeout(() => {
@@ -140,6 +142,15 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
 async function files(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => name.endsWith('.json'))
+}
+
+/** Its id is the name of the file that it is kept in and will be removed from, so no other will do. */
+async function readJob(dir: string, name: string): Promise<Job> {
+  const value = parseJson(await readFile(join(dir, name), 'utf8')) as Partial<Record<keyof Job, unknown>>
+  const { id, function: to, failures } = value
+  if (isFileId(id) && name === `${id}.json` && typeof to === 'string' && typeof failures === 'number')
+    return value as Job
+  throw new Error(`${join(dir, name)} does not describe an event of this folder.`)
 }
 
 /** Whole or not at all, whenever the process ends. */
