@@ -81,14 +81,20 @@ describe('npm start', () => {
     expect(await second.exit).toBe(0)
   })
 
-  it('--no-sample puts nothing; --origin lets a page ask', async () => {
-    const started = start('--port', '0', '--no-sample', '--data', await folder(), '--origin', 'http://localhost:80/')
+  it('--no-sample puts nothing; --origin lets a page ask; another start on the folder is refused in one line', async () => {
+    const data = await folder()
+    const started = start('--port', '0', '--no-sample', '--data', data, '--origin', 'http://localhost:80/')
     await started.until(/Ctrl-C/)
     expect(started.output()).not.toContain('mug')
     const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
     const ask = async (origin: string) =>
       (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
     expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
+    const beside = start('--port', '0', '--data', data)
+    expect(await beside.exit).toBe(1)
+    expect(beside.output()).toBe(
+      `The folder ${join(data, 'cos')} is in use by another local cloud; choose another with --data DIR.\n`,
+    )
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
