@@ -3,7 +3,18 @@ import { join } from 'node:path'
 import COS from 'cos-nodejs-sdk-v5'
 import { describe, expect, test } from 'vitest'
 import { parsePolicy } from '../local/cos/cos.ts'
-import { authorization, BUCKET, element, ID, type Lab, photo, REGION, SECRET, startLab } from './helpers/cos.ts'
+import {
+  authorization,
+  BUCKET,
+  element,
+  ID,
+  type Lab,
+  photo,
+  REGION,
+  SECRET,
+  sendRaw,
+  startLab,
+} from './helpers/cos.ts'
 
 // Hosts and paths, as the suites of the vendor's SDKs knock at them.
 
@@ -142,5 +153,41 @@ describe('regions are real', () => {
     const body = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${headers.etag}</ETag></Part></CompleteMultipartUpload>`
     const done = await lab.send('POST', 'a', { host: other, query: { uploadId }, body })
     expect(element(done, 'Location')).toBe(`http://${other}/a`)
+  })
+})
+
+describe('what is not here is said to be so, by name', () => {
+  const service = `cos.${REGION}.myqcloud.com`
+  const ci = `${BUCKET}.ci.${REGION}.myqcloud.com`
+
+  test.each([
+    [service, 'GET', '', 'GET Service'],
+    [service.replace('myqcloud.com', 'tencentcos.cn'), 'GET', '', 'GET Service'],
+    ['service.cos.myqcloud.com', 'GET', '', 'GET Service'],
+    [`${BUCKET}.cos.accelerate.myqcloud.com`, 'GET', 'a', 'cos.accelerate'],
+    [`${BUCKET}.cos.accelerate.myqcloud.com`, 'PUT', '', 'cos.accelerate'],
+    [`${BUCKET}.cos-website.${REGION}.myqcloud.com`, 'GET', 'a', 'cos-website'],
+    [`${BUCKET}.file.myqcloud.com`, 'GET', 'a', 'file.myqcloud.com'],
+    [`pic.${REGION}.myqcloud.com`, 'GET', '', 'the host pic.'],
+    [ci, 'GET', 'queue', 'GET /queue'],
+    [ci, 'POST', 'file_jobs', 'POST /file_jobs'],
+    [ci, 'POST', 'image/auditing', 'POST /image/auditing'],
+    [ci, 'GET', '', 'GET /'],
+    [`ci.${REGION}.myqcloud.com`, 'GET', 'picbucket', 'GET /picbucket'],
+    [`ci.${REGION}.myqcloud.com`, 'GET', 'picbucket?pageNumber=1', 'GET /picbucket'],
+  ])('%s: %s /%s', async (host, method, target, name) => {
+    const lab = await startLab()
+    const [key = '', append = ''] = target.split('?')
+    const reply = await lab.send(method, key, { host, append })
+    expect([reply.status, element(reply, 'Code')]).toEqual([501, 'NotImplemented'])
+    expect(element(reply, 'Message')).toContain(`does not implement`)
+    expect(element(reply, 'Message')).toContain(name)
+    expect(lab.requests().at(-1)?.operation).toMatch(/^(NotImplemented)?$/)
+  })
+
+  test('unsigned, not even that is told', async () => {
+    const { port } = await startLab()
+    const reply = await sendRaw(port, 'GET', '/queue', { headers: { Host: `ci.${REGION}.myqcloud.com` } })
+    expect([reply.status, element(reply, 'Code')]).toEqual([403, 'AccessDenied'])
   })
 })

@@ -220,7 +220,7 @@ async function answerTo(
 }
 
 function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
-  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
+  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets' || bucket === '') return
   if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 

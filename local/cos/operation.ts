@@ -110,6 +110,7 @@ const OPERATIONS: readonly Operation[] = [
 ]
 
 export function operationOf(request: CosRequest): Operation | undefined {
+  if (request.door === 'ci' && request.path !== '/ai_bucket') return undefined
   const at = request.door === 'ci' ? 'ci' : request.key !== '' ? 'object' : request.door === 'pic' ? 'pic' : 'bucket'
   return OPERATIONS.find(
     ({ at: place, method, by, header }) =>
@@ -163,7 +164,11 @@ const HEADERS: Record<string, RegExp> = {
  */
 export function refuseUnknown(operation: Operation | undefined, request: CosRequest): asserts operation {
   const { method, query, headers, door, path } = request
-  if (door === 'ci' && path !== '/ai_bucket') throw new Refusal('InvalidUrl')
+  if (door === 'ci' && path !== '/ai_bucket') {
+    // So it is reported of the vendor's.
+    if (query.has('ci-process')) throw new Refusal('InvalidUrl')
+    throw notImplemented(`${method} ${path}`)
+  }
   const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
     if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue

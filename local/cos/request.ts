@@ -19,6 +19,8 @@ export const MAX_KEY_BYTES = 850
 const VENDOR_HOST =
   /^(?:(?<bucket>[a-z0-9-]+)\.)?(?<door>cos|cos-internal|pic|ci)\.(?<region>[a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
 
+const VENDOR = /\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
+
 /**
  * Reads the request from its raw target: WHATWG URL parsing would turn `/a/../b` into another object's path.
  * @throws Refusal
@@ -70,6 +72,10 @@ function readHost(
   // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
   const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
   if (other) return { bucket: other, region: home.region, door: 'cos' }
+  if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : VENDOR.test(name)) {
+    const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
+    throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+  }
   // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'
