@@ -42,6 +42,8 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
+  /** Ends after so many milliseconds: the pauses of a line with a speed limit. */
+  wait?: (ms: number) => Promise<unknown>
   /** Host names, as in a detect-url, that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
   /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
@@ -57,6 +59,7 @@ export interface CosOptions {
 /** What the operations share. */
 export interface Cloud extends CosOptions {
   now: () => number
+  wait: (ms: number) => Promise<unknown>
   objects: Objects
   uploads: Uploads
   buckets: Buckets

@@ -101,6 +101,7 @@ function open(options: CosOptions): Cloud {
   return {
     ...options,
     now,
+    wait: options.wait ?? sleep,
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
