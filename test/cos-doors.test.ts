@@ -182,6 +182,7 @@ describe('what is not here is said to be so, by name', () => {
     expect([reply.status, element(reply, 'Code')]).toEqual([501, 'NotImplemented'])
     expect(element(reply, 'Message')).toContain(`does not implement`)
     expect(element(reply, 'Message')).toContain(name)
+    expect(lab.requests().at(-1)?.operation).toMatch(/^(NotImplemented)?$/)
   })
 
   test('unsigned, not even that is told', async () => {

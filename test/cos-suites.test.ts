@@ -187,3 +187,22 @@ describe('Content-Type, where none was sent, is inferred from the key', () => {
     expect(types).toEqual(['image/webp', 'text/html', 'text/html', 'image/png'])
   })
 })
+
+describe('Pic-Operations as SDKs and pages spell them', () => {
+  const rule = { fileid: '/cut.png', rule: 'ci-process=GoodsMatting' }
+
+  test.each([
+    [{ is_pic_info: '1', rules: [rule] }, 200, true],
+    [{ is_pic_info: '0', rules: [rule] }, 200, false],
+    [{ is_pic_info: 1, rules: [{ ...rule, 'ignore-error': 1 }] }, 200, true],
+    [{ rules: [{ ...rule, 'ignore-error': '0' }] }, 200, false],
+    [{ rules: [{ ...rule, 'ignore-error': 2 }] }, 400, false],
+    [{ is_pic_info: true, rules: [rule] }, 400, false],
+    [{ is_pic_info: [1], rules: [rule] }, 400, false],
+  ])('%j: %i', async (operations, status, info) => {
+    const lab = await startLab()
+    const put = await lab.put('a.jpg', await photo(), { 'Pic-Operations': JSON.stringify(operations) })
+    expect([put.status, put.text.includes('<ImageInfo>')]).toEqual([status, info])
+    expect(lab.bill()).toHaveLength(status === 200 ? 1 : 0)
+  })
+})

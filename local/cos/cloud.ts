@@ -43,6 +43,8 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
+  /** Ends after so many milliseconds: the pauses of a line with a speed limit. */
+  wait?: (ms: number) => Promise<unknown>
   /** Host names that lead to ports of this machine: in a detect-url, and as names of this COS. */
   hosts?: ReadonlyMap<string, number>
   /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
@@ -61,6 +63,7 @@ export interface CosOptions {
 export interface Cloud extends CosOptions {
   now: () => number
   pages: Pages
+  wait: (ms: number) => Promise<unknown>
   objects: Objects
   uploads: Uploads
   buckets: Buckets

@@ -110,6 +110,7 @@ function open(options: CosOptions): Cloud {
     ...options,
     now,
     pages: options.pages ?? { ports: new Set(), origins: [] },
+    wait: options.wait ?? sleep,
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),

@@ -29,20 +29,28 @@ export function readPicOperations(
   if (header === undefined || header === '') return undefined
   const { is_pic_info: isPicInfo = 0, rules, ...others } = asObject(parseJson(header), 'Pic-Operations')
   refuseOthers(others)
-  if (isPicInfo !== 0 && isPicInfo !== 1) throw new Refusal('InvalidPicOperations', 'is_pic_info is neither 0 nor 1.')
+  checkFlag(isPicInfo, 'is_pic_info')
   // "If left blank, no image processing will be performed."
   const list: unknown = rules ?? []
   if (!Array.isArray(list)) throw new Refusal('InvalidPicOperations', 'rules is not an array.')
   if (list.length > MAX_RULES) throw new Refusal('InvalidPicOperations', `More than ${MAX_RULES} rules.`)
   return {
-    isPicInfo: isPicInfo === 1,
+    isPicInfo: Number(isPicInfo) === 1,
     rules: list.map((entry: unknown) => {
-      const { bucket: target = bucket, fileid, rule, ...rest } = asObject(entry, 'A rule')
+      const { bucket: target = bucket, fileid, rule, 'ignore-error': ignore = 0, ...rest } = asObject(entry, 'A rule')
       refuseOthers(rest)
+      // In an example of product/436/79733, which does not say what it does; here nothing.
+      checkFlag(ignore, 'ignore-error')
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
       return { layout: readRuleText(rule), bucket: readTarget(cloud, target, region), key: readFileId(fileid, key) }
     }),
   }
+}
+
+/** Some SDKs send numbers as texts. */
+function checkFlag(value: unknown, name: string): void {
+  if (![0, 1, '0', '1'].some((flag) => flag === value))
+    throw new Refusal('InvalidPicOperations', `${name} is neither 0 nor 1.`)
 }
 
 function parseJson(text: string): unknown {

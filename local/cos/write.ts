@@ -4,6 +4,7 @@ import { draftImage, picOperations, processUpload, uploadHeaders } from './matti
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
+import { throttled } from './traffic.ts'
 import { typeOf } from './type.ts'
 
 /** COS takes 5 GiB; a disk of a laptop should not. */
@@ -77,13 +78,15 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
 }
 
 /** The body as a draft, held against what the request says of it. */
-export async function receiveBody(cloud: Cloud, { body, headers }: CosRequest, limit: number): Promise<Draft> {
+export async function receiveBody(cloud: Cloud, request: CosRequest, limit: number): Promise<Draft> {
+  const { body, headers } = request
   const length = headers.get('content-length')
   if (length === undefined && headers.get('transfer-encoding') === undefined) throw new Refusal('MissingContentLength')
   if (Number(length ?? 0) > limit) throw new Refusal('EntityTooLarge')
   const md5 = headers.get('content-md5')
   if (md5 !== undefined && !/^[A-Za-z0-9+/]{22}==$/.test(md5)) throw new Refusal('InvalidDigest')
-  const draft = await cloud.objects.receive(body, limit)
+  const source = throttled(cloud, request, () => body)
+  const draft = await cloud.objects.receive(source, limit)
   if (md5 !== undefined && Buffer.from(md5, 'base64').toString('hex') !== draft.md5) {
     cloud.objects.discard(draft)
     throw new Refusal('BadDigest')
