@@ -1,34 +1,18 @@
-import { createHash, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
+import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
-import { readConfig } from '../lib/config.ts'
 import { type Layout, plain } from '../lib/layout.ts'
-import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
+import { type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
 import { BUCKET, REGION, UPLOAD } from '../local/cloud.ts'
 import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { begin, md5, partsOf, put } from './helpers/uploads.ts'
 
 const KEY = 'uploads/mug.jpg'
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
 const DAY = 24 * 60 * MINUTE
-const md5 = (body: Buffer) => createHash('md5').update(body).digest('hex')
 const card: Layout = { center: true, dx: 20, dy: 10 }
-
-/** What a server, or the one that signs for a browser, works with; all clocks are the cloud's. */
-function partsOf({ cosUrl, bucket, clock }: TestCloud, settings: Record<string, string> = {}): Parts {
-  const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, CLAIM_TIME: '6' }
-  return {
-    config: readConfig({ ...place, ...settings }),
-    cos: bucket,
-    store: bucket,
-    now: clock.now,
-    random: Math.random,
-    uuid: randomUUID,
-    deadline: clock.now() + 20 * SECOND,
-    spent: { ms: new Map(), calls: 0 },
-  }
-}
 
 interface Wish {
   key?: string
@@ -50,23 +34,9 @@ async function granted(cloud: TestCloud, body: Buffer, wish: Wish = {}): Promise
   return signed
 }
 
-/** A PUT whose signature COS has verified, and whose body is the caller's to end. */
-async function begin({ url, headers }: PresignedUpload, body: Buffer): Promise<ClientRequest> {
-  const { hostname, port, pathname, search } = new URL(url)
-  const all = { ...headers, 'content-length': body.length, expect: '100-continue' }
-  const put = httpRequest({ hostname, port, path: pathname + search, method: 'PUT', headers: all, agent: false })
-  put.flushHeaders()
-  await once(put, 'continue')
-  return put
-}
-
 async function statusOf(put: ClientRequest): Promise<number | undefined> {
   const [answer] = (await once(put, 'response')) as [IncomingMessage]
   return answer.resume().statusCode
-}
-
-function put({ url, headers }: PresignedUpload, body: Buffer, more: Record<string, string> = {}): Promise<Response> {
-  return fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
 }
 
 /** How often CI was asked, by method. */

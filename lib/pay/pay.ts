@@ -38,7 +38,8 @@ export async function ensure(
 ): Promise<Cutout[]> {
   const { cos, store, config, now, random, deadline } = parts
   const wanted = want(parts, source, layouts)
-  const paid = new Set<string>()
+  /** What this call paid for, by which attempt, and whether the vendor told which photo it has cut out. */
+  const paid = new Map<string, { attempt: number; told: boolean }>()
   const first = await timed(parts, 'look', find(store, wanted))
   const found = new Map<string, Found>(first.found.map((one) => [one.name, one]))
   // One blank cutout speaks for all layouts of its photo.
@@ -48,16 +49,16 @@ export async function ensure(
   if (missing.length > 0 && !pay) throw new MattingError('not-made')
   let attempts = missing.length > 0 ? await timed(parts, 'look', mayPay(parts, source, missing)) : new Map()
   const holder = { id: parts.uuid(), asker, seconds: config.claimTime }
-  /** Of what was paid, the vendor did not say which photo it has cut out. */
-  let isUnsure = false
   let isOther = false
   for (let pause = 150; missing.length > 0 && !isBlank(); ) {
     const turn = await timed(parts, 'claim', hold(parts, holder, source, missing, attempts, source.url === undefined))
     attempts = turn.attempts
+    // Of an attempt after ours, which came to nothing in its time, the cutout is somebody else's.
+    const others = [...paid].filter(([key, { attempt }]) => attempt !== attempts.get(key))
+    for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
       const { bought, original } = await timed(parts, 'pay', buy(parts, asker, source, turn.held))
-      for (const { key } of bought) paid.add(key)
-      isUnsure ||= bought.length > 0 && original === undefined
+      for (const { key, attempt } of bought) paid.set(key, { attempt, told: original !== undefined })
       isOther = original !== undefined && original !== source.etag
       if (isOther) break
     }
@@ -71,9 +72,10 @@ export async function ensure(
     if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
     await timed(parts, 'wait', sleep(pause))
   }
+  const isUnsure = [...paid.values()].some(({ told }) => !told)
   // CI cuts what lies there when it reads: the cutout of another photo must not stay under the name of the one we saw.
   if (isOther || (first.missing.length > 0 && source.url === undefined && !(await isThere(cos, source, isUnsure)))) {
-    await Promise.all([...paid].map((key) => store.delete(key)))
+    await Promise.all([...paid.keys()].map((key) => store.delete(key)))
     throw new MattingError('changed')
   }
   if (isBlank()) {

@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest'
+import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+
+const KEY = 'uploads/mug.jpg'
+const SECOND = 1_000
+
+/** Somebody asks, and the paid call never arrives; meanwhile the same photo is put again. */
+async function askInVain(cloud: TestCloud) {
+  const a = await photo()
+  await putQuietly(cloud, KEY, a)
+  cloud.faults.set([
+    { on: 'Event', kind: 'drop' },
+    { on: 'GoodsMatting', kind: 'reset', times: 1 },
+  ])
+  const asked = cloud.image(`/plain/${KEY}`)
+  await expect.poll(() => cloud.faults.list().at(-1)?.struck).toBe(1)
+  cloud.clock.advance(2 * SECOND)
+  await cloud.bucket.put(KEY, a, { type: 'image/jpeg' })
+  return { asked }
+}
+
+it('a lost attempt casts no doubt on the next one, which was answered', async () => {
+  const cloud = await startForTest()
+  const { asked } = await askInVain(cloud)
+  cloud.clock.advance(8 * SECOND)
+  expect((await asked).headers['x-matting']).toBe('made')
+  expect(await cloud.keys('cutouts/')).toHaveLength(1)
+  expect(cloud.cos.bill()).toHaveLength(1)
+})
+
+it('nor on what somebody else made after its time', async () => {
+  const cloud = await startForTest()
+  const { asked } = await askInVain(cloud)
+  const [claim = ''] = await claimsOf(cloud)
+  const next = claim.replace(/0$/, '1')
+  await cloud.bucket.put(next, '{"id":"another","seconds":600}', { type: 'application/json' })
+  const looks = () => cloud.cos.requests().filter(({ path }) => path === `/${next}`).length
+  const before = looks()
+  cloud.clock.advance(10 * SECOND)
+  // It has seen that somebody else is at it.
+  await expect.poll(looks).toBeGreaterThan(before)
+  const cutout = claim.replace(/^\.matting\/claims\/|\/0$/g, '')
+  await cloud.bucket.put(cutout, await photo(), { type: 'image/png' })
+  expect((await asked).headers['x-matting']).toBe('joined')
+  expect(await cloud.keys('cutouts/')).toEqual([cutout])
+  expect(cloud.cos.bill()).toEqual([])
+})
