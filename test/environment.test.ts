@@ -239,7 +239,8 @@ describe('both functions, with every variable set and values that are hard to ha
     const { pathname, search } = new URL(imageUrl(cloud.imageUrl, grant, 'shop', secret))
     const { status, headers } = await cloud.image(pathname + search)
     expect([status, headers['x-matting']]).toEqual([302, 'hit'])
-    expect(headers['cache-control']).toMatch(/^public, max-age=120,/)
+    // Of 120 seconds, those are gone in which the instance has known it; of the default's 300, most would be left.
+    expect(Number(/max-age=(\d+)/.exec(headers['cache-control'] ?? '')?.[1])).toBeLessThanOrEqual(120)
     const location = new URL(headers.location ?? '')
     const [begin = 0, end = 0] = (location.searchParams.get('q-sign-time') ?? '').split(';').map(Number)
     const signed = { method: 'GET', pathname: `/${fileids[0]}`, headers: { host: location.host } }

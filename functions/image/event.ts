@@ -16,12 +16,12 @@ export type Asking = Pick<Request, 'method' | 'url' | 'headers'>
  * @throws MattingError bad-request
  */
 export function toRequest(event: unknown): Asking {
-  const { path, rawPath, httpMethod, requestContext, headers } = fields(event)
+  const { path, rawPath, httpMethod, requestContext, rawQueryString, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
-    const search = readQuery(fields(event)).toString()
+    const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
     // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
     const { href: url } = new URL(`http://function${escapePath(pathname)}?${search}`)
@@ -45,21 +45,25 @@ export async function toResult(response: Response): Promise<UrlResult> {
  * of the place that tells most of it, and whatever else another one tells.
  */
 function readQuery(event: Record<string, unknown>): URLSearchParams {
-  const { rawQueryString, queryString, queryStringParameters, multiValueQueryStringParameters } = event
-  const text = rawQueryString || queryString
-  if (typeof text === 'string' && text) return new URLSearchParams(text)
+  const { queryString, queryStringParameters, multiValueQueryStringParameters } = event
+  if (queryString && typeof queryString === 'string') return new URLSearchParams(queryString)
   const query = new Map<string, string[]>()
   for (const table of [queryString, queryStringParameters, multiValueQueryStringParameters]) {
     for (const [name, value] of Object.entries(fields(table))) {
-      const values = [value].flat().map(String)
-      const known = query.get(name) ?? []
-      const [most, other] = values.length > known.length ? [values, known] : [known, values]
-      const told = new Set(most)
-      query.set(name, [...most, ...other.filter((value) => !told.has(value))])
+      const values = Array.isArray(value) ? value.map(String) : [String(value)]
+      const known = query.get(name)
+      query.set(name, known ? joined(known, values) : values)
     }
   }
-  const pairs = [...query].flatMap(([name, values]) => values.map((value): [string, string] => [name, value]))
-  return new URLSearchParams(pairs)
+  const all = new URLSearchParams()
+  for (const [name, values] of query) for (const value of values) all.append(name, value)
+  return all
+}
+
+function joined(a: readonly string[], b: readonly string[]): string[] {
+  const [most, other] = a.length > b.length ? [a, b] : [b, a]
+  const told = new Set(most)
+  return [...most, ...other.filter((value) => !told.has(value))]
 }
 
 /**
