@@ -8,7 +8,10 @@ export interface UrlResult {
 }
 
 /** What is read of a `Request`; a whole one, with its AbortSignal, would add a fifth to a warm hit. */
-export type Asking = Pick<Request, 'method' | 'url' | 'headers'>
+export type Asking = Pick<Request, 'method' | 'url' | 'headers'> & {
+  /** Whether the platform had decoded the path for sure, so that it has but one reading. */
+  decoded?: boolean
+}
 
 /**
  * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
@@ -24,8 +27,9 @@ export function toRequest(event: unknown): Asking {
     const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
     // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
-    const { href: url } = new URL(`http://function${escapePath(pathname)}?${search}`)
-    return { method, url, headers: new Headers(tags && [tags]) }
+    const escaped = escapePath(pathname)
+    const { href: url } = new URL(`http://function${escaped}?${search}`)
+    return { method, url, headers: new Headers(tags && [tags]), decoded: escaped !== pathname }
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }

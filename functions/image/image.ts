@@ -60,7 +60,7 @@ export async function image(request: Asking, parts: ImageParts): Promise<Respons
   const url = new URL(request.url)
   if (url.pathname === '/') return help(config)
   if (url.pathname === '/healthz') return json({ status: 'ok' })
-  const asked = readRequest(url, config)
+  const asked = readRequest(url, config, request.decoded)
   // As JSON, for a key may hold a line break, or whatever else would stand between two of them.
   const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
   const hit = known.get(id)
@@ -148,17 +148,21 @@ function isCurrent({ at, steady, skew, doubt }: Known, parts: ImageParts, { expi
   return Math.abs(parts.steady() - steady - age) <= TOLERANCE
 }
 
-/** @throws MattingError expired, not-found, or why it cannot be told */
+/** @throws MattingError expired, not-found, ambiguous-key, or why it cannot be told */
 async function findSource({ config, cos, lookAt }: ImageParts, { sources, expires }: Asked): Promise<Source> {
   const [folder = ''] = config.sourcePrefixes
-  for (const source of sources) {
+  const looks = sources.map(async (source) => {
     // COS is asked in any case, for a picture elsewhere about nothing in particular: its answer tells the time.
     const photo = await cos.head(typeof source === 'string' ? source : folder)
     if (cos.clock() >= expires * 1000) throw new MattingError('expired')
     const found = typeof source === 'string' ? photo : await lookAt(source)
-    if (found) return { key: String(source), ...found }
-  }
-  throw new MattingError('not-found')
+    return found && { key: String(source), ...found }
+  })
+  const [source, other] = (await Promise.all(looks)).filter((found) => found !== undefined)
+  if (!source) throw new MattingError('not-found')
+  // Nobody knows which is meant, and one product must not be shown for another.
+  if (other) throw new MattingError('ambiguous-key')
+  return source
 }
 
 /** The cutout, made if need be, and how it was come by. @throws MattingError */
@@ -197,7 +201,7 @@ function redirect(
   const headers = {
     ...OPEN,
     ...timing(spent),
-    'cache-control': `public, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`,
+    'cache-control': `${asked.shared ? 'public' : 'private'}, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`,
     etag,
     'x-matting': how,
   }

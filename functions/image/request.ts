@@ -16,25 +16,31 @@ export interface Asked extends Fallbacks {
   sources: readonly (string | URL)[]
   /** When the URL's own signature ends, in Unix seconds of COS's clock; Infinity if it needs none. */
   expires: number
+  /** Whether caches may know the answer by its path alone. */
+  shared: boolean
 }
 
 /**
  * Reads a request, and refuses what can be refused without asking anybody.
+ * @param decoded whether the platform had decoded the path for sure
  * @throws MattingError bad-request, bad-signature, bad-layout, layout-refused, host-refused, not-found
  */
-export function readRequest({ pathname, searchParams }: URL, config: Config): Asked {
+export function readRequest({ pathname, searchParams }: URL, config: Config, decoded = false): Asked {
   const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
   const [text = name] = readings(name)
-  let keys = readings(path)
+  let keys = decoded ? readings(path).slice(0, 1) : readings(path)
   let expires = Number.POSITIVE_INFINITY
+  let shared = true
   if (config.access === 'signed') {
     const grant = readGrant(text, keys, searchParams, config.urlKeys)
+    // The path of the other photo: with a signature of one's own, one photo could be put into the place of another in a cache.
+    shared = grant.key === keys[0]
     keys = [grant.key]
     expires = grant.expires
   }
   const { layout, onPending = config.onPending, onFailure = config.onFailure } = readLayout(text, config)
-  return { layout, onPending, onFailure, sources: readSources(keys, config), expires }
+  return { layout, onPending, onFailure, sources: readSources(keys, config), expires, shared }
 }
 
 function readLayout(text: string, { presets, access }: Config): Preset {
