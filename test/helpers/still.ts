@@ -2,7 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { readConfig } from '../../lib/config.ts'
 import { type Cos, createCos } from '../../lib/cos.ts'
-import { plain } from '../../lib/layout.ts'
+import { cutoutKey } from '../../lib/cutout.ts'
+import { type Layout, plain } from '../../lib/layout.ts'
+import { type Paid, paid } from '../../lib/paid.ts'
 import { ensure, type Parts, type Source } from '../../lib/pay/pay.ts'
 import { BUCKET, ID, type Lab, type LabOptions, REGION, SECRET, startLab } from './cos.ts'
 
@@ -11,6 +13,10 @@ export const SECOND = 1_000
 export const MINUTE = 60 * SECOND
 export const CLAIMS = '.matting/claims/'
 export const RECEIPTS = '.matting/receipts/'
+export const JSON_TYPE = { type: 'application/json' }
+export const card: Layout = { center: true, dx: 20, dy: 10 }
+/** More than go into one call. */
+export const seven: Layout[] = [1, 2, 3, 4, 5, 6, 7].map((dx) => ({ center: false, dx, dy: 0 }))
 
 /** A local COS, and a clock that stands until it is moved: so the last second of a claim can be told from the first one after it. */
 export interface Still extends Lab {
@@ -85,7 +91,18 @@ export function outcome<T>(work: Promise<T>): Promise<unknown> {
 }
 
 /** What became of the plain cutout: how it was come by, or the code of why not. */
-export async function cutOut(parts: Parts, source: Source, layouts = [plain]): Promise<unknown> {
-  const made = await outcome(ensure(parts, 'url', source, layouts))
+export async function cutOut(parts: Parts, source: Source, layouts = [plain], wait = true): Promise<unknown> {
+  const made = await outcome(ensure(parts, 'url', source, layouts, { wait }))
   return Array.isArray(made) ? made.map(({ by }) => by).join() : made
+}
+
+/** The key of the first claim of a cutout. */
+export function claimOf(source: { key: string; etag: string }, layout = plain): string {
+  return `${CLAIMS}${cutoutKey('cutouts/', source, layout)}/0`
+}
+
+/** With a client that is interfered with. */
+export function through(parts: Parts, change: Partial<Omit<Cos, typeof paid>>, paying: Partial<Paid> = {}): Parts {
+  const cos = { ...parts.cos, ...change, [paid]: { ...parts.cos[paid], ...paying } }
+  return { ...parts, cos, store: cos }
 }
