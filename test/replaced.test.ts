@@ -1,8 +1,9 @@
 import { expect, it } from 'vitest'
-import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { claimsOf, held, looks, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const KEY = 'uploads/mug.jpg'
 const SECOND = 1_000
+const MINUTE = 60 * SECOND
 
 /** Somebody asks, and the paid call never arrives; meanwhile the same photo is put again. */
 async function askInVain(cloud: TestCloud) {
@@ -44,4 +45,39 @@ it('nor on what somebody else made after its time', async () => {
   expect((await asked).headers['x-matting']).toBe('joined')
   expect(await cloud.keys('cutouts/')).toEqual([cutout])
   expect(cloud.cos.bill()).toEqual([])
+})
+
+it('whoever waits for A does not note what was cut from B against it', async () => {
+  const cloud = await startForTest()
+  const a = await photo()
+  await putQuietly(cloud, KEY, a)
+  cloud.clock.advance(MINUTE)
+  cloud.faults.set([
+    { on: 'Event', kind: 'drop' },
+    { on: 'PutObject', prefix: '.matting/receipts/', kind: 'hold', times: 2 },
+    { on: 'ImageProcess', kind: 'hold', times: 1 },
+    { on: 'Cut', kind: 'hold', times: 1 },
+  ])
+  const goOn = async () => {
+    await held(cloud)
+    cloud.faults.release()
+  }
+  const asked = cloud.image(`/plain/${KEY}`)
+  await goOn()
+  await held(cloud)
+  // A photo without a product.
+  await cloud.bucket.put(KEY, await photo('#e4e4e6'), { type: 'image/jpeg' })
+  cloud.faults.release()
+  await held(cloud)
+  await cloud.bucket.put(KEY, a, { type: 'image/jpeg' })
+  const waiting = cloud.image(`/plain/${KEY}`)
+  await looks(cloud)
+  await goOn()
+  // The payer has its answer, and has not looked yet; who waits sees the cutout.
+  expect((await waiting).status).toBe(422)
+  await goOn()
+  expect(JSON.parse((await asked).body).code).toBe('changed')
+  cloud.faults.set([])
+  cloud.clock.advance(10 * MINUTE)
+  expect((await cloud.image(`/plain/${KEY}`)).headers['x-matting']).toBe('made')
 })

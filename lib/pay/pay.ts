@@ -79,9 +79,9 @@ export async function ensure(
     throw new MattingError('changed')
   }
   if (isBlank()) {
-    // So that the other layouts are not paid for.
     const error = new MattingError('no-product')
-    await note(parts, source, error)
+    // So that the other layouts are not paid for. Who has waited cannot know of which photo it is, and that its payer is about to delete it.
+    if (paid.size > 0) await note(parts, source, error)
     throw error
   }
   const before = new Set(first.found.map(({ name }) => name))
