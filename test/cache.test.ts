@@ -24,8 +24,8 @@ interface Cached extends TestCloud {
   runs(): number
 }
 
-async function startCached(environment: Record<string, string>): Promise<Cached> {
-  const cloud = await startForTest({ environment })
+async function startCached(environment: Record<string, string>, instances = 8): Promise<Cached> {
+  const cloud = await startForTest({ environment, instances })
   const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const port = await freePort()
@@ -78,6 +78,14 @@ function lives({ headers }: Answer): number[] {
   return [...(headers['cache-control'] ?? '').matchAll(/=(\d+)/g)].map(([, seconds]) => Number(seconds))
 }
 
+const SECRET = 'sixteen-characters-and-more'
+const SIGNED = { ACCESS: 'signed', URL_KEYS: `key:${SECRET}` }
+
+/** Path and query of a URL that ends at so many seconds. */
+function signed(expires: number): string {
+  return imageUrl('', { layout: 'plain', key: 'uploads/mug.jpg', expires }, 'key', SECRET)
+}
+
 describe.skipIf(!nginx)('behind nginx', () => {
   it('of 2,000 requests for 20 pictures, 20 reach the function; HEAD still pays for nothing', async () => {
     // Long enough for the slowest machine.
@@ -121,13 +129,31 @@ describe.skipIf(!nginx)('behind nginx', () => {
     expect(await cloud.ask('/plain/uploads/mug.jpg')).toMatchObject({ status: 302, headers: { 'x-cache': 'MISS' } })
   })
 
+  it('hands a direct redirect, which is a paid call, to nobody but who has signed for it', async () => {
+    const cloud = await startCached({ ...SIGNED, DELIVERY: 'direct' }, 1)
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    const now = Math.floor(Date.now() / 1000)
+    const first = await cloud.ask(signed(now + 300))
+    expect([first.status, first.headers['x-matting']]).toEqual([302, 'direct'])
+    expect(first.headers['cache-control']).toBe('private, no-store')
+    for (let i = 0; i < 5; i++) {
+      const stranger = await cloud.ask(signed(now + 300).replace(/\?.*/, ''))
+      if (stranger.headers.location) await fetch(stranger.headers.location)
+      expect([stranger.status, codeOf(stranger)]).toEqual([403, 'bad-signature'])
+    }
+    expect(cloud.cos.bill()).toEqual([])
+    // The function remembers what it saw all the same.
+    const asked = cloud.cos.requests().length
+    expect((await cloud.ask(signed(now + 301))).status).toBe(302)
+    expect(cloud.cos.requests()).toHaveLength(asked)
+    expect((await fetch(first.headers.location ?? '')).status).toBe(200)
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+
   it('keeps one entry for all signed URLs of a picture, no longer than the one that made it lives', async () => {
-    const secret = 'sixteen-characters-and-more'
-    const cloud = await startCached({ ACCESS: 'signed', URL_KEYS: `key:${secret}`, REDIRECT_TTL: '3600' })
+    const cloud = await startCached({ ...SIGNED, REDIRECT_TTL: '3600' })
     await cloud.upload('uploads/mug.jpg', await photo())
     const now = Math.floor(Date.now() / 1000)
-    const signed = (expires: number) =>
-      imageUrl('', { layout: 'plain', key: 'uploads/mug.jpg', expires }, 'key', secret)
     for (const path of [signed(now - 1), `${signed(now + 300)}x`])
       expect(await cloud.ask(path)).toMatchObject({ status: 403, headers: { 'x-cache': 'MISS' } })
     const first = await cloud.ask(signed(now + 300))

@@ -61,7 +61,7 @@ function isProblem(answer: Answer, code: string): void {
 async function leadsTo(answer: Answer, how: string): Promise<Buffer> {
   expect([answer.status, answer.body]).toEqual([302, ''])
   expect(answer.headers).toMatchObject({ 'x-matting': how, 'access-control-allow-origin': '*' })
-  expect(answer.headers['cache-control']).toMatch(/^public, max-age=\d+/)
+  expect(answer.headers['cache-control']).toMatch(how === 'direct' ? /^private, no-store$/ : /^public, max-age=\d+/)
   const picture = await fetch(answer.headers.location ?? '')
   // Or a browser that has shown it could not draw it on a canvas any more.
   expect([picture.status, picture.headers.get('vary')]).toEqual([200, 'Origin'])

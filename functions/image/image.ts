@@ -198,10 +198,12 @@ function redirect(
   const stale = how === 'original' ? 0 : Math.min(config.redirectTtl, life - ttl)
   // Of the whole URL: were it of the picture alone, a 304 would keep a Location alive whose signature has ended.
   const etag = `"${hash('sha1', url).slice(0, 16)}"`
+  const kept = `${asked.shared ? 'public' : 'private'}, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`
   const headers = {
     ...OPEN,
     ...timing(spent),
-    'cache-control': `${asked.shared ? 'public' : 'private'}, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`,
+    // A direct one is a paid call for whoever has it: no cache may hand it to somebody else.
+    'cache-control': how === 'direct' ? 'private, no-store' : kept,
     etag,
     'x-matting': how,
   }
