@@ -55,7 +55,7 @@ async function startCached(environment: Record<string, string>, instances = 8): 
     if (child.exitCode === null) await once(child, 'exit')
   })
   const ask = (path: string, method = 'GET') => send(`http://127.0.0.1:${port}`, path, method, {}, agent)
-  await expect.poll(() => ask('/healthz').catch(() => undefined), { timeout: 10_000 }).toMatchObject({ status: 200 })
+  await expect.poll(() => ask('/healthz').catch(() => undefined)).toMatchObject({ status: 200 })
   const before = cloud.scf.invocations().length
   const runs = () =>
     cloud.scf
@@ -111,7 +111,7 @@ describe.skipIf(!nginx)('behind nginx', () => {
     const before = await version('#b03020')
     expect(await location()).toContain(before)
     const after = await version('#2040b0')
-    await expect.poll(location, { timeout: 20_000, interval: 200 }).toContain(after)
+    await expect.poll(location, { interval: 200 }).toContain(after)
     expect((await fetch(await location())).headers.get('content-type')).toBe('image/png')
     expect(cloud.cos.bill()).toHaveLength(2)
   })

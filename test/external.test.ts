@@ -74,7 +74,7 @@ function options(more: Partial<LookOptions> = {}): LookOptions {
     maxBytes: 1000,
     lookup: resolver([PUBLIC]),
     now: Date.now,
-    deadline: Date.now() + 9_000,
+    deadline: Date.now() + 60_000,
     ...more,
   }
 }

@@ -82,11 +82,14 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     done.finally(() => under.delete(done))
   })
   server.on('clientError', refuseBroken)
+  // What is under way would write into what was emptied or ended.
+  const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
     port,
     bill: () => cloud.bill.items(),
     requests: () => [...records],
     async reset() {
+      await settled()
       cloud.objects.clear()
       cloud.uploads.clear()
       cloud.bill.clear()
@@ -95,7 +98,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       options.faults.release()
-      await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
+      await settled()
       server.closeAllConnections()
       await closed
       letGo()
