@@ -28,16 +28,13 @@ export async function upload(
   const { cos, store, config, now, deadline } = parts
   const etag = hash('md5', photo.body)
   const source: Source = { key, etag, size: photo.body.length }
-  const before = await cos.head(key).then(
-    (head) => ({ head }),
-    () => undefined,
-  )
-  const stored = before?.head?.etag === etag
+  // Where it is not known what lies there, nothing can be told apart later: then it is stored alone.
+  const before = await cos.head(key).catch(() => null)
+  const stored = before?.etag === etag
   // Where the same photo lies already, who sees it cannot tell that it is on its way again.
   const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
   const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
-  // If nobody can tell what lies there, nor could it be told of a call without an answer whether it has stored the photo.
-  const held = before ? await prepare(parts, source, photo.type, layouts, wish).catch(() => []) : []
+  const held = before === null ? [] : await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
   const nothing: Purchase = { bought: [], answered: false }
   const {
     bought,
@@ -47,10 +44,10 @@ export async function upload(
   if (!answered) {
     // Its bytes are on their way no more, so what the vendor may be doing, it has begun.
     await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(parts))))
-    // Without an answer it may have been stored, and replaced by somebody else's newer one since, be it the one before put again.
-    const lies = bought.length > 0 ? await cos.head(key) : before?.head
-    const isSame = lies?.etag === before?.head?.etag && lies?.modified === before?.head?.modified
-    if (lies?.etag !== etag && isSame) await cos.put(key, photo.body, { type: photo.type })
+    // Without an answer it may have been stored, and replaced by somebody else's newer one since.
+    const lies = bought.length > 0 ? await cos.head(key) : before
+    const untouched = lies?.etag === before?.etag && lies?.modified === before?.modified
+    if (untouched && !stored) await cos.put(key, photo.body, { type: photo.type })
   }
   // The vendor cut another photo, which came just after this one.
   if (original !== etag) await Promise.allSettled(bought.map((one) => store.delete(one.key)))
