@@ -108,8 +108,10 @@ describe('what was made before 1.0', () => {
     expect(operations).toEqual(['HeadObject 200', 'GetObject 404', 'GetObject 206'])
     expect((await cloud.image(`/plain/${KEY}`, { method: 'HEAD' })).status).toBe(302)
     expect(cloud.cos.bill()).toEqual([])
-    // In another layout there is none.
+    // In another layout there is none; that is looked at once.
     expect((await cloud.image(`/card/${KEY}`)).headers['x-matting']).toBe('made')
+    const looks = cloud.cos.requests().filter(({ path }) => path.endsWith(older.replace('plain', 'c1-p20x10')))
+    expect(looks.map(({ status }) => status)).toEqual([404])
   })
 
   it('keeps a photo that was noted from being paid for', async () => {
