@@ -1,8 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Code, MattingError } from './errors.ts'
+import { send, within } from './http.ts'
 
 /** What became of a photo. */
 export type Announcement =
@@ -126,7 +125,8 @@ function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: 
 }
 
 /** One attempt. Redirects are not followed, and of an answer only the head is read. */
-function post(id: string, body: string, { url, secret, now, clock, deadline, timeout = TIMEOUT }: AnnounceOptions) {
+async function post(id: string, body: string, options: AnnounceOptions): Promise<Answer> {
+  const { url, secret, now, clock, deadline, timeout = TIMEOUT } = options
   const timestamp = Math.floor(clock() / 1000)
   const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')
   const headers = {
@@ -136,27 +136,33 @@ function post(id: string, body: string, { url, secret, now, clock, deadline, tim
     'webhook-timestamp': timestamp,
     'webhook-signature': `v1,${signature}`,
   }
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
-  return new Promise<Answer>((resolve, reject) => {
-    const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-    request(url, { method: 'POST', headers, agent: false, signal }, (response) => {
-      response.destroy()
-      const { statusCode: status = 0, headers } = response
-      const again = status >= 500 || status === 408 || status === 429
-      resolve({
-        what: String(status),
-        outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
-        retryAfter: /^\d+$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) * 1000 : 0,
-      })
-    })
-      .on('error', reject)
-      .end(body)
-  }).catch(
+  const signal = within(Math.min(timeout, deadline - now()))
+  const { protocol, hostname, port, pathname, search } = url
+  try {
+    const request = {
+      protocol,
+      hostname,
+      port,
+      path: pathname + search,
+      method: 'POST',
+      headers,
+      agent: false,
+      signal,
+      body,
+    }
+    const response = await send(request)
+    response.destroy()
+    const { statusCode: status = 0 } = response
+    const retryAfter = response.headers['retry-after'] ?? ''
+    const again = status >= 500 || status === 408 || status === 429
+    return {
+      what: String(status),
+      outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
+      retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : 0,
+    }
+  } catch (error) {
     // Not handed on: Node's errors hold the host, and a malformed answer's bytes.
-    ({ code = 'error' }: NodeJS.ErrnoException): Answer => ({
-      what: signal.aborted ? 'time-out' : code,
-      outcome: 'again',
-      retryAfter: 0,
-    }),
-  )
+    const { code = 'error' } = Object(error)
+    return { what: signal.aborted ? 'time-out' : code, outcome: 'again', retryAfter: 0 }
+  }
 }
