@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Duplex, Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
 import { checkFolder, holdFolder } from '../folder.ts'
@@ -15,6 +14,7 @@ import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
+import { refuseBroken, send } from './send.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
@@ -237,39 +237,9 @@ function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: st
   if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 
-async function send(
-  message: IncomingMessage,
-  response: ServerResponse,
-  { status, headers, body }: Answer,
-): Promise<void> {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.alloc(0))
-  const empty = message.method === 'HEAD' || status === 204 || status === 304
-  const { 'Content-Length': length = bytes instanceof Readable ? '' : `${bytes.length}`, ...rest } = headers ?? {}
-  // Last: after it, Node garbles a Content-Disposition that is not ASCII.
-  response.writeHead(status, { ...rest, ...(status !== 204 && status !== 304 && { 'Content-Length': length }) })
-  if (!(bytes instanceof Readable)) {
-    response.end(empty ? undefined : bytes)
-    return
-  }
-  // The client may go away while it is sent: that is its right.
-  await pipeline(bytes, response).catch(() => response.destroy())
-}
-
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
   if (error instanceof Refusal) return error
   if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)
   return new Refusal('InternalError')
-}
-
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
-function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) return
-  const id = newRequestId(Date.now())
-  const { status, headers, body } =
-    error.code === 'HPE_INVALID_EOF_STATE'
-      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
-      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
-  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
-  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }
