@@ -104,7 +104,8 @@ describe('upload', () => {
 
   it('does not take a missing bucket for a deleted photo: the event is not lost', async () => {
     const server = createServer(
-      (_, response) => void response.writeHead(404).end('<Error><Code>NoSuchBucket</Code></Error>'),
+      (_, response) =>
+        void response.writeHead(404, { 'x-cos-request-id': 'a' }).end('<Error><Code>NoSuchBucket</Code></Error>'),
     )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => server.close().closeAllConnections())
