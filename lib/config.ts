@@ -58,7 +58,7 @@ const ON_DELETE = ['keep', 'remove'] as const
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the configuration from environment variables; the README has the table.
+ * Reads the configuration from environment variables; docs/configure.md has the table.
  * @throws MattingError misconfigured, naming every mistake at once with the form expected.
  */
 export function readConfig(env: Environment): Config {

@@ -1,4 +1,4 @@
-/** code → HTTP status, whether a retry can mend it, what the world may read. The README lists the same codes; a test compares. */
+/** code → HTTP status, whether a retry can mend it, what the world may read. docs/http.md lists the same codes; a test compares. */
 const CODES = {
   'bad-request': [400, false, 'The request is malformed.'],
   'bad-layout': [400, false, 'No such layout.'],

@@ -181,8 +181,8 @@ describe('an event', () => {
     )
   })
 
-  it('is the one that the README shows', async () => {
-    const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  it('is the one that docs/events.md shows', async () => {
+    const readme = readFileSync(new URL('../docs/events.md', import.meta.url), 'utf8')
     const [, example = ''] = /```json\n(\{\s*"specversion".*?\n)```/s.exec(readme) ?? []
     const { url, deliveries } = await receiver(204)
     await announce(created, options(url, { clock: () => Date.parse(JSON.parse(example).time) }))

@@ -107,7 +107,7 @@ async function withPictures(environment: Record<string, string> = {}) {
 const elsewhere = (path: string, layout = 'plain') =>
   `/${layout}/${encodeURIComponent(`http://pictures.example${path}`)}`
 
-/** First cell of a row of README's table "request → answer" → its test. */
+/** First cell of a row of docs/http.md's table "request → answer" → its test. */
 const rows: Record<string, () => Promise<void>> = {
   'the cutout is there': async () => {
     const cloud = await withMug()
@@ -163,7 +163,7 @@ const rows: Record<string, () => Promise<void>> = {
     isProblem(await strict.image(`/${spellings[0]}/uploads/mug.jpg`), 'layout-refused')
     expect(strict.cos.bill()).toEqual([])
   },
-  'a layout that there is not': async () => {
+  'a layout that does not exist': async () => {
     const cloud = await withMug()
     for (const layout of [
       'nope',
@@ -332,10 +332,10 @@ const rows: Record<string, () => Promise<void>> = {
 }
 
 describe('request → answer', () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const readme = readFileSync(new URL('../docs/http.md', import.meta.url), 'utf8')
   const [, table = ''] = readme.split('| request | answer |\n|---|---|\n')
   const listed = (table.split('\n\n')[0] ?? '').split('\n').map((line) => line.split('|')[1]?.trim() ?? '')
-  it('README has a row for each, and each row a test', () => {
+  it('docs/http.md has a row for each, and each row a test', () => {
     expect(listed).toEqual(Object.keys(rows))
   })
   it.each(Object.entries(rows))('%s', async (_, row) => row())
