@@ -3,6 +3,7 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    reporters: process.env.CI ? ['default', './test/helpers/slowest.ts'] : ['default'],
     globalSetup: 'test/helpers/folder.ts',
     // A busy machine takes its time; what is waited for is what counts.
     testTimeout: 120_000,
