@@ -1,32 +1,34 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { XMLParser } from 'fast-xml-parser'
-import { type Code, MattingError } from './errors.ts'
+import {
+  type Answer,
+  failure,
+  hasId,
+  isPng,
+  isVendors,
+  type Listed,
+  type ObjectHead,
+  type ObjectPart,
+  type ObjectRead,
+  readHead,
+  readObject,
+  readPage,
+  readPart,
+  readPng,
+  readResult,
+  vendorCode,
+} from './answer.ts'
+import { MattingError } from './errors.ts'
 import { type Layout, parameters } from './layout.ts'
 import { type Credentials, encode, encodeKey, presign, signHeaders, signingKey } from './sign.ts'
 
-/** What HEAD tells of an object. `etag` without its quotes, `size` in bytes. */
-export interface ObjectHead {
-  etag: string
-  size: number
-  /** Content-Type, '' if it has none. */
-  type: string
-  /** Its own metadata `x-cos-meta-matting`. */
-  matting?: string
-}
+export type { ObjectHead } from './answer.ts'
 
 /** How a PUT is done. */
 export interface PutOptions {
   type: string
   forbidOverwrite?: boolean
-}
-
-/** A small object, and by COS's own clock when it was written and when it was read; milliseconds since the epoch. */
-export interface ObjectRead {
-  body: string
-  written: number
-  read: number
 }
 
 /** A rule of Pic-Operations: `fileid` is the result's key with a leading slash, which makes it absolute. */
@@ -43,18 +45,23 @@ export interface Cos {
   /** Undefined if there is no such object. For small objects: at most 8 MiB. */
   get(key: string): Promise<ObjectRead | undefined>
   /** Its bytes from the start, 16 KiB and then ever more of them, fetched as they are asked for. Undefined if there is no such object. */
-  pieces(key: string): Promise<{ size: number; pieces: AsyncIterable<Buffer> } | undefined>
+  pieces(key: string): Promise<{ size: number; modified: number; pieces: AsyncIterable<Buffer> } | undefined>
   /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
   put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
-  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
+  list(prefix: string): AsyncGenerator<Listed>
   /**
    * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
    * repeated. Its signature ends at `until` (COS's clock), so that however late it arrives it is not done after that; the
-   * answer is waited for until `deadline` (our clock). Both in milliseconds since the epoch.
+   * answer is waited for until `deadline` (our clock). Both in milliseconds since the epoch. Returns the ETag of the photo that
+   * was cut out, if it is told.
    * @throws MattingError unknown-outcome when it may have been done and billed all the same.
    */
-  process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
+  process(
+    key: string,
+    rules: readonly PicRule[],
+    time: { until: number; deadline: number },
+  ): Promise<string | undefined>
   /** Method two: stores a photo and makes cutouts from it on the way. PAID, and otherwise as `process`. */
   upload(
     key: string,
@@ -107,12 +114,6 @@ interface Call {
   limit?: number
 }
 
-interface Answer {
-  status: number
-  headers: IncomingMessage['headers']
-  body: Buffer
-}
-
 const FREE_TIMEOUT = 5_000
 const FREE_ATTEMPTS = 3
 const MAX_BODY = 8 * 1024 * 1024
@@ -122,10 +123,15 @@ const PIECE = 16 * 1024
 /** Connections that were never made: nothing was sent, so nothing was done. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-class LongAnswer extends Error {}
+/** More bytes than were to come; with the first of them. */
+class LongAnswer extends Error {
+  readonly start: Buffer
 
-// Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
-const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
+  constructor(start: Buffer) {
+    super('a long answer')
+    this.start = start
+  }
+}
 
 /** COS and Cloud Infinite as this project uses them; with external.ts and announce.ts the only place that touches the network. */
 export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
@@ -169,14 +175,14 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
           signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeout))),
         },
         (incoming) => {
-          const date = Date.parse(incoming.headers.date ?? '')
+          const date = hasId(incoming.headers) && Date.parse(incoming.headers.date ?? '')
           if (date) skew = Math.max(skew ?? Number.NEGATIVE_INFINITY, date - now())
           const chunks: Buffer[] = []
           let size = 0
           incoming.on('data', (chunk: Buffer) => {
             size += chunk.length
-            if (size > limit) incoming.destroy(new LongAnswer())
             chunks.push(chunk)
+            if (size > limit) incoming.destroy(new LongAnswer(Buffer.concat(chunks.splice(0))))
           })
           incoming.on('error', reject)
           incoming.on('end', () =>
@@ -200,7 +206,7 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         const answer = await send(call, Math.min(timeout, deadline - now()))
         // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
         const late = answer.status === 403 && Math.abs((skew ?? 0) - (before ?? 0)) > 60_000
-        if (answer.status < 500 && answer.status !== 429 && !late) return answer
+        if (isVendors(answer) && answer.status < 500 && answer.status !== 429 && !late) return answer
         if (last) throw failure(answer)
       } catch (error) {
         if (error instanceof MattingError) throw error
@@ -216,25 +222,23 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
     })
   }
 
-  /** Undefined if there is no such object; `total` is the size of it all. */
-  async function range(key: string, start: number, length: number) {
+  /** Undefined if there is no such object. */
+  async function part(key: string, start: number, length: number): Promise<ObjectPart | undefined> {
     const headers = { range: `bytes=${start}-${start + length - 1}` }
     const answer = await free({ method: 'GET', key, headers })
-    if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
-    // 416: there are no bytes there, as of an empty object.
+    if (isMissing(answer)) return undefined
     if (![200, 206, 416].includes(answer.status)) throw failure(answer)
-    const total = Number(/\/(\d+)$/.exec(answer.headers['content-range'] ?? '')?.[1] ?? 0)
-    return { bytes: answer.status === 416 ? Buffer.alloc(0) : answer.body, total }
+    return readPart(answer, start)
   }
 
-  async function* rest(key: string, first: { bytes: Buffer; total: number }): AsyncGenerator<Buffer> {
+  async function* rest(key: string, first: ObjectPart): AsyncGenerator<Buffer> {
     yield first.bytes
     for (
       let start = first.bytes.length, length = 4 * PIECE;
       start < first.total;
       length = Math.min(4 * length, MAX_BODY)
     ) {
-      const next = await range(key, start, length)
+      const next = await part(key, start, length)
       if (!next || next.bytes.length === 0) return
       yield next.bytes
       start += next.bytes.length
@@ -247,40 +251,32 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
       if (answer.status === 404) return undefined
       // 403 is not "absent": COS may answer it for a missing object when listing is not allowed.
       if (answer.status !== 200) throw failure(answer)
-      const etag = unquote(answer.headers.etag ?? '')
-      // It is what tells one version of a photo from another: without it nothing can be named.
-      if (etag.length < 16) throw new MattingError('unavailable', 'COS told no ETag.')
-      const { 'content-length': size = 0, 'content-type': type = '', 'x-cos-meta-matting': matting } = answer.headers
-      return { etag, size: Number(size), type, ...(typeof matting === 'string' && { matting }) }
+      return readHead(answer)
     },
 
     async get(key) {
       const answer = await free({ method: 'GET', key })
-      if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
+      if (isMissing(answer)) return undefined
       if (answer.status !== 200) throw failure(answer)
-      const { date, 'last-modified': modified } = answer.headers
-      const [written, read] = [Date.parse(modified ?? ''), Date.parse(date ?? '')]
-      // Without them no claim would ever end.
-      if (Number.isNaN(written) || Number.isNaN(read)) throw new MattingError('unavailable', 'COS told no dates.')
-      return { body: answer.body.toString(), written, read }
+      return readObject(answer)
     },
 
     async pieces(key) {
-      const first = await range(key, 0, PIECE)
-      return first && { size: first.total, pieces: rest(key, first) }
+      const first = await part(key, 0, PIECE)
+      return first && { size: first.total, modified: first.modified, pieces: rest(key, first) }
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
       const headers = forbidOverwrite ? { 'x-cos-forbid-overwrite': 'true' } : {}
       const answer = await free({ method: 'PUT', key, headers, type, body, once: forbidOverwrite })
       if (answer.status === 409 && forbidOverwrite) return false
-      if (answer.status !== 200) throw failure(answer)
+      if (answer.status !== 200 || !answer.headers.etag) throw failure(answer)
       return true
     },
 
     async delete(key) {
       const answer = await free({ method: 'DELETE', key })
-      if (answer.status !== 204 && answer.status !== 404) throw failure(answer)
+      if (answer.status !== 204 && !isMissing(answer)) throw failure(answer)
     },
 
     async *list(prefix) {
@@ -288,14 +284,13 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         const query = { prefix, marker, 'encoding-type': 'url' }
         const answer = await free({ method: 'GET', key: '', query })
         if (answer.status !== 200) throw failure(answer)
-        const page = child(xml.parse(answer.body), 'ListBucketResult')
-        const contents = Array.isArray(page.Contents) ? page.Contents : []
-        for (const entry of contents.map(Object)) {
-          marker = decodeURIComponent(String(entry.Key))
-          const written = Date.parse(String(entry.LastModified))
-          yield { key: marker, size: Number(entry.Size), etag: unquote(String(entry.ETag)), written }
-        }
-        if (page.IsTruncated !== 'true' || contents.length === 0) return
+        const { objects, more } = readPage(answer, prefix)
+        yield* objects
+        if (!more) return
+        const next = objects.at(-1)?.key ?? ''
+        // Keys are listed in the order of their bytes: one that does not go on would never end.
+        if (Buffer.compare(Buffer.from(next), Buffer.from(marker)) <= 0) throw failure(answer)
+        marker = next
       }
     },
 
@@ -308,26 +303,22 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
         query: { image_process: '' },
         headers: picOperations(rules),
       }
-      checkPaid(await pay(call, deadline))
+      return readResult(await pay(call, deadline))
     },
 
     async upload(key, { body, type }, rules, { until, deadline }) {
       const call: Call = { until, once: true, method: 'PUT', key, headers: picOperations(rules), type, body }
-      checkPaid(await pay(call, deadline))
+      readResult(await pay(call, deadline))
     },
 
     async detect(url, layout, { until, deadline }) {
       const query = { ...parameters(layout), 'detect-url': url }
       const call: Call = { until, once: true, method: 'GET', key: '', query, limit: MAX_CUTOUT }
       const answer = await pay(call, deadline).catch((error: MattingError) => {
-        if (error.cause instanceof LongAnswer) return undefined
+        if (error.cause instanceof LongAnswer && isPng(error.cause.start)) return undefined
         throw error
       })
-      if (!answer) return undefined
-      // Also of method one 200 is no proof.
-      if (answer.status !== 200 || !answer.body.toString('latin1', 0, 4).startsWith('\x89PNG'))
-        throw paidFailure(answer)
-      return answer.body
+      return answer && readPng(answer)
     },
 
     clock: () => now() + (skew ?? 0),
@@ -344,78 +335,7 @@ export function picOperations(rules: readonly PicRule[]): { 'pic-operations': st
   return { 'pic-operations': JSON.stringify({ rules }) }
 }
 
-/** 200 is no proof: CI may put an <Error> into it. */
-function checkPaid(answer: Answer): void {
-  if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
-}
-
-function unquote(etag: string): string {
-  return etag.replace(/^(W\/)?"|"$|&quot;/g, '')
-}
-
-function child(parent: unknown, name: string): Record<string, unknown> {
-  return Object(Object(parent)[name])
-}
-
-/** The vendor's error code of an answer; answers to HEAD have no body, so they have none. */
-function vendorCode({ body }: Answer): string {
-  const text = body.toString().trim()
-  try {
-    // Cloud Infinite answers errors in XML or in JSON.
-    const code = text.startsWith('{') ? Object(JSON.parse(text)).code : child(xml.parse(text), 'Error').Code
-    return typeof code === 'string' ? code : ''
-  } catch {
-    return '' // A proxy's page, or half an answer: the status has to do.
-  }
-}
-
-/** What a free call's answer means that is neither success nor "not there". */
-function failure(answer: Answer): MattingError {
-  const code = vendorCode(answer)
-  const cause = new MattingError('denied', `COS answered ${answer.status} ${code}`.trim())
-  if (code === 'NoSuchBucket') return new MattingError('misconfigured', 'There is no such bucket.', { cause })
-  if (answer.status >= 500 || answer.status === 429) return new MattingError('unavailable', undefined, { cause })
-  return new MattingError('denied', undefined, { cause })
-}
-
-/** The vendor's codes (product/436/7730) that tell what became of a paid call. */
-const PAID: Readonly<Record<string, Code>> = {
-  // It was there a moment ago, and may be again.
-  NoSuchKey: 'changed',
-  InvalidImageFormat: 'not-an-image',
-  InvalidImageSource: 'not-an-image',
-  ImageTooLarge: 'too-large',
-  ImageResolutionExceed: 'too-large',
-  EntityTooLarge: 'too-large',
-  // Something about this very photo, such as its key. What concerns the bucket or the account is `denied`, with any code not known here.
-  InvalidArgument: 'refused',
-  InvalidRequest: 'refused',
-  InvalidURI: 'refused',
-  InvalidObjectName: 'refused',
-  KeyTooLong: 'refused',
-  InvalidPicOperations: 'refused',
-  NoSuchBucket: 'misconfigured',
-  SlowDown: 'busy',
-  // Nothing was done, and the next try may have new credentials.
-  ExpiredToken: 'unavailable',
-  RequestTimeTooSkewed: 'unavailable',
-  // Of a result that could not be stored, after the work.
-  PathConflict: 'unknown-outcome',
-}
-
-function paidFailure(answer: Answer): MattingError {
-  const code = vendorCode(answer)
-  const cause = new MattingError('denied', `CI answered ${answer.status} ${code}`.trim())
-  const known = PAID[code]
-  // In a 200, "later" comes too late to be sure that nothing was done.
-  if (known && !(known === 'busy' && answer.status === 200)) return new MattingError(known, undefined, { cause })
-  if (answer.status === 429) return new MattingError('busy', undefined, { cause })
-  // Its signature had ended when it arrived: nothing was done. Not anywhere in the body: that holds the photo's key as well.
-  if (answer.status === 403 && /<Message>[^<]*expired/i.test(answer.body.toString())) {
-    return new MattingError('unavailable', undefined, { cause })
-  }
-  // After a 5xx, or an error inside a 200, the work may have been done and billed.
-  return new MattingError(answer.status >= 400 && answer.status < 500 ? 'denied' : 'unknown-outcome', undefined, {
-    cause,
-  })
+/** HEAD says no more than 404, GET says of what. */
+function isMissing(answer: Answer): boolean {
+  return answer.status === 404 && vendorCode(answer) === 'NoSuchKey'
 }
