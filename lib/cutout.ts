@@ -9,35 +9,64 @@ const MAX_CUTOUT = MAX_KEY - 30
 /** What the claims, receipts and other records of this project lie under, beside the cutouts. */
 export const RECORDS = '.matting/'
 
+/** MD5, or SHA-1 for what Cloud Infinite wrote, with the number of parts if it was uploaded in parts; SHA-256 for any other. */
+const ETAG = '[\\da-f]{32}(?:[\\da-f]{8})?(?:-\\d{1,5})?|[\\da-f]{64}'
+const FILE = `(${ETAG}|[\\da-f]{16})-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})\\.png`
+const LONGEST_FILE = 64 + '-c1-p1000x1000.png'.length
+const LONGEST_OLDER = 16 + '-c1-p1000x1000.png'.length
+
 /**
- * Where the cutout of a source lies: `<prefix><source key>/<first 16 of ETag>-<layout>.png`, ASCII only and at most 820 bytes.
- * A changed photo gets another key, so a stored cutout never changes, and all cutouts of a photo share one folder.
+ * Where the cutout of a source lies: `<prefix><source key>/<ETag>-<layout>.png`, ASCII only and at most 820 bytes.
+ * A changed photo gets another key, so a stored cutout never changes, and all cutouts of a photo share one folder. The whole ETag:
+ * two photos whose MD5 begin with the same 16 digits are made in two minutes, and one would be shown as the other.
  */
 export function cutoutKey(prefix: string, source: { key: string; etag: string }, layout: Layout): string {
   return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
 
-/** The folder of all cutouts of a source, with its last slash. */
-export function cutoutFolder(prefix: string, key: string): string {
-  const folder = `${prefix}${escapeKey(key)}/`
-  if (folder.length + LONGEST_FILE <= MAX_CUTOUT) return folder
-  // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
-  return `${prefix}_long/${createHash('sha256').update(key).digest('hex')}/`
+/** Where it lay before 1.0, with the first 16 digits of the ETag: only for a version that was stored before that cutout was made. */
+export function olderKeys(prefix: string, { key, etag }: { key: string; etag: string }, layout: Layout): string[] {
+  return [`${folder(prefix, key, LONGEST_OLDER)}${olderPart(etag)}-${layoutName(layout)}.png`]
 }
 
-/** What of a source's ETag its cutouts carry. */
+/** The folder of all cutouts of a source, with its last slash. */
+export function cutoutFolder(prefix: string, key: string): string {
+  return folder(prefix, key, LONGEST_FILE)
+}
+
+/** The same, and where it was before 1.0 if that was elsewhere. */
+export function cutoutFolders(prefix: string, key: string): string[] {
+  return [...new Set([cutoutFolder(prefix, key), folder(prefix, key, LONGEST_OLDER)])]
+}
+
+function folder(prefix: string, key: string, longest: number): string {
+  const spelt = `${prefix}${escapeKey(key)}/`
+  if (spelt.length + longest <= MAX_CUTOUT) return spelt
+  // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
+  return `${prefix}_long/${sha256(key)}/`
+}
+
+/** What of a source's ETag its cutouts carry: all of it. */
 export function etagPart(etag: string): string {
+  return new RegExp(`^(${ETAG})$`).test(etag) ? etag : sha256(etag)
+}
+
+/** What they carried before 1.0. */
+export function olderPart(etag: string): string {
   return etag.replace(/\W/g, '').slice(0, 16)
 }
 
-const LONGEST_FILE = '0123456789abcdef-c1-p1000x1000.png'.length
+/** Of which version of its source a cutout is, by its name within their folder; undefined if it is none. */
+export function versionIn(name: string): string | undefined {
+  return new RegExp(`^${FILE}$`).exec(name)?.[1]
+}
 
 /**
  * Whether a key has the shape of a cutout's, under whatever prefix. Such a key is never a source, so that no configuration,
  * not even one whose CUTOUT_PREFIX was changed yesterday, lets the functions feed themselves.
  */
 export function isCutout(key: string): boolean {
-  return /\/[\da-f]{16}-(plain|c1|(c1-)?p\d{1,4}x\d{1,4})\.png$/.test(key)
+  return new RegExp(`/${FILE}$`).test(key)
 }
 
 /**
@@ -48,4 +77,8 @@ function escapeKey(key: string): string {
   return key.replace(/[^A-Za-z0-9./-]|(?<=^|[./])\.|(?<=^|\/)\/|\/$/gu, (match) =>
     [...Buffer.from(match)].map((byte) => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   )
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

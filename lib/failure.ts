@@ -1,20 +1,22 @@
 import type { Cos } from './cos.ts'
-import { cutoutFolder, etagPart, RECORDS } from './cutout.ts'
+import { cutoutFolders, etagPart, olderPart, RECORDS } from './cutout.ts'
 import { type Code, codes, MattingError } from './errors.ts'
 
 interface Version {
   key: string
   etag: string
+  /** When it was stored; milliseconds since the epoch, by COS's clock. */
+  modified?: number
 }
 
-/** The folder of what is known against the versions of a photo. */
-export function failureFolder(prefix: string, key: string): string {
-  return `${RECORDS}failed/${cutoutFolder(prefix, key)}`
+/** The folders of what is known against the versions of a photo: the first is written to. */
+export function failureFolders(prefix: string, key: string): string[] {
+  return cutoutFolders(prefix, key).map((folder) => `${RECORDS}failed/${folder}`)
 }
 
 /**
  * Notes that a photo cannot be cut out, at all or in one layout, so that nobody asks the vendor again until it changes. All that
- * is read again stands in the name, `<first 16 of ETag>[-<layout>].<code>.json`; what is in it is for people.
+ * is read again stands in the name, `<ETag>[-<layout>].<code>.json`; what is in it is for people.
  */
 export async function writeFailure(
   cos: Cos,
@@ -23,23 +25,37 @@ export async function writeFailure(
   { code, message }: MattingError,
   layout?: string,
 ): Promise<void> {
+  const [folder = ''] = failureFolders(prefix, key)
   const name = `${etagPart(etag)}${layout ? `-${layout}` : ''}.${code}.json`
   const text = JSON.stringify({ code, message, at: new Date(cos.clock()).toISOString(), key, etag, layout })
-  await cos.put(failureFolder(prefix, key) + name, text, { type: 'application/json' })
+  await cos.put(folder + name, text, { type: 'application/json' })
 }
 
 /** @throws MattingError why this version of a photo cannot be cut out in one of the layouts, if that is known: one LIST */
 export async function checkFailure(
   cos: Cos,
   prefix: string,
-  { key, etag }: Version,
+  { key, etag, modified = Number.POSITIVE_INFINITY }: Version,
   layouts: readonly string[],
 ): Promise<void> {
-  const start = failureFolder(prefix, key) + etagPart(etag)
-  for await (const found of cos.list(start)) {
-    const [, layout, code] = /^(?:-([\w-]+))?\.([a-z-]+)\.json$/.exec(found.key.slice(start.length)) ?? []
-    if (isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
+  const [version, older] = [etagPart(etag), olderPart(etag)]
+  for (const start of starts(prefix, key, [older, version])) {
+    for await (const found of cos.list(start)) {
+      const [, of, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
+      // Before 1.0 a mark had 16 digits of the ETag: another version that begins with the same may be the one that was judged.
+      const known = of === version || (of === older && modified <= found.written)
+      if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
+    }
   }
+}
+
+/** ETag, layout and code of a mark, by its name. */
+const MARK = /^([\da-f]+(?:-\d+)?)(?:-([a-z][a-z\d-]*))?\.([a-z-]+)\.json$/
+
+/** What to list: most ETags begin with what they were shortened to, and that is one LIST for both. */
+function starts(prefix: string, key: string, versions: readonly string[]): string[] {
+  const all = failureFolders(prefix, key).flatMap((folder) => versions.map((version) => folder + version))
+  return all.filter((start, i) => !all.slice(0, i).some((other) => start.startsWith(other)))
 }
 
 function isFinal(code: string | undefined): code is Code {

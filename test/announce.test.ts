@@ -23,9 +23,9 @@ const created: Announcement = {
   layout: 'plain',
   cutout: {
     bucket: BUCKET,
-    key: 'cutouts/uploads/mug.jpg/ab79b09f174381c4-plain.png',
+    key: 'cutouts/uploads/mug.jpg/ab79b09f174381c4ab79b09f174381c4-plain.png',
     size: 48_213,
-    url: `https://${BUCKET}.cos.ap-guangzhou.myqcloud.com/cutouts/uploads/mug.jpg/ab79b09f174381c4-plain.png`,
+    url: `https://${BUCKET}.cos.ap-guangzhou.myqcloud.com/cutouts/uploads/mug.jpg/ab79b09f174381c4ab79b09f174381c4-plain.png`,
   },
 }
 const failure = { code: 'no-product', message: 'No product was found in the photo.', retryable: false } as const

@@ -215,7 +215,7 @@ const rows: Record<string, () => Promise<void>> = {
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1')), 'hit')
     expect(cloud.cos.bill()).toMatchObject([{ method: 'download', source: 'http://pictures.example/mug.jpg' }])
     expect(await cloud.keys('cutouts/')).toEqual([
-      expect.stringMatching(/^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3Fsize_3D1\/[0-9a-f]{16}-plain\.png$/),
+      expect.stringMatching(/^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3Fsize_3D1\/[0-9a-f]{32}-plain\.png$/),
     ])
     pictures.set('/mug.jpg?size=1', await photo('#2040b0'))
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1', 'card')), 'made')
@@ -241,6 +241,7 @@ const rows: Record<string, () => Promise<void>> = {
     const cutouts = [
       'cutouts/uploads/mug.jpg/0123456789abcdef-plain.png',
       'uploads/x/0123456789abcdef-plain.png',
+      'uploads/x/0123456789abcdef0123456789abcdef-plain.png',
       'uploads/..%2Fother%2Fa.jpg',
       '.matting/claims/x',
     ]
@@ -483,7 +484,7 @@ describe('within a window', () => {
     await cloud.upload('uploads/a b.jpg', await photo())
     const { headers } = await cloud.image('/plain/uploads/a%20b.jpg')
     expect(headers.location).toMatch(
-      /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{16}-plain\.png$/,
+      /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{32}-plain\.png$/,
     )
     expect(headers['cache-control']).toBe('public, max-age=60, stale-while-revalidate=60')
     await putQuietly(cloud, 'uploads/c d.jpg', await wall())

@@ -59,7 +59,7 @@ describe('npm start', () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
-    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{16}-plain\.png, \d+ kB/)
+    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{32}-plain\.png, \d+ kB/)
     expect(first.output()).toMatch(/calls paid +1\n/)
     const [url = ''] = await first.until(/http:\S+\/plain\/uploads\/mug\.jpg/)
     const answer = await fetch(url)

@@ -1,9 +1,9 @@
 import type { Announcement } from '../../lib/announce.ts'
 import { type Config, isUnder } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolder, isCutout, MAX_KEY } from '../../lib/cutout.ts'
+import { cutoutFolders, isCutout, MAX_KEY } from '../../lib/cutout.ts'
 import { type Code, MattingError } from '../../lib/errors.ts'
-import { failureFolder } from '../../lib/failure.ts'
+import { failureFolders } from '../../lib/failure.ts'
 import type { Layout } from '../../lib/layout.ts'
 import { type Cutout, ensure, MAX_RULES, type Parts } from '../../lib/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
@@ -114,7 +114,7 @@ async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<C
   const source = { key, etag: head.etag }
   try {
     const deadline = parts.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
-    const photo = { ...source, size: head.size }
+    const photo = { ...source, size: head.size, modified: head.modified }
     const layouts = layoutsOf(key, head, config)
     const origin = config.deliveryUrl ?? config.cutoutEndpoint
     const cutouts: Cutout[] = []
@@ -167,13 +167,13 @@ function namesIn(matting = ''): string[] {
 async function remove(key: string, { config, store }: Parts): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
-  const [cutouts, failures] = [cutoutFolder(cutoutPrefix, key), failureFolder(cutoutPrefix, key)]
-  for (const folder of [cutouts, failures]) {
+  const cutouts = cutoutFolders(cutoutPrefix, key)
+  for (const folder of [...cutouts, ...failureFolders(cutoutPrefix, key)]) {
     for await (const object of store.list(folder)) {
       // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and anywhere what somebody put there by hand.
-      if (object.key.slice(folder.length).includes('/') || (folder === cutouts && !isCutout(object.key))) continue
+      if (object.key.slice(folder.length).includes('/') || (cutouts.includes(folder) && !isCutout(object.key))) continue
       await store.delete(object.key)
-      if (folder === cutouts) removed++
+      if (cutouts.includes(folder)) removed++
     }
   }
   return removed
