@@ -5,7 +5,7 @@ import { isBlank } from './blank.ts'
 import { type Claim, claim, claimKey, listClaims, look, release } from './claim.ts'
 import { type Config, isUnder } from './config.ts'
 import { type Cos, type PicRule, picOperations } from './cos.ts'
-import { cutoutFolder, cutoutKey, etagPart } from './cutout.ts'
+import { cutoutFolder, cutoutKey, etagPart, olderKeys, versionIn } from './cutout.ts'
 import { type Code, MattingError } from './errors.ts'
 import { checkFailure, writeFailure } from './failure.ts'
 import { type Layout, layoutName, rule } from './layout.ts'
@@ -18,6 +18,8 @@ export interface Source {
   key: string
   etag: string
   size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified?: number
   /** Of a picture elsewhere: where the vendor is to fetch it. */
   url?: string
   /** Of a photo that is not stored yet. */
@@ -69,6 +71,9 @@ export interface Parts {
 /** A cutout that is not there. */
 interface Missing {
   key: string
+  /** Where else it may lie, if it was made since then. */
+  older: string[]
+  since: number
   layout: Layout
   claim: Claim
   /** The number of the attempt under way, by whomever; -1 before the first. */
@@ -232,13 +237,17 @@ export async function presignUpload(
 function want(
   { config, uuid }: Parts,
   asker: string,
-  source: Pick<Source, 'key' | 'etag'>,
+  source: Pick<Source, 'key' | 'etag' | 'modified'>,
   layouts: readonly Layout[],
 ): Missing[] {
   const id = uuid()
+  const { cutoutPrefix: prefix } = config
   return [...new Map(layouts.map((layout) => [layoutName(layout), layout]))].map(([name, layout]) => {
     const claim = { id, asker, layout: name, seconds: config.claimTime, at: '', until: '' }
-    return { key: cutoutKey(config.cutoutPrefix, source, layout), layout, claim, attempt: -1, claimed: Number.NaN }
+    // Of a photo that is still to be stored none can have been made.
+    const older = source.modified === undefined ? [] : olderKeys(prefix, source, layout)
+    const keys = { key: cutoutKey(prefix, source, layout), older, since: source.modified ?? 0 }
+    return { ...keys, layout, claim, attempt: -1, claimed: Number.NaN }
   })
 }
 
@@ -276,7 +285,7 @@ async function mayPay({ config, store }: Parts, source: Source, missing: readonl
   const folder = cutoutFolder(cutoutPrefix, source.key)
   for await (const { cutout, attempt, written } of listClaims(store, folder)) {
     // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
-    const [, version] = /^(\w+)-[^/]*$/.exec(cutout.slice(folder.length)) ?? []
+    const version = versionIn(cutout.slice(folder.length))
     if (version && version !== etagPart(source.etag) && store.clock() - written < 60_000) changes.add(version)
     for (const one of missing) if (one.key === cutout) one.attempt = Math.max(one.attempt, attempt)
   }
@@ -454,8 +463,15 @@ async function detect(
 async function absent(store: Cos, wanted: readonly Missing[]): Promise<Missing[]> {
   await Promise.all(
     wanted.map(async (one) => {
-      const cutout = one.found ? undefined : await store.pieces(one.key)
-      if (cutout) one.found = { size: cutout.size, blank: await isBlank(cutout.pieces) }
+      if (one.found) return
+      // Older keys once, for nobody writes there any more; and not what may have been made of another version.
+      for (const key of [one.key, ...one.older.splice(0)]) {
+        const cutout = await store.pieces(key)
+        if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
+        one.found = { size: cutout.size, blank: await isBlank(cutout.pieces) }
+        one.key = key
+        return
+      }
     }),
   )
   return wanted.filter(({ found }) => !found)
