@@ -132,7 +132,7 @@ export function readResult(answer: Answer): string | undefined {
 /** @throws MattingError unless it is a PNG, and one that has its end: what is bought must be of use */
 export function readPng(answer: Answer): Buffer {
   const { status, body } = answer
-  if (status !== 200 || !isPng(body) || !body.includes('IEND')) throw paidFailure(answer)
+  if (status !== 200 || !isPng(body) || !body.includes('IEND')) throw paidFailure(answer, ELSEWHERE)
   return body
 }
 
@@ -176,15 +176,18 @@ const PAID: Readonly<Record<string, Code>> = {
   PathConflict: 'unknown-outcome',
 }
 
+/** The same of a picture elsewhere: its host failed, and may not the next time. */
+const ELSEWHERE: typeof PAID = { ...PAID, InvalidImageSource: 'unavailable' }
+
 /** What a paid call's answer means that is no success. */
-export function paidFailure(answer: Answer): MattingError {
+export function paidFailure(answer: Answer, codes = PAID): MattingError {
   const { status, body } = answer
   const code = vendorCode(answer)
   const cause = new MattingError('denied', `${isVendors(answer) ? 'CI' : 'Not CI'} answered ${status} ${code}`.trim())
   const fail = (code: Code) => new MattingError(code, undefined, { cause })
   // The call may have got through all the same.
   if (!isVendors(answer)) return fail('unknown-outcome')
-  const known = PAID[code]
+  const known = codes[code]
   // In a 200, "later" comes too late to be sure that nothing was done.
   if (known && !(known === 'busy' && status === 200)) return fail(known)
   if (status === 429) return fail('busy')
