@@ -415,7 +415,8 @@ async function send(
 
 /** Tells those who wait that nothing comes, and those who come later what is true of the photo until it changes. */
 async function giveUp(parts: Parts, source: Source, held: readonly Missing[], error: MattingError): Promise<void> {
-  if (OF_PHOTO.has(error.code)) await note(parts, source, error)
+  // Not of a picture elsewhere: what its host gave to CI need not be what it gave to us, and may have been a page that says "busy".
+  if (OF_PHOTO.has(error.code) && source.url === undefined) await note(parts, source, error)
   // One of them was refused, and nobody knows which: alone, each will tell.
   const [only, ...more] = held
   if (OF_LAYOUT.has(error.code) && only && more.length === 0) await note(parts, source, error, only.claim.layout)
