@@ -24,8 +24,21 @@ export function cutoutKey(prefix: string, source: { key: string; etag: string },
   return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
 
+/** A source as keys name it, and a picture elsewhere as they did before 1.0. */
+export interface Named {
+  key: string
+  etag: string
+  asked?: { url: string; version: string }
+}
+
+/** How a source was named before 1.0. */
+export function olderName({ key, etag, asked }: Named): Named {
+  return asked ? { key: asked.url, etag: asked.version } : { key, etag }
+}
+
 /** Where it lay before 1.0, with the first 16 digits of the ETag: only for a version that was stored before that cutout was made. */
-export function olderKeys(prefix: string, { key, etag }: { key: string; etag: string }, layout: Layout): string[] {
+export function olderKeys(prefix: string, source: Named, layout: Layout): string[] {
+  const { key, etag } = olderName(source)
   return [`${folder(prefix, key, LONGEST_OLDER)}${olderPart(etag)}-${layoutName(layout)}.png`]
 }
 

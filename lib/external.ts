@@ -3,16 +3,23 @@ import type { LookupAddress, LookupAllOptions } from 'node:dns'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { elsewhereName } from './elsewhere.ts'
 import { MattingError } from './errors.ts'
 
 /** A picture elsewhere. */
 export interface Picture {
+  /** Its name, without secrets. */
+  key: string
   /** Where it was found in the end, after redirects. */
   url: string
   /** Tells one version of it from another: 32 hex digits. */
   etag: string
   /** Bytes. */
   size: number
+  /** When it was last modified, by its host; 0 if that does not tell. */
+  modified: number
+  /** The URL that was asked for, and the version, as they stood in keys before 1.0. Secret, and never stored. */
+  asked: { url: string; version: string }
 }
 
 /** As dns.lookup, asked for all addresses. */
@@ -120,7 +127,7 @@ async function follow(start: URL, options: LookOptions): Promise<Picture | undef
     const response = await get(url, lookup, signal)
     try {
       const { statusCode: status = 0, headers } = response
-      if (status === 200) return await read(response, url, maxBytes)
+      if (status === 200) return { key: elsewhereName(start), ...(await read(response, start, url, maxBytes)) }
       if (status >= 500 || status === 429 || status === 408)
         throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
       if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
@@ -170,7 +177,7 @@ function redirect(from: URL, location: string, hosts: readonly string[]): URL {
 }
 
 /** @throws MattingError not-an-image, too-large */
-async function read(response: IncomingMessage, url: URL, maxBytes: number): Promise<Picture> {
+async function read(response: IncomingMessage, asked: URL, url: URL, maxBytes: number): Promise<Omit<Picture, 'key'>> {
   const { 'content-type': type, 'content-length': length, etag, 'last-modified': modified } = response.headers
   if (type && !IMAGE.test(type)) throw new MattingError('not-an-image')
   if (Number(length) > maxBytes) throw new MattingError('too-large')
@@ -188,7 +195,14 @@ async function read(response: IncomingMessage, url: URL, maxBytes: number): Prom
       if (!validator) hash.update(chunk)
     }
   }
-  return { url: url.href, etag: hash.digest('hex').slice(0, 32), size }
+  const version = hash.digest('hex').slice(0, 32)
+  return {
+    url: url.href,
+    etag: version,
+    size,
+    modified: Date.parse(modified ?? '') || 0,
+    asked: { url: asked.href, version },
+  }
 }
 
 function unavailable(cause: Error): MattingError {

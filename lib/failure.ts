@@ -1,10 +1,8 @@
 import type { Cos } from './cos.ts'
-import { cutoutFolders, etagPart, olderPart, RECORDS } from './cutout.ts'
+import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from './cutout.ts'
 import { type Code, codes, MattingError } from './errors.ts'
 
-interface Version {
-  key: string
-  etag: string
+interface Version extends Named {
   /** When it was stored; milliseconds since the epoch, by COS's clock. */
   modified?: number
 }
@@ -35,15 +33,20 @@ export async function writeFailure(
 export async function checkFailure(
   cos: Cos,
   prefix: string,
-  { key, etag, modified = Number.POSITIVE_INFINITY }: Version,
+  source: Version,
   layouts: readonly string[],
 ): Promise<void> {
-  const [version, older] = [etagPart(etag), olderPart(etag)]
-  for (const start of starts(prefix, key, [older, version])) {
+  const { asked, modified = Number.POSITIVE_INFINITY } = source
+  const former = olderName(source)
+  const [version, older] = [etagPart(source.etag), olderPart(former.etag)]
+  const keys = [...new Set([source.key, former.key])]
+  for (const start of starts(prefix, keys, [older, version])) {
     for await (const found of cos.list(start)) {
       const [, of, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
-      // Before 1.0 a mark had 16 digits of the ETag: another version that begins with the same may be the one that was judged.
-      const known = of === version || (of === older && modified <= found.written)
+      // Before 1.0 a mark had 16 digits of the ETag: another version that begins with the same may be the one that was judged. And
+      // a picture elsewhere was condemned when it was its host that failed.
+      const fair = modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
+      const known = of === version || (of === older && fair)
       if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
     }
   }
@@ -53,8 +56,9 @@ export async function checkFailure(
 const MARK = /^([\da-f]+(?:-\d+)?)(?:-([a-z][a-z\d-]*))?\.([a-z-]+)\.json$/
 
 /** What to list: most ETags begin with what they were shortened to, and that is one LIST for both. */
-function starts(prefix: string, key: string, versions: readonly string[]): string[] {
-  const all = failureFolders(prefix, key).flatMap((folder) => versions.map((version) => folder + version))
+function starts(prefix: string, keys: readonly string[], versions: readonly string[]): string[] {
+  const folders = keys.flatMap((key) => failureFolders(prefix, key))
+  const all = folders.flatMap((folder) => versions.map((version) => folder + version))
   return all.filter((start, i) => !all.slice(0, i).some((other) => start.startsWith(other)))
 }
 

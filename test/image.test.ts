@@ -215,7 +215,9 @@ const rows: Record<string, () => Promise<void>> = {
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1')), 'hit')
     expect(cloud.cos.bill()).toMatchObject([{ method: 'download', source: 'http://pictures.example/mug.jpg' }])
     expect(await cloud.keys('cutouts/')).toEqual([
-      expect.stringMatching(/^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3Fsize_3D1\/[0-9a-f]{32}-plain\.png$/),
+      expect.stringMatching(
+        /^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3F[0-9a-f]{32}\/[0-9a-f]{32}-plain\.png$/,
+      ),
     ])
     pictures.set('/mug.jpg?size=1', await photo('#2040b0'))
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1', 'card')), 'made')

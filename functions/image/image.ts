@@ -195,7 +195,7 @@ function locate(
 ): { url: string; until: number } {
   const { deliveryUrl, deliveryKey, urlWindow } = config
   const key = cutout || source.key
-  if (how === 'original' && source.url) return { url: source.key, until: Number.POSITIVE_INFINITY }
+  if (how === 'original' && source.asked) return { url: source.asked.url, until: Number.POSITIVE_INFINITY }
   if (how !== 'direct' && deliveryUrl) return { url: deliveryUrl + encodeKey(key), until: Number.POSITIVE_INFINITY }
   // The same URL for everybody within a window, so that caches can keep the picture; it lives on for one window after it.
   const start = seconds - (seconds % urlWindow)
