@@ -14,7 +14,7 @@ import type { Credentials } from './sign.ts'
 
 /** A photo as HEAD saw it, or a picture elsewhere. */
 export interface Source {
-  /** Of a picture elsewhere, the URL that was asked for. */
+  /** Of a picture elsewhere, its name. */
   key: string
   etag: string
   size: number
@@ -22,6 +22,8 @@ export interface Source {
   modified?: number
   /** Of a picture elsewhere: where the vendor is to fetch it. */
   url?: string
+  /** The same: the URL that was asked for, and its version as keys had it before 1.0. Secret, and never stored. */
+  asked?: { url: string; version: string }
   /** Of a photo that is not stored yet. */
   photo?: Photo
 }
@@ -237,7 +239,7 @@ export async function presignUpload(
 function want(
   { config, uuid }: Parts,
   asker: string,
-  source: Pick<Source, 'key' | 'etag' | 'modified'>,
+  source: Pick<Source, 'key' | 'etag' | 'modified' | 'asked'>,
   layouts: readonly Layout[],
 ): Missing[] {
   const id = uuid()
