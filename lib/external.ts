@@ -3,7 +3,7 @@ import type { LookupAddress, LookupAllOptions } from 'node:dns'
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
-import { elsewhereName } from './elsewhere.ts'
+import { type Content, elsewhereName, type Memory, recall, recordKey, remember } from './elsewhere.ts'
 import { MattingError } from './errors.ts'
 
 /** A picture elsewhere. */
@@ -12,7 +12,7 @@ export interface Picture {
   key: string
   /** Where it was found in the end, after redirects. */
   url: string
-  /** Tells one version of it from another: 32 hex digits. */
+  /** Tells one version of it from another: SHA-256 of its bytes, in hex. */
   etag: string
   /** Bytes. */
   size: number
@@ -37,8 +37,10 @@ export interface LookOptions {
   now: () => number
   /** Milliseconds since the epoch; nothing is waited for past it. */
   deadline: number
-  /** Milliseconds for all of it, redirects and names included. */
+  /** Milliseconds until there is an answer, redirects and names included; its bytes have twice as long. */
   timeout?: number
+  /** Without it a picture is known by what its host calls it, and fetched only if it calls it nothing. */
+  memory?: Memory
 }
 
 /** Longer ones do not get through every proxy, nor, encoded, as a detect-url. */
@@ -105,8 +107,8 @@ function malformed(): MattingError {
 }
 
 /**
- * Looks at a picture elsewhere: one GET and at most three redirects, left as soon as the headers tell enough. Undefined if there
- * is none: no such name, a 4xx, redirects without an end.
+ * Looks at a picture elsewhere: one GET and at most three redirects, left as soon as the headers tell enough: which bytes these
+ * are is remembered, or read off them. Undefined if there is none: no such name, a 4xx, redirects without an end.
  * @throws MattingError host-refused: a name that leads into a private network, a redirect to a host that is not listed or from
  * https to http; not-an-image, too-large; unavailable
  */
@@ -119,24 +121,34 @@ export function lookAt(url: URL, options: LookOptions): Promise<Picture | undefi
 }
 
 async function follow(start: URL, options: LookOptions): Promise<Picture | undefined> {
-  const { hosts, maxBytes, lookup, now, deadline, timeout = TIMEOUT } = options
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
-  // Read once more, because Node asks no lookup, and so no guard, for an IP address.
-  let url = readExternal(start.href, hosts)
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const response = await get(url, lookup, signal)
-    try {
-      const { statusCode: status = 0, headers } = response
-      if (status === 200) return { key: elsewhereName(start), ...(await read(response, start, url, maxBytes)) }
-      if (status >= 500 || status === 429 || status === 408)
-        throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
-      if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
-      url = redirect(url, headers.location, hosts)
-    } finally {
-      response.destroy()
+  const { hosts, lookup, now, deadline, timeout = TIMEOUT } = options
+  const controller = new AbortController()
+  const wait = (most: number) => setTimeout(() => controller.abort(), Math.max(1, Math.min(most, deadline - now())))
+  let timer = wait(timeout)
+  try {
+    // Read once more, because Node asks no lookup, and so no guard, for an IP address.
+    let url = readExternal(start.href, hosts)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const response = await get(url, lookup, controller.signal)
+      try {
+        const { statusCode: status = 0, headers } = response
+        if (status === 200) {
+          clearTimeout(timer)
+          timer = wait(2 * timeout)
+          return await read(response, start, url, options)
+        }
+        if (status >= 500 || status === 429 || status === 408)
+          throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
+        if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
+        url = redirect(url, headers.location, hosts)
+      } finally {
+        response.destroy()
+      }
     }
+    return undefined
+  } finally {
+    clearTimeout(timer)
   }
-  return undefined
 }
 
 function get(url: URL, lookup: Lookup, signal: AbortSignal): Promise<IncomingMessage> {
@@ -177,32 +189,40 @@ function redirect(from: URL, location: string, hosts: readonly string[]): URL {
 }
 
 /** @throws MattingError not-an-image, too-large */
-async function read(response: IncomingMessage, asked: URL, url: URL, maxBytes: number): Promise<Omit<Picture, 'key'>> {
-  const { 'content-type': type, 'content-length': length, etag, 'last-modified': modified } = response.headers
+async function read(
+  response: IncomingMessage,
+  asked: URL,
+  { href: url, origin, pathname }: URL,
+  { maxBytes, memory }: LookOptions,
+): Promise<Picture> {
+  const { 'content-type': type, 'content-length': length, etag, 'last-modified': date } = response.headers
   if (type && !IMAGE.test(type)) throw new MattingError('not-an-image')
   if (Number(length) > maxBytes) throw new MattingError('too-large')
+  const validator = etag || (length && date && `${date} ${length}`)
+  const former = validator && createHash('sha256').update(`${pathname} ${validator}`).digest('hex')
+  const record = memory && validator && recordKey(asked, origin + pathname, validator)
+  let content = record ? await recall(memory, record) : undefined
+  if (!memory && former && length) content = { sha256: former, size: Number(length) }
+  if (!content) {
+    content = await fetchAll(response, maxBytes)
+    if (record) await remember(memory, record, content)
+  }
+  const { sha256, size } = content
+  const version = (former || sha256).slice(0, 32)
+  const modified = Date.parse(date ?? '') || 0
+  return { key: elsewhereName(asked), url, etag: sha256, size, modified, asked: { url: asked.href, version } }
+}
+
+/** @throws MattingError too-large */
+async function fetchAll(response: IncomingMessage, maxBytes: number): Promise<Content> {
   const hash = createHash('sha256')
-  const validator = etag || (length && modified && `${modified} ${length}`)
-  // Validators tell versions of one resource apart (RFC 9110 8.8), and a redirect may lead to another one tomorrow. Not by its
-  // query, which may hold a signature that is new each time.
-  if (validator) hash.update(`${url.pathname} ${validator}`)
-  let size = Number(length)
-  if (!length || !validator) {
-    size = 0
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > maxBytes) throw new MattingError('too-large')
-      if (!validator) hash.update(chunk)
-    }
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new MattingError('too-large')
+    hash.update(chunk)
   }
-  const version = hash.digest('hex').slice(0, 32)
-  return {
-    url: url.href,
-    etag: version,
-    size,
-    modified: Date.parse(modified ?? '') || 0,
-    asked: { url: asked.href, version },
-  }
+  return { sha256: hash.digest('hex'), size }
 }
 
 function unavailable(cause: Error): MattingError {

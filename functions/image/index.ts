@@ -37,8 +37,10 @@ export const main_handler = middy({
     const cos = createCos({ endpoint, ...network })
     const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
     const spent: Spent = { ms: new Map(), calls: 0 }
-    const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
-    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
+    const { detectHosts: hosts, maxSourceBytes: maxBytes, delivery } = config
+    // In direct delivery nothing is stored, so nothing needs a name.
+    const memory = delivery === 'stored' ? { memory: store } : {}
+    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline, ...memory })
     const parts = { config, cos, store, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
     const request = toRequest(event)
     // What costs money leaves a line, whatever is answered.
