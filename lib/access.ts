@@ -23,15 +23,15 @@ export function imageUrl(origin: string, { layout, key, expires }: Grant, id: st
 }
 
 /**
- * Which of the keys that a path may mean was signed for, and until when.
- * @throws MattingError bad-request, bad-signature, expired
+ * Which of the keys that a path may mean was signed for, and until when. Whether that is over is not judged here: the clocks of
+ * instances differ, and COS's own takes a call to know.
+ * @throws MattingError bad-request, bad-signature
  */
 export function readGrant(
   layout: string,
   keys: readonly string[],
   query: URLSearchParams,
   secrets: ReadonlyMap<string, string>,
-  now: number,
 ): Grant {
   const [id, exp, sig] = ['kid', 'exp', 'sig'].map((name) => {
     const [value, ...more] = query.getAll(name)
@@ -45,7 +45,6 @@ export function readGrant(
   const expires = Number(exp)
   const key = keys.find((key) => same(sig, signature(secret, { layout, key, expires })))
   if (key === undefined) throw new MattingError('bad-signature')
-  if (now >= expires * 1000) throw new MattingError('expired')
   return { layout, key, expires }
 }
 

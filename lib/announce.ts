@@ -1,8 +1,7 @@
 import { createHash, createHmac } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Code, MattingError } from './errors.ts'
+import { send, within } from './http.ts'
 
 /** What became of a photo. */
 export type Announcement =
@@ -43,8 +42,10 @@ export interface AnnounceOptions {
   /** The types that are sent. */
   types: readonly Announcement['type'][]
   now: () => number
+  /** COS's clock: receivers refuse what is five minutes off (Standard Webhooks), and instances' own clocks are. */
+  clock: () => number
   random: () => number
-  /** Milliseconds since the epoch; nothing is sent or waited for past it. */
+  /** Milliseconds since the epoch, by `now`; nothing is sent or waited for past it. */
   deadline: number
   /** Milliseconds for one attempt. */
   timeout?: number
@@ -98,16 +99,16 @@ export async function announce(announcement: Announcement, options: AnnounceOpti
 }
 
 /** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, for this project has no domain. */
-function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: AnnounceOptions) {
+function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: AnnounceOptions) {
   const { key, etag } = data.source
-  const today = new Date(now()).toISOString().slice(0, 10)
+  const time = new Date(clock()).toISOString()
   // Where a cutout lies is part of the news; and what is deferred today may be deferred again tomorrow.
   const about =
     'layout' in data
       ? [data.layout, data.cutout.bucket, data.cutout.key]
       : 'why' in data
         ? [data.why]
-        : [data.code, type === 'cutout.deferred' ? today : '']
+        : [data.code, type === 'cutout.deferred' ? time.slice(0, 10) : '']
   // As JSON, which tells where each of them ends.
   const identity = JSON.stringify([type, bucket, key, etag, ...about])
   return {
@@ -117,15 +118,16 @@ function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: An
     type,
     // What the specification's type String allows ("Type System"), and not empty; any key stands in the data.
     ...(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+$/u.test(key) && { subject: key }),
-    time: new Date(now()).toISOString(),
+    time,
     datacontenttype: 'application/json',
     data: { ...data, source: { bucket, ...data.source } },
   }
 }
 
 /** One attempt. Redirects are not followed, and of an answer only the head is read. */
-function post(id: string, body: string, { url, secret, now, deadline, timeout = TIMEOUT }: AnnounceOptions) {
-  const timestamp = Math.floor(now() / 1000)
+async function post(id: string, body: string, options: AnnounceOptions): Promise<Answer> {
+  const { url, secret, now, clock, deadline, timeout = TIMEOUT } = options
+  const timestamp = Math.floor(clock() / 1000)
   const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')
   const headers = {
     'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -134,27 +136,33 @@ function post(id: string, body: string, { url, secret, now, deadline, timeout = 
     'webhook-timestamp': timestamp,
     'webhook-signature': `v1,${signature}`,
   }
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
-  return new Promise<Answer>((resolve, reject) => {
-    const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-    request(url, { method: 'POST', headers, agent: false, signal }, (response) => {
-      response.destroy()
-      const { statusCode: status = 0, headers } = response
-      const again = status >= 500 || status === 408 || status === 429
-      resolve({
-        what: String(status),
-        outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
-        retryAfter: /^\d+$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) * 1000 : 0,
-      })
-    })
-      .on('error', reject)
-      .end(body)
-  }).catch(
+  const signal = within(Math.min(timeout, deadline - now()))
+  const { protocol, hostname, port, pathname, search } = url
+  try {
+    const request = {
+      protocol,
+      hostname,
+      port,
+      path: pathname + search,
+      method: 'POST',
+      headers,
+      agent: false,
+      signal,
+      body,
+    }
+    const response = await send(request)
+    response.destroy()
+    const { statusCode: status = 0 } = response
+    const retryAfter = response.headers['retry-after'] ?? ''
+    const again = status >= 500 || status === 408 || status === 429
+    return {
+      what: String(status),
+      outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
+      retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : 0,
+    }
+  } catch (error) {
     // Not handed on: Node's errors hold the host, and a malformed answer's bytes.
-    ({ code = 'error' }: NodeJS.ErrnoException): Answer => ({
-      what: signal.aborted ? 'time-out' : code,
-      outcome: 'again',
-      retryAfter: 0,
-    }),
-  )
+    const { code = 'error' } = Object(error)
+    return { what: signal.aborted ? 'time-out' : code, outcome: 'again', retryAfter: 0 }
+  }
 }

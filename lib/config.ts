@@ -1,19 +1,19 @@
 import { ANNOUNCEMENTS, type Announcement, readSecret } from './announce.ts'
 import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
-import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
+import { plain } from './layout.ts'
+import {
+  type Fallbacks,
+  type Folders,
+  ON_FAILURE,
+  ON_PENDING,
+  type Preset,
+  readFolders,
+  readPresets,
+} from './preset.ts'
 import type { Credentials } from './sign.ts'
-
-/** What is answered while somebody else makes the cutout, and when it cannot be made. */
-export interface Fallbacks {
-  onPending: 'wait' | 'retry' | 'original'
-  onFailure: 'error' | 'original'
-}
-
-/** A named layout; what it leaves open, ON_PENDING and ON_FAILURE say. */
-export interface Preset extends Partial<Fallbacks> {
-  layout: Layout
-}
+import { isUnder } from './source.ts'
+import { decode, list } from './spelling.ts'
 
 export interface Config extends Fallbacks {
   bucket: string
@@ -26,8 +26,7 @@ export interface Config extends Fallbacks {
   cutoutEndpoint: string
   cutoutPrefix: string
   presets: ReadonlyMap<string, Preset>
-  /** Folder → its layouts, longest folder first. */
-  onUpload: readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
+  onUpload: Folders
   delivery: 'stored' | 'direct'
   onDelete: 'keep' | 'remove'
   eventsUrl: URL | undefined
@@ -54,8 +53,6 @@ export interface Config extends Fallbacks {
 const BUCKET = /^[a-z0-9][a-z0-9-]*-\d+$/
 const ACCESS = ['signed', 'presets', 'open'] as const
 const DELIVERY = ['stored', 'direct'] as const
-const ON_PENDING = ['wait', 'retry', 'original'] as const
-const ON_FAILURE = ['error', 'original'] as const
 const ON_DELETE = ['keep', 'remove'] as const
 
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -74,7 +71,7 @@ export function readConfig(env: Environment): Config {
     read: (text: string) => T | undefined,
   ): T {
     const text = env[name]?.trim() || standard
-    const value = text === undefined ? undefined : attempt(() => read(text))
+    const value = text === undefined ? undefined : attempt(() => read(decode(text)))
     if (value === undefined) problems.push(`${name}: expected ${expected}`)
     // A placeholder is never seen: with a problem noted, readConfig throws before it returns.
     return value as T
@@ -87,8 +84,8 @@ export function readConfig(env: Environment): Config {
   const region = variable('COS_REGION', undefined, 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
   const presets = variable(
     'PRESETS',
-    'plain=',
-    'name=layout; name=layout, where a layout is center-layout=1&padding-layout=20x10, with &on-pending=… and &on-failure=… if wanted',
+    'plain:',
+    'name: word, word, name: word, … of the words center-layout 1, padding-layout 20x10, on-pending …, on-failure …',
     readPresets,
   )
   const sourcePrefixes = variable(
@@ -97,8 +94,6 @@ export function readConfig(env: Environment): Config {
     'folders, comma separated, each ending in /',
     readPrefixes,
   )
-  // Where presets or folders are wrong themselves, ON_UPLOAD is not blamed for it.
-  const everySource = sourcePrefixes?.map((prefix) => `${prefix}=plain`).join('; ')
   const endpoint = variable(
     'COS_ENDPOINT',
     `https://${bucket}.cos.${region}.myqcloud.com`,
@@ -128,12 +123,13 @@ export function readConfig(env: Environment): Config {
       matching(/^([A-Za-z0-9-][A-Za-z0-9.-]*\/){1,9}$/),
     ),
     presets,
-    onUpload: variable(
-      'ON_UPLOAD',
-      everySource ?? '-',
-      'folder/=preset,preset; folder/=preset, with presets that exist',
-      (text) => (everySource && presets ? readFolders(text, presets) : []),
-    ),
+    onUpload:
+      optional(
+        'ON_UPLOAD',
+        'folder/: preset, preset, folder/: preset, … of presets that there are',
+        // Where presets or folders are wrong themselves, it is not blamed for it.
+        (text) => (sourcePrefixes && presets ? readFolders(text, presets) : []),
+      ) ?? (sourcePrefixes ?? []).map((prefix) => [prefix, [plain]]),
     delivery: variable('DELIVERY', 'stored', DELIVERY.join(' or '), oneOf(DELIVERY)),
     deliveryUrl: optional('DELIVERY_URL', 'an http(s) origin without a path', readOrigin),
     deliveryKey: optional('DELIVERY_KEY', 'SecretId:SecretKey', readKey),
@@ -216,11 +212,6 @@ export function readCredentials(env: Environment): Credentials {
   return { secretId, secretKey, ...(token && { token }) }
 }
 
-/** Whether a key may be cut out: it lies in a source folder. */
-export function isUnder(key: string, prefixes: readonly string[]): boolean {
-  return prefixes.some((prefix) => key.startsWith(prefix))
-}
-
 function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a)
 }
@@ -271,62 +262,10 @@ function readOrigin(text: string): string | undefined {
   return /^https?:$/.test(protocol) && href === `${origin}/` ? origin : undefined
 }
 
-function list(text: string, separator: string): string[] {
-  return text
-    .split(separator)
-    .map((part) => part.trim())
-    .filter(Boolean)
-}
-
 function readPrefixes(text: string): string[] | undefined {
   const prefixes = list(text, ',')
   return prefixes.length > 0 &&
     prefixes.every((prefix) => /^[^/*][^*]*\/$/.test(prefix) && !/(^|\/)\.{0,2}\//.test(prefix))
     ? prefixes
     : undefined
-}
-
-/** `name=value; name=value`; undefined if an entry has no name or a name comes twice. */
-function readEntries(text: string): Map<string, string> | undefined {
-  const entries = list(text, ';').map((entry) => /^([^=]+)=(.*)$/.exec(entry))
-  const pairs = new Map(entries.map((match) => [match?.[1]?.trim() ?? '', match?.[2]?.trim() ?? '']))
-  return pairs.size === entries.length && pairs.size > 0 && !pairs.has('') ? pairs : undefined
-}
-
-function readPresets(text: string): Map<string, Preset> | undefined {
-  const entries = readEntries(text)
-  if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
-  const presets = new Map([
-    ['plain', { layout: plain }],
-    ...[...entries].map(([name, value]) => [name, readPreset(value)] as const),
-  ])
-  // `plain` always exists, and always means the same.
-  return layoutName(presets.get('plain')?.layout ?? plain) === 'plain' ? presets : undefined
-}
-
-/** @throws MattingError, TypeError */
-function readPreset(text: string): Preset {
-  const parts = list(text, '&')
-  function take<T extends string>(name: string, choices: readonly T[]): T | undefined {
-    const [given, ...more] = parts.filter((part) => part.startsWith(name))
-    if (given === undefined) return undefined
-    const choice = oneOf(choices)(given.slice(name.length))
-    if (!choice || more.length > 0) throw new TypeError(text)
-    parts.splice(parts.indexOf(given), 1)
-    return choice
-  }
-  const onPending = take('on-pending=', ON_PENDING)
-  const onFailure = take('on-failure=', ON_FAILURE)
-  return { layout: parseLayout(parts.join('&'), '&'), ...(onPending && { onPending }), ...(onFailure && { onFailure }) }
-}
-
-function readFolders(text: string, presets: ReadonlyMap<string, Preset>): Config['onUpload'] | undefined {
-  const entries = readEntries(text)
-  if (!entries) return undefined
-  const folders = [...entries].map(([folder, names]) => {
-    const layouts = list(names, ',').map((name) => presets.get(name)?.layout)
-    if (!folder.endsWith('/') || layouts.length === 0 || layouts.includes(undefined)) throw new TypeError(folder)
-    return [folder, layouts.filter((layout) => layout !== undefined)] as const
-  })
-  return folders.sort(([a], [b]) => b.length - a.length)
 }

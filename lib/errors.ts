@@ -2,6 +2,7 @@
 const CODES = {
   'bad-request': [400, false, 'The request is malformed.'],
   'bad-layout': [400, false, 'No such layout.'],
+  'ambiguous-key': [400, false, 'Two photos have this address: rename one of them, or sign the URL.'],
   'bad-event': [400, false, 'The event is not one that COS sends.'],
   'layout-refused': [403, false, 'This layout is not open to requests; ask for a preset.'],
   'host-refused': [403, false, 'Pictures of this host are not cut out here.'],

@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto'
 import type { LookupAddress, LookupAllOptions } from 'node:dns'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
 import { type Content, elsewhereName, type Memory, recall, recordKey, remember } from './elsewhere.ts'
 import { MattingError } from './errors.ts'
+import { send } from './http.ts'
 
 /** A picture elsewhere. */
 export interface Picture {
@@ -151,15 +151,11 @@ async function follow(start: URL, options: LookOptions): Promise<Picture | undef
   }
 }
 
+/** Not compressed, so that Content-Length is the picture's. */
 function get(url: URL, lookup: Lookup, signal: AbortSignal): Promise<IncomingMessage> {
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-  // Not compressed, so that Content-Length is the picture's.
+  const { protocol, hostname, pathname, search } = url
   const headers = { accept: 'image/*', 'accept-encoding': 'identity' }
-  return new Promise((resolve, reject) => {
-    request(url, { headers, agent: false, lookup: guard(lookup), signal }, resolve)
-      .on('error', reject)
-      .end()
-  })
+  return send({ protocol, hostname, path: pathname + search, headers, agent: false, lookup: guard(lookup), signal })
 }
 
 /** Hands over the very addresses that were checked: were the name asked again, it could lead elsewhere (DNS rebinding). */

@@ -1,18 +1,21 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { replay } from '../lib/replay.ts'
+import type { Clock } from './clock.ts'
 import type { Cos } from './cos/cos.ts'
 import { type Faults, parseFaults } from './faults.ts'
+import { guard } from './guard.ts'
 import type { Scf } from './scf/scf.ts'
 
 export interface ControlOptions {
   cos: Cos
   scf: Scf
   faults: Faults
+  clock: Clock
   reset: () => Promise<void>
 }
 
 /** The control API: shows what the local cloud did, and sets what shall go wrong. For this machine only. */
-export function createControl({ cos, scf, faults, reset }: ControlOptions): Server {
+export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
     'GET /api/requests': () => cos.requests(),
@@ -33,6 +36,10 @@ export function createControl({ cos, scf, faults, reset }: ControlOptions): Serv
       faults.set(parseFaults(list), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
+    'POST /api/clock': (body) => {
+      clock.advance(Number(Object(body).advance))
+      return { now: new Date(clock.now()).toISOString() }
+    },
     'POST /api/reset': async () => {
       await reset()
       return {}
@@ -41,11 +48,10 @@ export function createControl({ cos, scf, faults, reset }: ControlOptions): Serv
   return createServer(async (request, response) => {
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, null, 2)}\n`)
-    // A web page that somebody reads meanwhile must not be able to reset or watch the local cloud (DNS rebinding, CSRF).
-    const { host = '', origin } = request.headers
-    if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host) || (origin !== undefined && origin !== `http://${host}`)) {
+    // Not even for the pages that may use COS: they must not be able to reset or watch the local cloud.
+    const own = { ports: new Set([request.socket.localPort ?? 0]), origins: [] }
+    if (guard(request.headers.host ?? '', request.headers, own))
       return void answer(403, { error: 'Only for this machine' })
-    }
     const [path] = (request.url ?? '/').split('?')
     const route = routes[`${request.method} ${path}`]
     if (!route) return void answer(404, { error: 'No such route', routes: Object.keys(routes) })

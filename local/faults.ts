@@ -4,6 +4,7 @@ import { isRefusalCode, type RefusalCode } from './cos/answer.ts'
  * Trouble to inject, set through the control API (`PUT /api/faults`).
  *
  * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
+ * `Cut` for its work on a stored photo once that was read (`hold` alone),
  * `Event` for the way of an object event to its function, `Instance` for the start of an instance, or `*`.
  */
 export interface Fault {
@@ -23,6 +24,7 @@ export interface Fault {
 
 const KINDS = [
   'delay', // wait `ms`, then go on as usual
+  'hold', // wait until it is released, or other faults are set; then go on as usual
   'error', // 500 InternalError, or what `code` says; nothing done
   'slow-down', // 503 SlowDown, nothing done
   'reset', // connection reset, nothing done
@@ -46,6 +48,12 @@ export interface Faults {
    * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
    */
   draw(names: readonly string[], key?: string): Fault[]
+  /** Waits, where a `hold` has struck, until it is released. */
+  hold(key: string): Promise<void>
+  /** The keys of all that is held now. */
+  held(): string[]
+  /** Lets go what is held now. */
+  release(): void
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
@@ -75,11 +83,19 @@ export function parseFaults(json: unknown): Fault[] {
 export function createFaults(): Faults {
   let active: { fault: Fault; struck: number }[] = []
   let random = mulberry32(1)
+  const held: { key: string; go: () => void }[] = []
+  const release = () => {
+    for (const { go } of held.splice(0)) go()
+  }
   return {
     set(faults, seed = 1) {
       random = mulberry32(seed)
       active = faults.map((fault) => ({ fault, struck: 0 }))
+      release()
     },
+    hold: (key) => new Promise((go) => held.push({ key, go })),
+    held: () => held.map(({ key }) => key),
+    release,
     list: () => active.map(({ fault, struck }) => ({ ...fault, struck })),
     draw(names, key = '') {
       const struck: Fault[] = []

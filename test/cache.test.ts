@@ -24,8 +24,8 @@ interface Cached extends TestCloud {
   runs(): number
 }
 
-async function startCached(environment: Record<string, string>): Promise<Cached> {
-  const cloud = await startForTest({ environment })
+async function startCached(environment: Record<string, string>, instances = 8): Promise<Cached> {
+  const cloud = await startForTest({ environment, instances })
   const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const port = await freePort()
@@ -55,7 +55,7 @@ async function startCached(environment: Record<string, string>): Promise<Cached>
     if (child.exitCode === null) await once(child, 'exit')
   })
   const ask = (path: string, method = 'GET') => send(`http://127.0.0.1:${port}`, path, method, {}, agent)
-  await expect.poll(() => ask('/healthz').catch(() => undefined), { timeout: 10_000 }).toMatchObject({ status: 200 })
+  await expect.poll(() => ask('/healthz').catch(() => undefined)).toMatchObject({ status: 200 })
   const before = cloud.scf.invocations().length
   const runs = () =>
     cloud.scf
@@ -76,6 +76,14 @@ async function freePort(): Promise<number> {
 /** Seconds that an answer may be kept: fresh, and then stale for as long as it is asked for again. */
 function lives({ headers }: Answer): number[] {
   return [...(headers['cache-control'] ?? '').matchAll(/=(\d+)/g)].map(([, seconds]) => Number(seconds))
+}
+
+const SECRET = 'sixteen-characters-and-more'
+const SIGNED = { ACCESS: 'signed', URL_KEYS: `key:${SECRET}` }
+
+/** Path and query of a URL that ends at so many seconds. */
+function signed(expires: number): string {
+  return imageUrl('', { layout: 'plain', key: 'uploads/mug.jpg', expires }, 'key', SECRET)
 }
 
 describe.skipIf(!nginx)('behind nginx', () => {
@@ -103,7 +111,7 @@ describe.skipIf(!nginx)('behind nginx', () => {
     const before = await version('#b03020')
     expect(await location()).toContain(before)
     const after = await version('#2040b0')
-    await expect.poll(location, { timeout: 20_000, interval: 200 }).toContain(after)
+    await expect.poll(location, { interval: 200 }).toContain(after)
     expect((await fetch(await location())).headers.get('content-type')).toBe('image/png')
     expect(cloud.cos.bill()).toHaveLength(2)
   })
@@ -121,13 +129,31 @@ describe.skipIf(!nginx)('behind nginx', () => {
     expect(await cloud.ask('/plain/uploads/mug.jpg')).toMatchObject({ status: 302, headers: { 'x-cache': 'MISS' } })
   })
 
+  it('hands a direct redirect, which is a paid call, to nobody but who has signed for it', async () => {
+    const cloud = await startCached({ ...SIGNED, DELIVERY: 'direct' }, 1)
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    const now = Math.floor(Date.now() / 1000)
+    const first = await cloud.ask(signed(now + 300))
+    expect([first.status, first.headers['x-matting']]).toEqual([302, 'direct'])
+    expect(first.headers['cache-control']).toBe('private, no-store')
+    for (let i = 0; i < 5; i++) {
+      const stranger = await cloud.ask(signed(now + 300).replace(/\?.*/, ''))
+      if (stranger.headers.location) await fetch(stranger.headers.location)
+      expect([stranger.status, codeOf(stranger)]).toEqual([403, 'bad-signature'])
+    }
+    expect(cloud.cos.bill()).toEqual([])
+    // The function remembers what it saw all the same.
+    const asked = cloud.cos.requests().length
+    expect((await cloud.ask(signed(now + 301))).status).toBe(302)
+    expect(cloud.cos.requests()).toHaveLength(asked)
+    expect((await fetch(first.headers.location ?? '')).status).toBe(200)
+    expect(cloud.cos.bill()).toHaveLength(1)
+  })
+
   it('keeps one entry for all signed URLs of a picture, no longer than the one that made it lives', async () => {
-    const secret = 'sixteen-characters-and-more'
-    const cloud = await startCached({ ACCESS: 'signed', URL_KEYS: `key:${secret}`, REDIRECT_TTL: '3600' })
+    const cloud = await startCached({ ...SIGNED, REDIRECT_TTL: '3600' })
     await cloud.upload('uploads/mug.jpg', await photo())
     const now = Math.floor(Date.now() / 1000)
-    const signed = (expires: number) =>
-      imageUrl('', { layout: 'plain', key: 'uploads/mug.jpg', expires }, 'key', secret)
     for (const path of [signed(now - 1), `${signed(now + 300)}x`])
       expect(await cloud.ask(path)).toMatchObject({ status: 403, headers: { 'x-cache': 'MISS' } })
     const first = await cloud.ask(signed(now + 300))

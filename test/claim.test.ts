@@ -5,18 +5,21 @@ import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import { ensure, type Source } from '../lib/pay.ts'
+import { paid } from '../lib/paid.ts'
+import { ensure, type Source } from '../lib/pay/pay.ts'
 import type { Fault } from '../local/faults.ts'
 import {
   ask,
   claimsOf,
   codeOf,
+  held,
+  lapse,
+  looks,
   photo,
   putQuietly,
   quietSource,
   receiptsOf,
   startForTest,
-  startTestCloud,
   type TestCloud,
 } from './helpers/cloud.ts'
 
@@ -55,26 +58,30 @@ describe('what became of a call without an answer is found out by looking', () =
     // Known to have done nothing: free at once.
     [{ on: 'GoodsMatting', kind: 'slow-down' }, 1, 1],
   ]
-  it.concurrent.each(table)('%o: billed %i, claimed %i', async (fault, billed, claimed) => {
-    const cloud = await startTestCloud({ instances: 2, timeout: 16, environment: { CLAIM_TIME: '6' } })
-    try {
-      cloud.faults.set([{ ...fault, times: 1 }])
-      await cloud.upload('uploads/mug.jpg', await photo())
-      expect(cloud.faults.list()).toMatchObject([{ struck: 1 }])
-      expect(await cloud.keys('cutouts/')).toHaveLength(1)
-      expect(cloud.cos.bill()).toHaveLength(billed)
-      expect(await claimsOf(cloud)).toHaveLength(claimed)
-      expect(cloud.scf.deadLetters()).toEqual([])
-      // Nobody pays before the time of the claim has passed.
-      if (claimed === 2) {
-        const [first, second] = await written(cloud)
-        expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(7_000)
-      }
-      const sum = (await receiptsOf(cloud)).reduce((sum, { billed }) => sum + billed, 0)
-      expect(sum).toBe(billed)
-    } finally {
-      await cloud.close()
+  it.each(table)('%o: billed %i, claimed %i', async (fault, billed, claimed) => {
+    const cloud = await startForTest({ instances: 2 })
+    cloud.faults.set([{ ...fault, times: 1 }])
+    const done = cloud.upload('uploads/mug.jpg', await photo())
+    if (claimed === 2) {
+      await expect.poll(() => cloud.faults.list()).toMatchObject([{ struck: 1 }])
+      // Whoever looks meanwhile waits.
+      cloud.clock.advance(5_000)
+      await looks(cloud)
+      cloud.clock.advance(3_000)
     }
+    await done
+    expect(cloud.faults.list()).toMatchObject([{ struck: 1 }])
+    expect(await cloud.keys('cutouts/')).toHaveLength(1)
+    expect(cloud.cos.bill()).toHaveLength(billed)
+    expect(await claimsOf(cloud)).toHaveLength(claimed)
+    expect(cloud.scf.deadLetters()).toEqual([])
+    // Nobody pays before the time of the claim has passed.
+    if (claimed === 2) {
+      const [first, second] = await written(cloud)
+      expect((second ?? 0) - (first ?? 0)).toBeGreaterThanOrEqual(7_000)
+    }
+    const sum = (await receiptsOf(cloud)).reduce((sum, { billed }) => sum + billed, 0)
+    expect(sum).toBe(billed)
   })
 
   async function written(cloud: TestCloud): Promise<number[]> {
@@ -84,11 +91,23 @@ describe('what became of a call without an answer is found out by looking', () =
   }
 
   it('a CI that is slower than anybody waits is not paid again: the cutout is found when it comes', async () => {
-    const cloud = await startForTest({ timeout: 7, environment: { CLAIM_TIME: '10' } })
+    const cloud = await startForTest({ timeout: 60, environment: { CLAIM_TIME: '300' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 6_500, times: 1 }])
-    for (const answer of await ask(cloud, 4)) expect([answer.status, codeOf(answer)]).toEqual([503, 'pending'])
-    await expect.poll(async () => (await cloud.image('/plain/uploads/mug.jpg')).status, { timeout: 20_000 }).toBe(302)
+    cloud.faults.set([
+      { on: 'PutObject', prefix: receipts, kind: 'hold', times: 1 },
+      { on: 'GoodsMatting', kind: 'hold', times: 1 },
+    ])
+    const asked = ask(cloud, 4)
+    await held(cloud)
+    const heads = () => cloud.cos.requests().filter(({ operation }) => operation === 'HeadObject')
+    await expect.poll(heads).toHaveLength(4)
+    // Three seconds are left, for whoever pays as for those who wait.
+    cloud.clock.advance(55_000)
+    cloud.faults.release()
+    for (const answer of await asked) expect([answer.status, codeOf(answer)]).toEqual([503, 'pending'])
+    expect([cloud.faults.held(), cloud.cos.bill()]).toEqual([['uploads/mug.jpg'], []])
+    cloud.faults.release()
+    await expect.poll(async () => (await cloud.image('/plain/uploads/mug.jpg')).status).toBe(302)
     expect(cloud.cos.bill()).toHaveLength(1)
     expect(await claimsOf(cloud)).toHaveLength(1)
   })
@@ -120,9 +139,11 @@ describe('the fence', () => {
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     const rules = [{ fileid: '/cutouts/x.png', rule: 'ci-process=GoodsMatting' }]
     const late = { until: Date.now() - 2_000, deadline: Date.now() + 5_000 }
-    await expect(cloud.bucket.process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(cloud.bucket[paid].process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({
+      code: 'unavailable',
+    })
     expect(cloud.cos.bill()).toEqual([])
-    await cloud.bucket.process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
+    await cloud.bucket[paid].process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 })
@@ -161,10 +182,12 @@ it('a claim that could not be written leaves no hole for two', async () => {
       // Just after we saw that ours was not written, somebody else's is.
       const theirs = JSON.stringify({ id: 'them', seconds: 60 })
       if (asked === key && !found) await cloud.bucket.put(key, theirs, { type: 'application/json' })
+      // Nor is there time to wait for them.
+      if (asked === key && found) cloud.clock.advance(55_000)
       return found
     },
   }
-  await expect(pay(cos, source, 8_000)).rejects.toMatchObject({ code: 'pending' })
+  await expect(pay(cos, source, 55_000, {}, cloud.clock.now)).rejects.toMatchObject({ code: 'pending' })
   expect(cloud.cos.bill()).toEqual([])
 })
 
@@ -190,9 +213,12 @@ it('a photo that is put back while its claim lasts is cut out', async () => {
   const source = await quietSource(cloud)
   const cos: Cos = {
     ...cloud.bucket,
-    async process(...args) {
-      await cloud.bucket.delete(source.key)
-      return cloud.bucket.process(...args)
+    [paid]: {
+      ...cloud.bucket[paid],
+      async process(...args) {
+        await cloud.bucket.delete(source.key)
+        return cloud.bucket[paid].process(...args)
+      },
     },
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })
@@ -205,12 +231,16 @@ describe('an instance that is frozen between claim and payment', () => {
   it('cannot pay after somebody else took over, even if its clock was frozen too', async () => {
     const cloud = await startForTest()
     const source = await quietSource(cloud)
-    const standing = Date.now()
+    const standing = cloud.clock.now()
+    let thaw = () => {}
+    const thawed = new Promise<void>((resolve) => {
+      thaw = resolve
+    })
     let looks = 0
     const frozen: Cos = {
       ...cloud.bucket,
       async pieces(key) {
-        if (++looks === 2) await new Promise((resolve) => setTimeout(resolve, 11_000))
+        if (++looks === 2) await thawed
         const found = await cloud.bucket.pieces(key)
         // The other one's cutout comes a moment later.
         return looks === 2 ? undefined : found
@@ -218,8 +248,10 @@ describe('an instance that is frozen between claim and payment', () => {
     }
     const settings = { CLAIM_TIME: '6' }
     const first = pay(frozen, source, 20_000, settings, () => standing).catch((error: unknown) => Object(error).code)
-    await expect.poll(() => claimsOf(cloud)).toHaveLength(1)
-    expect(await pay(cloud.bucket, source, 20_000, settings)).toMatchObject([{ by: 'made' }])
+    await expect.poll(() => looks).toBe(2)
+    lapse(cloud)
+    expect(await pay(cloud.bucket, source, 20_000, settings, cloud.clock.now)).toMatchObject([{ by: 'made' }])
+    thaw()
     await first
     expect(cloud.cos.bill()).toHaveLength(1)
     const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
@@ -227,11 +259,16 @@ describe('an instance that is frozen between claim and payment', () => {
   })
 
   it('cannot pay any more once its claim’s time is over', async () => {
-    const cloud = await startForTest({ instances: 2, timeout: 20, environment: { CLAIM_TIME: '6' } })
+    const cloud = await startForTest({ instances: 2, environment: { CLAIM_TIME: '6' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
-    // Its receipt takes eleven seconds; meanwhile the claim runs out, and another instance pays.
-    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'delay', ms: 6_000, times: 2 }])
-    await ask(cloud, 2)
+    // While it writes its receipt the claim runs out, and another instance pays.
+    cloud.faults.set([{ on: 'PutObject', prefix: '.matting/receipts/', kind: 'hold', times: 1 }])
+    const asked = ask(cloud, 2)
+    await held(cloud)
+    lapse(cloud)
+    await expect.poll(() => cloud.cos.bill()).toHaveLength(1)
+    cloud.faults.release()
+    await asked
     const paid = cloud.cos.requests().filter(({ operation }) => operation === 'ImageProcess')
     expect(paid.map(({ status }) => status).sort()).toEqual([200, 403])
     expect(cloud.cos.bill()).toHaveLength(1)

@@ -1,5 +1,6 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createCos } from '../lib/cos.ts'
+import { paid } from '../lib/paid.ts'
 import { photo, startTestCloud } from './helpers/cloud.ts'
 import { against, credentials, error, OBJECT, rules, status, time } from './helpers/fake.ts'
 
@@ -41,16 +42,16 @@ describe('a paid call', () => {
     [503, error('ServiceUnavailable'), 'unknown-outcome'],
   ])('answered %i %s is %s, and sent once', async (code, body, expected) => {
     const { cos, seen } = await against(status(code, body))
-    await expect(cos.process('a.jpg', rules, time())).rejects.toMatchObject({ code: expected })
+    await expect(cos[paid].process('a.jpg', rules, time())).rejects.toMatchObject({ code: expected })
     expect(seen).toHaveLength(1)
   })
 
   it('cut off, or without an answer in time, has an unknown outcome', async () => {
     const cut = await against((request) => void request.socket.destroy())
-    await expect(cut.cos.process('a.jpg', rules, time())).rejects.toMatchObject({ code: 'unknown-outcome' })
+    await expect(cut.cos[paid].process('a.jpg', rules, time())).rejects.toMatchObject({ code: 'unknown-outcome' })
     const silent = await against(() => {})
     const short = { until: Date.now() + 30_000, deadline: Date.now() + 200 }
-    await expect(silent.cos.process('a.jpg', rules, short)).rejects.toMatchObject({ code: 'unknown-outcome' })
+    await expect(silent.cos[paid].process('a.jpg', rules, short)).rejects.toMatchObject({ code: 'unknown-outcome' })
     expect([cut.seen.length, silent.seen.length]).toEqual([1, 1])
   })
 
@@ -62,13 +63,13 @@ describe('a paid call', () => {
       now: Date.now,
       random: () => 0,
     })
-    await expect(cos.process('a.jpg', rules, time())).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(cos[paid].process('a.jpg', rules, time())).rejects.toMatchObject({ code: 'unavailable' })
   })
 
   it('promise 4: signs host, image_process and Pic-Operations, on a connection of its own', async () => {
     const { cos, seen } = await against(status(200, '<UploadResult><OriginalInfo/></UploadResult>'))
     await cos.head('a.jpg')
-    await cos.process('a/../b 红.jpg', rules, time())
+    await cos[paid].process('a/../b 红.jpg', rules, time())
     const [head, post] = seen
     expect(head?.headers.connection).toBe('keep-alive')
     expect(post?.headers.connection).toBe('close')

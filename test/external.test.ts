@@ -539,7 +539,7 @@ describe('a look', () => {
         headers: { host: 'good.example', accept: 'image/*', 'accept-encoding': 'identity', connection: 'close' },
       },
     ])
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.skipIf(!pem)('goes over https, and believes no certificate that nobody vouches for', async () => {
@@ -613,7 +613,7 @@ describe('a look', () => {
       const timer = setInterval(() => response.write(Buffer.alloc(100)) && sent++, 1)
     })
     await expect(see('http://good.example/')).rejects.toMatchObject({ code: 'too-large', status: 422 })
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
     expect(sent).toBeLessThan(1_000)
   })
 
@@ -644,7 +644,7 @@ describe('a look', () => {
     const looked = see('http://good.example/')
     if (taken) expect(await looked).toMatchObject({ size: 4 })
     else await expect(looked).rejects.toMatchObject({ code: 'not-an-image' })
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each([400, 401, 403, 404, 410, 416, 451, 204, 206, 300, 304])('answered %i finds nothing', async (status) => {
@@ -653,7 +653,7 @@ describe('a look', () => {
     )
     expect(await see('http://good.example/')).toBeUndefined()
     expect(seen).toHaveLength(1)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each<[what: string, answer: Handler]>([
@@ -680,7 +680,7 @@ describe('a look', () => {
       cause: expect.any(Error),
     })
     expect(seen).toHaveLength(1)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each<[what: string, answer: Handler]>([
@@ -696,12 +696,12 @@ describe('a look', () => {
     const unavailable = { code: 'unavailable', cause: expect.any(Error) }
     await expect(see('http://good.example/', { timeout: 300 })).rejects.toMatchObject(unavailable)
     await expect(see('http://good.example/', { now: () => 1_000, deadline: 1_300 })).rejects.toMatchObject(unavailable)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it('ends when the resolver does not answer, when nobody listens, and when there is no time at all', async () => {
     const { seen } = await internet(picture)
-    expect(await see('http://good.example/', { timeout: 900.5 })).toBeDefined()
+    expect(await see('http://good.example/', { timeout: 9_000.5 })).toBeDefined()
     const silent = see('http://good.example/', { lookup: () => {}, timeout: 200 })
     await expect(silent).rejects.toMatchObject({ code: 'unavailable' })
     await expect(see('http://good.example/', { lookup: () => {}, deadline: 0 })).rejects.toMatchObject({
@@ -778,7 +778,7 @@ describe('a redirect', () => {
     await expect(looked).rejects.toMatchObject({ code: 'host-refused', message: expect.not.stringContaining('/') })
     expect(seen.map(({ url }) => url)).toEqual(['http://good.example/start/a'])
     expect(lookup.asked).toEqual(['good.example'])
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.skipIf(!pem)('from http to https is followed, from https to http refused', async () => {
@@ -812,6 +812,6 @@ describe('a redirect', () => {
     const circle = await internet((_, response) => void response.writeHead(302, { location: '/' }).end())
     expect(await see('http://good.example/')).toBeUndefined()
     expect(circle.seen).toHaveLength(4)
-    await vi.waitFor(() => expect(open() + circle.open()).toBe(0))
+    await expect.poll(() => open() + circle.open()).toBe(0)
   })
 })

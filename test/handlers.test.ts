@@ -3,13 +3,13 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { image } from '../functions/image/image.ts'
+import { type ImageParts, image } from '../functions/image/image.ts'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { createFunction, type Invocation } from '../local/scf/function.ts'
-import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
+import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
 let cloud: TestCloud
@@ -18,7 +18,11 @@ beforeAll(async () => {
 })
 afterAll(() => cloud.close())
 
-function handler(name: 'upload' | 'image', environment: Record<string, string> = {}) {
+function handler(
+  name: 'upload' | 'image',
+  environment: Record<string, string> = {},
+  options: Partial<FunctionOptions> = {},
+) {
   const runs: Invocation[] = []
   const { invoke, kill } = createFunction({
     spec: {
@@ -38,7 +42,9 @@ function handler(name: 'upload' | 'image', environment: Record<string, string> =
     instances: 1,
     role: () => ({ TENCENTCLOUD_SECRETID: CREDENTIALS.secretId, TENCENTCLOUD_SECRETKEY: CREDENTIALS.secretKey }),
     skew: () => 0,
+    clock: cloud.clock,
     onInvocation: (run) => runs.push(run),
+    ...options,
   })
   onTestFinished(() => kill())
   const lines = () => runs.flatMap(({ logs }) => logs).map((line) => JSON.parse(line))
@@ -119,14 +125,15 @@ describe('upload', () => {
     await putQuietly('uploads/a.jpg')
     const before = (await cloud.bucket.head('uploads/a.jpg'))?.etag
     cloud.faults.set([
-      { on: 'GoodsMatting', kind: 'delay', ms: 300, times: 1 },
+      { on: 'GoodsMatting', kind: 'hold', times: 1 },
       { on: 'Event', kind: 'drop' },
     ])
     const { invoke } = handler('upload')
     const Records = [record('/1250000000/photos/uploads/a.jpg')]
     const first = expect(invoke({ Records })).rejects.toThrow('changed meanwhile')
-    await expect.poll(() => cloud.keys('.matting/receipts/')).toHaveLength(1)
+    await held(cloud)
     await cloud.bucket.put('uploads/a.jpg', await photo('#2040b0'), { type: 'image/jpeg' })
+    cloud.faults.release()
     await first
     await invoke({ Records })
     const [cutout, ...more] = await cloud.keys('cutouts/')
@@ -183,6 +190,23 @@ describe('image', () => {
       .toEqual([{ function: 'image', path: '/plain/uploads/a.jpg', outcome: 'made', paid: 1 }])
   })
 
+  it('obeys a variable that changes under a warm instance, which forgets what it knew', async () => {
+    await cloud.reset()
+    await putQuietly('uploads/a.jpg')
+    let CUTOUT_PREFIX = 'cutouts/'
+    const { secretId, secretKey } = CREDENTIALS
+    const role = () => ({ TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey, CUTOUT_PREFIX })
+    const { invoke } = handler('image', { DELIVERY_URL: 'https://cdn.example' }, { variables: 'context', role })
+    const ask = async () => Object(await invoke({ httpMethod: 'GET', path: '/plain/uploads/a.jpg' })).headers
+    expect(await ask()).toMatchObject({ 'x-matting': 'made' })
+    const calls = cloud.cos.requests().length
+    expect(await ask()).toMatchObject({ 'x-matting': 'hit' })
+    expect(cloud.cos.requests()).toHaveLength(calls)
+    CUTOUT_PREFIX = 'made/'
+    expect(await ask()).toMatchObject({ location: expect.stringMatching(/^https:\/\/cdn\.example\/made\//) })
+    expect(cloud.cos.bill()).toHaveLength(2)
+  })
+
   it('is not open to what lies outside the source folders, nor to cutouts', async () => {
     await cloud.reset()
     for (const key of ['other/a.jpg', 'uploads/x/0123456789abcdef-plain.png']) {
@@ -197,7 +221,7 @@ describe('promise 6, with the clock in hand', () => {
   const config = (extra: Record<string, string>) =>
     readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', COS_ENDPOINT: cloud.cosUrl, ...extra })
 
-  async function at(now: number, extra: Record<string, string>) {
+  async function at(now: number, extra: Record<string, string>, known: ImageParts['known'] = new Map()) {
     const parts = {
       config: config(extra),
       cos: { ...cloud.bucket, clock: () => now },
@@ -205,10 +229,11 @@ describe('promise 6, with the clock in hand', () => {
       now: () => now,
       random: () => 0,
       uuid: () => 'id',
+      steady: () => now,
       deadline: Number.POSITIVE_INFINITY,
       spent: { ms: new Map(), calls: 0 },
       lookAt: async () => undefined,
-      known: new Map(),
+      known,
     }
     const { headers } = await image(new Request('http://function/plain/uploads/a.jpg'), parts)
     const url = new URL(headers.get('location') ?? '')
@@ -237,6 +262,16 @@ describe('promise 6, with the clock in hand', () => {
       expect(one.maxAge).toBeGreaterThan(window / 2)
     }
     expect((await at(begin, { REDIRECT_TTL: '60' })).maxAge).toBe(60)
+  })
+
+  it('a redirect that an instance has known for a part of a second is cached for a whole one less', async () => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    const begin = Math.floor(Date.now() / 900_000) * 900_000
+    const known: ImageParts['known'] = new Map()
+    const ages: number[] = []
+    for (const after of [0, 1, 1_000, 1_001, 59_001])
+      ages.push(60 - (await at(begin + after, { REDIRECT_TTL: '60' }, known)).maxAge)
+    expect(ages).toEqual([0, 1, 1, 2, 60])
   })
 })
 

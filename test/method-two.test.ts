@@ -1,14 +1,26 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { leaveToPut } from '../docs/recipes/presign-upload.ts'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
 import { plain } from '../lib/layout.ts'
-import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay.ts'
+import { paid } from '../lib/paid.ts'
+import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION, UPLOAD } from '../local/cloud.ts'
-import { ask, claimsOf, look, photo, putQuietly, receiptsOf, startForTest, type TestCloud } from './helpers/cloud.ts'
+import {
+  ask,
+  claimsOf,
+  held,
+  lapse,
+  look,
+  looks,
+  photo,
+  putQuietly,
+  receiptsOf,
+  startForTest,
+  type TestCloud,
+} from './helpers/cloud.ts'
 
 const KEY = 'uploads/mug.jpg'
 const card = { center: true, dx: 20, dy: 10 }
@@ -17,13 +29,14 @@ const md5 = (body: Buffer) => createHash('md5').update(body).digest('hex')
 /** What a server, or the one that signs for a browser, works with. */
 function partsOf(cloud: TestCloud, settings: Record<string, string> = {}, cos: Cos = owner(cloud)): Parts {
   const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cloud.cosUrl, CLAIM_TIME: '6' }
-  const deadline = Date.now() + 20_000
+  const { now } = cloud.clock
+  const deadline = now() + 20_000
   const config = readConfig({ ...place, ...settings })
   return {
     config,
     cos,
     store: cos,
-    now: Date.now,
+    now,
     random: Math.random,
     uuid: randomUUID,
     deadline,
@@ -31,9 +44,9 @@ function partsOf(cloud: TestCloud, settings: Record<string, string> = {}, cos: C
   }
 }
 
-function owner({ cosUrl: endpoint }: TestCloud): Cos {
-  const deadline = Date.now() + 20_000
-  return createCos({ endpoint, credentials: CREDENTIALS, deadline, now: Date.now, random: Math.random })
+function owner({ cosUrl: endpoint, clock: { now } }: TestCloud): Cos {
+  const deadline = now() + 20_000
+  return createCos({ endpoint, credentials: CREDENTIALS, deadline, now, random: Math.random })
 }
 
 /** How often CI was asked, by method. */
@@ -64,20 +77,23 @@ describe('an upload by a server', () => {
     const cloud = await startForTest()
     const body = await photo()
     // Its own event, and an earlier one of the same photo, come while CI is at work.
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 800 }])
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
     const uploading = upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
-    await expect.poll(() => claimsOf(cloud)).toHaveLength(1)
+    await held(cloud)
     await cloud.bucket.put(KEY, body, { type: 'image/jpeg' })
+    await looks(cloud)
+    cloud.faults.release()
     expect(await uploading).toMatchObject({ paid: 1 })
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(['upload'])
 
     const other = await photo('#2040b0')
     await putQuietly(cloud, KEY, other)
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 800 }])
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
     const asking = ask(cloud, 3, `/plain/${KEY}`)
-    await expect.poll(() => claimsOf(cloud)).toHaveLength(2)
+    await held(cloud)
     expect(await upload(partsOf(cloud), KEY, { body: other, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
+    cloud.faults.release()
     for (const { status } of await asking) expect(status).toBe(302)
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(['upload', 'cloud'])
@@ -95,6 +111,10 @@ describe('an upload by a server', () => {
     cloud.faults.set([{ on: 'GoodsMatting', kind, times: 1 }])
     expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid })
     expect(await cloud.bytes(KEY)).toEqual(body)
+    if (paid === 0) {
+      await looks(cloud)
+      lapse(cloud)
+    }
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(expected)
     expect(await cloud.keys('cutouts/')).toHaveLength(1)
@@ -130,9 +150,13 @@ describe('an upload by a server', () => {
     // Just after the older one is stored, somebody else puts the newer one.
     const slow: Cos = {
       ...cos,
-      async upload(...args) {
-        await cos.upload(...args)
-        await cos.put(KEY, newer, { type: 'image/jpeg' })
+      [paid]: {
+        ...cos[paid],
+        async upload(...args) {
+          const original = await cos[paid].upload(...args)
+          await cos.put(KEY, newer, { type: 'image/jpeg' })
+          return original
+        },
       },
     }
     await upload(partsOf(cloud, {}, slow), KEY, { body: older, type: 'image/jpeg' }, [plain])
@@ -179,7 +203,6 @@ describe('an upload by a browser', () => {
     const cloud = await startForTest()
     const body = await photo()
     const signed = granted(await signedFor(cloud, body, { md5: md5(body).toUpperCase() }))
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 500 }])
     expect((await put(signed, body)).status).toBe(200)
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(['upload', 'upload'])
@@ -247,9 +270,12 @@ describe('an upload by a browser', () => {
     const cloud = await startForTest()
     const body = await photo()
     const signed = granted(await signedFor(cloud, body, { seconds: 1 }))
-    await sleep(2_100)
+    cloud.clock.advance(2_000)
     expect((await put(signed, body)).status).toBe(403)
-    await cloud.upload(KEY, body)
+    const uploaded = cloud.upload(KEY, body)
+    await looks(cloud)
+    lapse(cloud)
+    await uploaded
     expect(methods(cloud)).toEqual(['cloud'])
     expect(cloud.scf.deadLetters()).toEqual([])
   })

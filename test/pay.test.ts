@@ -1,9 +1,21 @@
 import { describe, expect, it } from 'vitest'
-import { ask, claimsOf, codeOf, photo, putQuietly, quietSource, receiptsOf, startForTest } from './helpers/cloud.ts'
+import {
+  ask,
+  claimsOf,
+  codeOf,
+  held,
+  lapse,
+  looks,
+  photo,
+  putQuietly,
+  quietSource,
+  receiptsOf,
+  startForTest,
+} from './helpers/cloud.ts'
 
 describe('promise 1: one cutout is paid for once', () => {
   it('by a thousand requests at the same moment', async () => {
-    const cloud = await startForTest()
+    const cloud = await startForTest({ environment: { REDIRECT_TTL: '300' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     // In four waves a moment apart, so that it is not the kernel's queue of connections that is tested.
     const waves = [0, 1, 2, 3].map(async (i) => {
@@ -121,17 +133,23 @@ describe('DAILY_LIMIT', () => {
   })
 
   it('counts what one request buys again and again, but nothing that is being made already', async () => {
-    const cloud = await startForTest({ timeout: 25, environment: { DAILY_LIMIT: '1' } })
+    const cloud = await startForTest({ timeout: 60, environment: { DAILY_LIMIT: '1' } })
     const source = await quietSource(cloud)
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'delay', ms: 1_500, times: 1 }])
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold', times: 1 }])
     const both = [cloud.image(`/plain/${source.key}`)]
-    await expect.poll(() => cloud.keys('.matting/receipts/')).toHaveLength(1)
+    await held(cloud)
     both.push(cloud.image(`/plain/${source.key}`))
+    await looks(cloud)
+    cloud.faults.release()
     expect((await Promise.all(both)).map(({ status }) => status)).toEqual([302, 302])
     await cloud.reset()
     await putQuietly(cloud, source.key, await photo())
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'drop-result' }])
-    expect(codeOf(await cloud.image(`/plain/${source.key}`))).toBe('limit-reached')
+    const again = cloud.image(`/plain/${source.key}`)
+    await expect.poll(() => cloud.cos.bill()).toHaveLength(1)
+    await looks(cloud)
+    lapse(cloud)
+    expect(codeOf(await again)).toBe('limit-reached')
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 

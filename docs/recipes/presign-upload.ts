@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
 import { MattingError } from '../../lib/errors.ts'
-import { type PresignedUpload, presignUpload } from '../../lib/pay.ts'
+import { type PresignedUpload, presignUpload } from '../../lib/pay/pay.ts'
 
 /**
  * `env` holds the functions' variables, and credentials that may do what the functions may (TENCENTCLOUD_SECRETID, …KEY).

@@ -8,25 +8,28 @@ export interface UrlResult {
 }
 
 /** What is read of a `Request`; a whole one, with its AbortSignal, would add a fifth to a warm hit. */
-export type Asking = Pick<Request, 'method' | 'url' | 'headers'>
+export type Asking = Pick<Request, 'method' | 'url' | 'headers'> & {
+  /** Whether the platform had decoded the path for sure, so that it has but one reading. */
+  decoded?: boolean
+}
 
 /**
  * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
- * `rawPath`, `rawQueryString`.
+ * `rawPath`, `rawQueryString`; other gateways tell the query in `queryStringParameters` and `multiValueQueryStringParameters`.
  * @throws MattingError bad-request
  */
 export function toRequest(event: unknown): Asking {
-  const { path, rawPath, httpMethod, requestContext, queryString, rawQueryString, headers } = fields(event)
+  const { path, rawPath, httpMethod, requestContext, rawQueryString, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
-    const search =
-      typeof rawQueryString === 'string' ? rawQueryString : new URLSearchParams(strings(queryString)).toString()
+    const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
     // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
-    const { href: url } = new URL(`http://function${escapePath(pathname)}?${search}`)
-    return { method, url, headers: new Headers(tags && [tags]) }
+    const escaped = escapePath(pathname)
+    const { href: url } = new URL(`http://function${escaped}?${search}`)
+    return { method, url, headers: new Headers(tags && [tags]), decoded: escaped !== pathname }
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }
@@ -38,6 +41,33 @@ export async function toResult(response: Response): Promise<UrlResult> {
     headers: Object.fromEntries(response.headers),
     body: response.body ? await response.text() : '',
   }
+}
+
+/**
+ * The query, from wherever the event tells it; some gateways tell it in several places, one of them only in part
+ * (product/583/12513). What was given twice must be seen twice, for the access check refuses it: so a parameter has the values
+ * of the place that tells most of it, and whatever else another one tells.
+ */
+function readQuery(event: Record<string, unknown>): URLSearchParams {
+  const { queryString, queryStringParameters, multiValueQueryStringParameters } = event
+  if (queryString && typeof queryString === 'string') return new URLSearchParams(queryString)
+  const query = new Map<string, string[]>()
+  for (const table of [queryString, queryStringParameters, multiValueQueryStringParameters]) {
+    for (const [name, value] of Object.entries(fields(table))) {
+      const values = Array.isArray(value) ? value.map(String) : [String(value)]
+      const known = query.get(name)
+      query.set(name, known ? joined(known, values) : values)
+    }
+  }
+  const all = new URLSearchParams()
+  for (const [name, values] of query) for (const value of values) all.append(name, value)
+  return all
+}
+
+function joined(a: readonly string[], b: readonly string[]): string[] {
+  const [most, other] = a.length > b.length ? [a, b] : [b, a]
+  const told = new Set(most)
+  return [...most, ...other.filter((value) => !told.has(value))]
 }
 
 /**

@@ -4,7 +4,7 @@ import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
-import { ensure, type Parts, type Source, type Spent, timed } from '../../lib/pay.ts'
+import { ensure, type Parts, type Source, type Spent, timed } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import type { Asking } from './event.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
@@ -12,6 +12,8 @@ import { type Asked, readRequest, safePath } from './request.ts'
 export interface ImageParts extends Parts {
   /** Looks at a picture elsewhere; undefined if there is none. */
   lookAt: (url: URL) => Promise<Picture | undefined>
+  /** Milliseconds since some moment, by a clock that is never set, as `now`'s may be. */
+  steady: () => number
   /** What this instance has seen, for as long as redirects to it may be cached. */
   known: Map<string, Known>
 }
@@ -21,10 +23,12 @@ interface Known {
   source: Source
   /** Key of the cutout; empty where there is none. */
   cutout: string
-  /** When the source was looked at, in milliseconds since the epoch. */
+  /** When the source was looked at, in milliseconds since the epoch, and by the steady clock. */
   at: number
-  /** How far COS's clock was ahead then, in milliseconds. */
+  steady: number
+  /** How far COS's clock was ahead then at least, in milliseconds, and how much more that may have been. */
   skew: number
+  doubt: number
   blank?: MattingError
 }
 
@@ -34,6 +38,10 @@ const MAX_KNOWN = 10_000
 const ORIGINAL_TTL = 30
 /** A presigned URL is not handed out for its last seconds. */
 const LAST_SECONDS = 30
+/** The dates that tell COS's clock are whole seconds; in milliseconds. */
+const ROUNDING = 1_000
+/** Two clocks of an instance that differ by more, in milliseconds, about how much time has passed: one was set, or stood still. */
+const TOLERANCE = 500
 
 /** For pages elsewhere that read the picture into a canvas, or look inside. */
 const OPEN = {
@@ -52,19 +60,20 @@ export async function image(request: Asking, parts: ImageParts): Promise<Respons
   const url = new URL(request.url)
   if (url.pathname === '/') return help(config)
   if (url.pathname === '/healthz') return json({ status: 'ok' })
-  const asked = readRequest(url, config, now())
+  const asked = readRequest(url, config, request.decoded)
   // As JSON, for a key may hold a line break, or whatever else would stand between two of them.
   const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
   const hit = known.get(id)
-  if (hit && now() - hit.at < config.redirectTtl * 1000) {
+  if (hit && isCurrent(hit, parts, asked)) {
     if (!hit.blank) return redirect(request, parts, asked, hit)
     return fallBack(request, parts, asked, hit, hit.blank)
   }
   known.delete(id)
 
-  const at = now()
-  const source = await timed(parts, 'look', findSource(parts, asked.sources))
-  const seen = { source, cutout: '', at, skew: parts.cos.clock() - now() }
+  const [at, steady] = [now(), parts.steady()]
+  const source = await timed(parts, 'look', findSource(parts, asked))
+  const skew = parts.cos.clock() - now()
+  const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
   try {
     const { key, by } = await find(request, parts, asked, source)
     remember(known, id, { ...seen, cutout: key })
@@ -92,11 +101,11 @@ function fallBack(request: Asking, parts: ImageParts, asked: Asked, seen: Known,
   return redirect(request, parts, asked, seen, 'original')
 }
 
-/** An error as problem details (RFC 9457), never cached. */
+/** An error as problem details (RFC 9457), never cached; `now` by COS's clock, which ends the day of DAILY_LIMIT. */
 export function problem(error: MattingError, now: number, spent?: Spent): Response {
   const { code, status, message, retryable } = error
   const seconds = Math.floor(now / 1000)
-  // The day of DAILY_LIMIT ends at midnight, UTC.
+  // At midnight, UTC.
   const wait = code === 'limit-reached' ? 86_400 - (seconds % 86_400) : code === 'changing-too-fast' ? 60 : 2
   return json(
     { title: message, status, code },
@@ -127,12 +136,33 @@ function json(
   return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...OPEN, ...headers } })
 }
 
-async function findSource({ cos, lookAt }: ImageParts, sources: Asked['sources']): Promise<Source> {
-  for (const source of sources) {
-    const found = await (typeof source === 'string' ? cos.head(source) : lookAt(source))
-    if (found) return { key: String(source), ...found }
-  }
-  throw new MattingError('not-found')
+/**
+ * Whether what is known may be answered without asking anybody. Not if the URL's signature may have ended, for only COS's clock
+ * can say so. Nor if this instance's two clocks disagree about the time since: one of them was set, or stood still while the
+ * instance was frozen, and so nobody knows what COS's shows now.
+ */
+function isCurrent({ at, steady, skew, doubt }: Known, parts: ImageParts, { expires }: Asked): boolean {
+  const now = parts.now()
+  const age = now - at
+  if (age >= parts.config.redirectTtl * 1000 || now + skew + doubt >= expires * 1000) return false
+  return Math.abs(parts.steady() - steady - age) <= TOLERANCE
+}
+
+/** @throws MattingError expired, not-found, ambiguous-key, or why it cannot be told */
+async function findSource({ config, cos, lookAt }: ImageParts, { sources, expires }: Asked): Promise<Source> {
+  const [folder = ''] = config.sourcePrefixes
+  const looks = sources.map(async (source) => {
+    // COS is asked in any case, for a picture elsewhere about nothing in particular: its answer tells the time.
+    const photo = await cos.head(typeof source === 'string' ? source : folder)
+    if (cos.clock() >= expires * 1000) throw new MattingError('expired')
+    const found = typeof source === 'string' ? photo : await lookAt(source)
+    return found && { key: String(source), ...found }
+  })
+  const [source, other] = (await Promise.all(looks)).filter((found) => found !== undefined)
+  if (!source) throw new MattingError('not-found')
+  // Nobody knows which is meant, and one product must not be shown for another.
+  if (other) throw new MattingError('ambiguous-key')
+  return source
 }
 
 /** The cutout, made if need be, and how it was come by. @throws MattingError */
@@ -153,26 +183,27 @@ function redirect(
   request: Asking,
   parts: ImageParts,
   asked: Asked,
-  { source, cutout, at, skew }: Known,
+  { source, cutout, at, skew, doubt }: Known,
   by = 'hit',
 ): Response {
   const { config, now, spent } = parts
   // By COS's clock, which judges its signature; instances' own differ by minutes.
   const seconds = (now() + skew) / 1000
-  if (asked.expires <= seconds) throw new MattingError('expired')
   const how = by === 'hit' && !cutout ? 'direct' : by
   const { url, until } = locate(parts, asked, source, cutout, how, Math.floor(seconds))
-  const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds))
+  const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds - doubt / 1000))
   // Together with the time that this instance has known it: else a changed photo would be seen only after twice the time.
-  const age = Math.floor((now() - at) / 1000)
+  const age = Math.ceil((now() - at) / 1000)
   const ttl = Math.min(life, how === 'original' ? ORIGINAL_TTL : Math.max(0, config.redirectTtl - age))
   const stale = how === 'original' ? 0 : Math.min(config.redirectTtl, life - ttl)
   // Of the whole URL: were it of the picture alone, a 304 would keep a Location alive whose signature has ended.
   const etag = `"${hash('sha1', url).slice(0, 16)}"`
+  const kept = `${asked.shared ? 'public' : 'private'}, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`
   const headers = {
     ...OPEN,
     ...timing(spent),
-    'cache-control': `public, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`,
+    // A direct one is a paid call for whoever has it: no cache may hand it to somebody else.
+    'cache-control': how === 'direct' ? 'private, no-store' : kept,
     etag,
     'x-matting': how,
   }

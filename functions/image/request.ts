@@ -1,10 +1,11 @@
 import { readGrant } from '../../lib/access.ts'
-import { type Config, type Fallbacks, isUnder, type Preset } from '../../lib/config.ts'
-import { isCutout, MAX_KEY } from '../../lib/cutout.ts'
+import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { readExternal } from '../../lib/external.ts'
 import { type Layout, parseLayout } from '../../lib/layout.ts'
+import type { Fallbacks, Preset } from '../../lib/preset.ts'
 import { readings } from '../../lib/readings.ts'
+import { isUnder, refuseKey } from '../../lib/source.ts'
 
 const DOTS = /(^|\/)\.{1,2}(\/|$)/
 
@@ -13,27 +14,33 @@ export interface Asked extends Fallbacks {
   layout: Layout
   /** What the path may mean, likeliest first: the platform may have decoded it already, or not. */
   sources: readonly (string | URL)[]
-  /** When the URL's own signature ends, in Unix seconds; Infinity if it needs none. */
+  /** When the URL's own signature ends, in Unix seconds of COS's clock; Infinity if it needs none. */
   expires: number
+  /** Whether caches may know the answer by its path alone. */
+  shared: boolean
 }
 
 /**
  * Reads a request, and refuses what can be refused without asking anybody.
- * @throws MattingError bad-request, bad-signature, expired, bad-layout, layout-refused, host-refused, not-found
+ * @param decoded whether the platform had decoded the path for sure
+ * @throws MattingError bad-request, bad-signature, bad-layout, layout-refused, host-refused, not-found
  */
-export function readRequest({ pathname, searchParams }: URL, config: Config, now: number): Asked {
+export function readRequest({ pathname, searchParams }: URL, config: Config, decoded = false): Asked {
   const [, name, path] = /^\/([^/]+)\/(.+)$/.exec(pathname) ?? []
   if (!name || !path) throw new MattingError('bad-request', 'Expected /<layout>/<key>.')
   const [text = name] = readings(name)
-  let keys = readings(path)
+  let keys = decoded ? readings(path).slice(0, 1) : readings(path)
   let expires = Number.POSITIVE_INFINITY
+  let shared = true
   if (config.access === 'signed') {
-    const grant = readGrant(text, keys, searchParams, config.urlKeys, now)
+    const grant = readGrant(text, keys, searchParams, config.urlKeys)
+    // The path of the other photo: with a signature of one's own, one photo could be put into the place of another in a cache.
+    shared = grant.key === keys[0]
     keys = [grant.key]
     expires = grant.expires
   }
   const { layout, onPending = config.onPending, onFailure = config.onFailure } = readLayout(text, config)
-  return { layout, onPending, onFailure, sources: readSources(keys, config), expires }
+  return { layout, onPending, onFailure, sources: readSources(keys, config), expires, shared }
 }
 
 function readLayout(text: string, { presets, access }: Config): Preset {
@@ -53,7 +60,7 @@ function readSources(keys: readonly string[], { sourcePrefixes, detectHosts }: C
   for (const key of keys) {
     if (isUnder(key, sourcePrefixes)) {
       // Not as a path that climbs: COS, or what stands in front of it, may resolve it into another folder.
-      if (!isCutout(key) && Buffer.byteLength(key) <= MAX_KEY && !DOTS.test(key)) sources.set(key, key)
+      if (refuseKey(key, sourcePrefixes) === undefined && !DOTS.test(key)) sources.set(key, key)
     } else if (/^[a-z][a-z\d+.-]*:/i.test(key)) {
       try {
         const url = readExternal(key, detectHosts)

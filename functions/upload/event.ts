@@ -16,11 +16,6 @@ export interface Arrival {
   type?: string
 }
 
-const KINDS: readonly (readonly [prefix: string, kind: Arrival['kind']])[] = [
-  ['cos:ObjectCreated:', 'created'],
-  ['cos:ObjectRemove:', 'removed'],
-]
-
 /**
  * Reads a COS trigger event (product/583/9707). Records that tell of something else are left out; one that cannot be read is
  * undefined, and does not spoil its neighbours.
@@ -34,8 +29,9 @@ export function readEvent(event: unknown): (Arrival | undefined)[] {
     const { cos, event } = fields(record)
     const { eventName } = fields(event)
     if (typeof eventName !== 'string') return [undefined]
-    const [, kind] = KINDS.find(([prefix]) => eventName.startsWith(prefix)) ?? []
-    if (!kind) return []
+    // `cos: ObjectRemove:Delete` stands in older documents (product/583/9707), elsewhere `cos:` is missing.
+    const [, what] = /^(?:cos:)?object(created|remove):/.exec(eventName.replace(/\s/g, '').toLowerCase()) ?? []
+    if (!what) return []
     const { name, appid } = fields(fields(cos).cosBucket)
     const { key, size, meta } = fields(fields(cos).cosObject)
     const { 'Content-Type': type } = fields(meta)
@@ -44,7 +40,7 @@ export function readEvent(event: unknown): (Arrival | undefined)[] {
     if (typeof key !== 'string' || !key.startsWith(prefix) || /\p{Cs}/u.test(key)) return [undefined]
     return [
       {
-        kind,
+        kind: what === 'created' ? ('created' as const) : ('removed' as const),
         keys: readings(key.slice(prefix.length)),
         bucket: `${name}-${appid}`,
         ...(typeof size === 'number' && { size }),

@@ -2,15 +2,14 @@ import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
-import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
+import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
 import { DEFERRED, FINAL, type Outcome, upload } from './upload.ts'
 
-/** Cache: the environment of an instance does not change, but for the credentials. */
-let config: Config | undefined
+const settings = createSettings(process.env)
 
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
@@ -30,18 +29,22 @@ export const main_handler = middy({
 })
   .handler(async (event: unknown, context: Context) => {
     const now = Date.now
-    config ??= readConfig(process.env)
+    const { config, credentials } = settings(context)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
     const random = Math.random
     const { endpoint, cutoutEndpoint, eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
-    const network = { credentials: readCredentials(process.env), deadline, now, random }
+    const [folder = ''] = config.sourcePrefixes
+    const network = { credentials, deadline, now, random }
     const cos = createCos({ endpoint, ...network })
     const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
     const tell = async (announcement: Announcement) => {
       if (!url || !secret) return
       // A receiver that is down must not cost the whole time of the function: the platform delivers again.
       const until = Math.min(deadline, now() + ANNOUNCE_TIME)
-      await announce(announcement, { url, secret, types, bucket, region, now, random, deadline: until })
+      // What is skipped at sight was not asked about, so nobody has told COS's clock yet.
+      if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
+      const { clock } = cos
+      await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
     }
     let thrown: MattingError | undefined
     const parts = {

@@ -1,12 +1,12 @@
 import type { Announcement } from '../../lib/announce.ts'
-import { type Config, isUnder } from '../../lib/config.ts'
+import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolders, isCutout, MAX_KEY } from '../../lib/cutout.ts'
+import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
 import { type Code, MattingError } from '../../lib/errors.ts'
-import { failureFolders } from '../../lib/failure.ts'
 import type { Layout } from '../../lib/layout.ts'
-import { type Cutout, ensure, MAX_RULES, type Parts } from '../../lib/pay.ts'
+import { type Cutout, ensure, failureFolders, MAX_RULES, type Parts } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
+import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
 
 /** What became of one object. */
@@ -34,12 +34,6 @@ export const FINAL: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'n
 
 /** Not paid for now, by order; the dead letter can be replayed. */
 export const DEFERRED: ReadonlySet<Code> = new Set(['limit-reached', 'changing-too-fast'])
-
-/** What the vendor reads, as far as its pages say (product/460/36620). */
-const IMAGE_TYPE = /^image\/(jpe?g|pjpeg|png|webp|bmp|x-ms-bmp)\s*(;|$)/i
-const IMAGE_NAME = /\.(jpe?g|png|webp|bmp)$/i
-/** Says nothing: what COS and clients give when they do not know. */
-const NO_TYPE = /^((application|binary)\/octet-stream\s*(;.*)?)?$/i
 
 /**
  * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known and announced. Never throws: one
@@ -182,21 +176,19 @@ async function remove(key: string, { config, store }: Parts): Promise<number> {
 /** Why an object is not to be dealt with, as far as that can be told without asking anybody; undefined if it is. */
 function gate(key: string, { kind, bucket, size, type = '' }: Arrival, config: Config): string | undefined {
   if (bucket !== config.bucket) return 'another bucket'
-  // The percent-encoded reading of a long key: no object has it.
-  if (Buffer.byteLength(key) > MAX_KEY) return 'too long a key'
-  if (isCutout(key)) return 'a cutout'
-  if (!isUnder(key, config.sourcePrefixes)) return 'not in a source folder'
+  const why = refuseKey(key, config.sourcePrefixes)
+  if (why) return why
   if (kind === 'removed') return config.onDelete === 'remove' ? undefined : 'cutouts are kept'
   if (key.endsWith('/') || size === 0) return 'empty'
   // Without a type, HEAD may tell one; a name that says image settles it.
-  return NO_TYPE.test(type) || IMAGE_TYPE.test(type) ? undefined : 'not an image by its type'
+  return isOtherType(type) ? 'not an image by its type' : undefined
 }
 
 /** The same, with what HEAD told. */
-function gateHead(key: string, { size, type, matting }: ObjectHead, config: Config): string | undefined {
-  if (size === 0) return 'empty'
-  if (NO_TYPE.test(type) ? !IMAGE_NAME.test(key) : !IMAGE_TYPE.test(type)) return 'not an image by its type and name'
-  const names = namesIn(matting)
+function gateHead(key: string, head: ObjectHead, config: Config): string | undefined {
+  const why = refuseObject(key, head)
+  if (why) return why
+  const names = namesIn(head.matting)
   if (names.includes('off')) return 'off by its metadata'
   if (names.length === 0 && !config.onUpload.some(([folder]) => key.startsWith(folder)))
     return 'no layouts for its folder'

@@ -66,7 +66,7 @@ export function checkStrict(
     throw new Refusal('AccessDenied', 'Strict signature missing header that must be signed')
   // The signature cannot sign itself, nor need the token be signed (product/436/7778).
   const free = [...byEncodedName(query).keys()].filter(
-    (name) => !signed.params.includes(name) && !name.startsWith('q-') && name !== 'x-cos-security-token',
+    (name) => !signed.params.includes(name) && !/^(?:q-.*|sign|x-cos-security-token)$/.test(name),
   )
   if (rules.some((rule) => rule.params.some((param) => fits(param === 'all' ? '*' : param, free))))
     throw new Refusal('AccessDenied', 'Strict signature missing param that must be signed')

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Clock } from '../clock.ts'
+import { checkFolder, isFileId, parseJson } from '../folder.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -11,8 +13,20 @@ interface Job {
   failures: number
 }
 
-/** An event that was given up. */
+/** An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what is needed here beside it. */
 export interface DeadLetter {
+  at: string
+  id: string
+  function: string
+  RequestId: string
+  ErrorCode: number
+  ErrorMessage: string
+  /** `ClientContext` is the event, as JSON. */
+  Body: { FunctionName: string; Namespace: string; Qualifier: string; ClientContext: string; RequestId: string }
+}
+
+/** As they were kept before they had the vendor's form. */
+interface OldLetter {
   at: string
   id: string
   function: string
@@ -27,6 +41,7 @@ export interface QueueOptions {
   retries: number
   /** Pause before a retry, in milliseconds; SCF: one minute. */
   retryDelay: number
+  clock: Clock
 }
 
 export interface Queue {
@@ -45,10 +60,10 @@ export interface Queue {
 }
 
 /** SCF's asynchronous invocation: at least once, retried, then a dead letter. Events survive the end of the process. */
-export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOptions): Promise<Queue> {
+export async function createQueue({ dir, invoke, retries, retryDelay, clock }: QueueOptions): Promise<Queue> {
   const waitingDir = join(dir, 'waiting')
   const deadDir = join(dir, 'dead')
-  const timers = new Set<NodeJS.Timeout>()
+  const timers = new Set<() => void>()
   const running = new Set<Promise<void>>()
   const dead: DeadLetter[] = []
   let epoch = 0
@@ -56,18 +71,22 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
   await mkdir(waitingDir, { recursive: true })
   await mkdir(deadDir, { recursive: true })
-  for (const name of (await files(deadDir)).sort()) dead.push(JSON.parse(await readFile(join(deadDir, name), 'utf8')))
-  for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
+  checkFolder(dir)
+  for (const name of (await files(deadDir)).sort()) {
+    const letter: DeadLetter | OldLetter = JSON.parse(await readFile(join(deadDir, name), 'utf8'))
+    dead.push('Body' in letter ? letter : toLetter(letter))
+  }
+  for (const name of await files(waitingDir)) schedule(await readJob(waitingDir, name), 0)
 
   function schedule(job: Job, delay: number): void {
-    const timer = setTimeout(() => {
-      timers.delete(timer)
+    const stop = clock.after(delay, () => {
+      timers.delete(stop)
       // A full disk must not end the local cloud; the event is delivered at the next start.
       const run = deliver(job).catch((error: unknown) => console.error(`local SCF: ${String(error)}`))
       run.finally(() => running.delete(run))
       running.add(run)
-    }, delay)
-    timers.add(timer)
+    })
+    timers.add(stop)
   }
 
   async function deliver(job: Job): Promise<void> {
@@ -85,8 +104,8 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
         schedule({ ...job, failures }, retryDelay)
         return
       }
-      const at = new Date().toISOString()
-      const letter = { at, id: job.id, function: job.function, event: job.event, error: String(error) }
+      const at = new Date(clock.now()).toISOString()
+      const letter = toLetter({ at, id: job.id, function: job.function, event: job.event, error: String(error) })
       dead.push(letter)
       await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
       await rm(file, { force: true })
@@ -121,7 +140,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
     async reset() {
       epoch++
-      for (const timer of timers) clearTimeout(timer)
+      for (const stop of timers) stop()
       timers.clear()
       dead.length = 0
       for (const folder of [waitingDir, deadDir]) {
@@ -131,15 +150,30 @@ export async function createQueue({ dir, invoke, retries, retryDelay }: QueueOpt
 
     async close() {
       closed = true
-      for (const timer of timers) clearTimeout(timer)
+      for (const stop of timers) stop()
       timers.clear()
       await Promise.all(running)
     },
   }
 }
 
+function toLetter({ at, id, function: name, event, error }: OldLetter): DeadLetter {
+  const ClientContext = JSON.stringify(event)
+  const Body = { FunctionName: name, Namespace: 'default', Qualifier: '$DEFAULT', ClientContext, RequestId: id }
+  return { at, id, function: name, RequestId: id, ErrorCode: -1, ErrorMessage: error, Body }
+}
+
 async function files(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => name.endsWith('.json'))
+}
+
+/** Its id is the name of the file that it is kept in and will be removed from, so no other will do. */
+async function readJob(dir: string, name: string): Promise<Job> {
+  const value = parseJson(await readFile(join(dir, name), 'utf8')) as Partial<Record<keyof Job, unknown>>
+  const { id, function: to, failures } = value
+  if (isFileId(id) && name === `${id}.json` && typeof to === 'string' && typeof failures === 'number')
+    return value as Job
+  throw new Error(`${join(dir, name)} does not describe an event of this folder.`)
 }
 
 /** Whole or not at all, whenever the process ends. */

@@ -1,11 +1,11 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
-import { readReceipts } from '../../lib/receipt.ts'
+import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import { createMatte } from '../../local/matte/matte.ts'
 
@@ -34,8 +34,16 @@ export interface Answer {
 /** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
 const matte = createMatte({ workers: 1 })
 
-/** The local cloud with the built functions, on free ports, in a folder of its own. */
+/** Short claims, and redirects that nobody keeps: an instance remembers nothing of what it saw. */
+const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
+
+/**
+ * The local cloud with the built functions, on free ports, in a folder of its own. After a reset its instances are still warm, if
+ * they remember nothing.
+ */
 export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
+  const environment = { ...ENVIRONMENT, ...options.environment }
+  const warm = environment.REDIRECT_TTL === '0' ? ['image', 'upload'] : ['upload']
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'cloud-')))
   const cloud = await startCloud({
     port: 0,
@@ -43,25 +51,26 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     matte,
     ...options,
     data,
-    environment: { CLAIM_TIME: '6', ...options.environment },
+    environment,
   })
   const bucket = createCos({
     endpoint: cloud.cosUrl,
     credentials: CREDENTIALS,
     deadline: Number.POSITIVE_INFINITY,
-    now: Date.now,
+    now: cloud.clock.now,
     random: Math.random,
   })
   return {
     ...cloud,
     bucket,
     data,
+    reset: () => cloud.reset(warm),
     async upload(key, body) {
       await bucket.put(key, body, { type: 'image/jpeg' })
       await cloud.scf.idle()
     },
     async bytes(key) {
-      const seconds = Math.floor(Date.now() / 1000)
+      const seconds = Math.floor(cloud.clock.now() / 1000)
       const answer = await fetch(bucket.presign(key, seconds - 60, seconds + 60))
       if (!answer.ok) throw new Error(`${key}: ${answer.status}`)
       return Buffer.from(await answer.arrayBuffer())
@@ -102,10 +111,14 @@ export function send(
 }
 
 /** A small product photo: a coloured disc on a grey backdrop. Another colour is another photo. */
-export function photo(colour = '#b03020'): Promise<Buffer> {
+export async function photo(colour = '#b03020'): Promise<Buffer> {
   const svg = `<svg width="240" height="200"><rect width="240" height="200" fill="#e4e4e6"/><circle cx="100" cy="90" r="50" fill="${colour}"/></svg>`
-  return sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
+  const drawn = photos.get(colour) ?? sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
+  photos.set(colour, drawn)
+  return Buffer.from(await drawn)
 }
+
+const photos = new Map<string, Promise<Buffer>>()
 
 /** What a picture is made of: its size, and the least and greatest alpha in it. */
 export async function look(
@@ -134,19 +147,62 @@ export function codeOf({ body }: Answer): unknown {
   return body === '' ? undefined : JSON.parse(body).code
 }
 
+/** Waits until so many requests are held where a fault holds them. */
+export async function held(cloud: TestCloud, times = 1): Promise<void> {
+  await expect.poll(() => cloud.faults.held()).toHaveLength(times)
+}
+
+/** Waits until claims were looked at so many times more. */
+export async function looks(cloud: TestCloud, times = 1): Promise<void> {
+  const count = () => {
+    const gets = cloud.cos.requests().filter(({ operation }) => operation === 'GetObject')
+    return gets.filter(({ path }) => path.startsWith('/.matting/claims/')).length
+  }
+  const before = count()
+  await expect.poll(count).toBeGreaterThanOrEqual(before + times)
+}
+
+/** Time passes until a claim of six seconds has run out, whose dates are whole seconds. */
+export function lapse(cloud: TestCloud): void {
+  cloud.clock.advance(8_000)
+}
+
 export function claimsOf(cloud: TestCloud): Promise<string[]> {
   return cloud.keys('.matting/claims/')
 }
 
 /** Today's receipts, with what each was billed. */
 export function receiptsOf(cloud: TestCloud) {
-  return readReceipts(cloud.bucket, new Date().toISOString().slice(0, 10))
+  return readReceipts(cloud.bucket, new Date(cloud.clock.now()).toISOString().slice(0, 10))
 }
 
-/** The local cloud for the rest of the test, with eight instances of each function. */
+/** Clouds that tests have left as they found them, by what they were started with; and how often such were asked for. */
+const left: { name: string; cloud: TestCloud; buckets: string }[] = []
+const asked = new Map<string, number>()
+/** Each has threads. */
+const MOST_LEFT = 3
+
+/**
+ * The local cloud for the rest of the test, with eight instances of each function. It may be one that another test has left, as if
+ * after a reset.
+ */
 export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
-  const cloud = await startTestCloud({ instances: 8, ...options })
-  onTestFinished(() => cloud.close())
+  const name = JSON.stringify(options)
+  asked.set(name, (asked.get(name) ?? 0) + 1)
+  const place = left.findIndex((one) => one.name === name)
+  const [again] = place < 0 ? [] : left.splice(place, 1)
+  const cloud = again?.cloud ?? (await startTestCloud({ instances: 8, ...options }))
+  const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
+  const buckets = again?.buckets ?? (await bucketsNow())
+  onTestFinished(async () => {
+    const same = cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
+    // Where they lead, JSON does not tell.
+    if (!same || options.hosts || options.data) return cloud.close()
+    await cloud.reset()
+    left.push({ name, cloud, buckets })
+    left.sort((a, b) => (asked.get(b.name) ?? 0) - (asked.get(a.name) ?? 0))
+    if (left.length > MOST_LEFT) await left.pop()?.cloud.close()
+  })
   return cloud
 }
 

@@ -69,7 +69,7 @@ export function options(more: Partial<LookOptions> = {}): LookOptions {
     maxBytes: 1000,
     lookup: resolver([PUBLIC]),
     now: Date.now,
-    deadline: Date.now() + 9_000,
+    deadline: Date.now() + 60_000,
     ...more,
   }
 }

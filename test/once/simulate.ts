@@ -1,5 +1,5 @@
 import sharp from 'sharp'
-import { readReceipts } from '../../lib/receipt.ts'
+import { readReceipts } from '../../lib/pay/receipt.ts'
 import type { BillItem } from '../../local/cos/cos.ts'
 import { type Fault, mulberry32 } from '../../local/faults.ts'
 import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'

@@ -1,6 +1,6 @@
-import type { Cos } from './cos.ts'
-import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from './cutout.ts'
-import { type Code, codes, MattingError } from './errors.ts'
+import type { Cos } from '../cos.ts'
+import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from '../cutout.ts'
+import { type Code, codes, MattingError } from '../errors.ts'
 
 interface Version extends Named {
   /** When it was stored; milliseconds since the epoch, by COS's clock. */

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Cos } from './cos.ts'
-import { RECORDS } from './cutout.ts'
-import { type Code, codes, MattingError } from './errors.ts'
+import type { Cos } from '../cos.ts'
+import { RECORDS } from '../cutout.ts'
+import { type Code, codes, MattingError } from '../errors.ts'
 
 /**
  * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. It is never
@@ -18,15 +18,29 @@ export interface Claim {
   /** The same for people to read: ISO 8601. */
   at: string
   until: string
+  /**
+   * Of method two, where the photo is still to come: nobody knows how long its bytes take. When the claim's time has passed,
+   * whoever sees the photo dates the claim anew, once, and gives the vendor its time from then.
+   */
+  photo?: 'awaited' | 'seen'
   /** Set when nothing was bought. If a retry can mend it, the next attempt is free at once. */
   failure?: Code
 }
 
-/** Where an attempt stands. A free one was never claimed; it is not to be skipped, or somebody else would find it free as well. */
-export type Standing = 'free' | 'ours' | 'taken' | 'over'
+/**
+ * Where an attempt stands. A free one was never claimed; it is not to be skipped, or somebody else would find it free as well.
+ * Of a late one the time has passed, but its photo may still be on its way, or just have arrived.
+ */
+export type Standing = 'free' | 'ours' | 'taken' | 'late' | 'over'
 
-/** Added to a claim's time, because the dates of HTTP are whole seconds. */
-const ROUNDING = 2_000
+/** How an attempt stands, and since when by COS's clock, in milliseconds since the epoch; NaN if it is free. */
+export interface Look {
+  standing: Standing
+  written: number
+}
+
+/** Added to a claim's time, because the dates of HTTP are whole seconds. In milliseconds. */
+export const ROUNDING = 2_000
 /**
  * Pause before a written claim is read back. COS documents no atomicity of forbid-overwrite, and speaks of conflicts within
  * milliseconds: should two writers be let through, the later one's claim stands, and both see it.
@@ -48,12 +62,6 @@ export async function* listClaims(cos: Cos, cutoutFolder: string) {
   }
 }
 
-/** How an attempt stands, and since when by COS's clock, in milliseconds since the epoch; NaN if it is free. */
-export interface Look {
-  standing: Standing
-  written: number
-}
-
 /** Tries to claim an attempt. @throws MattingError as `look` does */
 export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const written = await cos
@@ -71,16 +79,30 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
  * How an attempt stands.
  * @throws MattingError its holder's failure, while the claim holds, if waiting will not mend it; unavailable
  */
-export async function look(cos: Cos, key: string, mine: Claim): Promise<Look> {
+export async function look(cos: Cos, key: string, mine: Pick<Claim, 'id' | 'seconds'>): Promise<Look> {
   const found = await cos.get(key)
   if (!found) return { standing: 'free', written: Number.NaN }
   const { written } = found
-  const { id, seconds, failure } = readClaim(found.body)
-  if (found.read - written >= (seconds ?? mine.seconds) * 1000 + ROUNDING) return { standing: 'over', written }
+  const { id, seconds = mine.seconds, photo, failure } = readClaim(found.body)
+  if (found.read - written >= seconds * 1000 + ROUNDING) {
+    return { standing: photo === 'awaited' && failure === undefined ? 'late' : 'over', written }
+  }
   if (failure === undefined) return { standing: id === mine.id ? 'ours' : 'taken', written }
   // `denied` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
   if (failure === 'denied' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
   return { standing: 'over', written }
+}
+
+/**
+ * Dates the claim of an upload anew: the photo is there, or nothing more of it is to come, and from now on the vendor has
+ * `seconds`. Written late, by an instance that was frozen, it harms nobody: by then a later attempt counts.
+ */
+export async function redate(cos: Cos, key: string, seconds: number): Promise<void> {
+  const found = await cos.get(key)
+  const claim = found && readClaim(found.body)
+  if (claim?.photo !== 'awaited' || claim.failure !== undefined) return
+  const body = JSON.stringify({ ...Object(JSON.parse(found?.body ?? '{}')), seconds, photo: 'seen' })
+  await cos.put(key, body, { type: 'application/json' })
 }
 
 /** Tells those who wait that nothing was bought. Should this fail, they wait until the claim's time has passed. */
@@ -89,10 +111,15 @@ export async function release(cos: Cos, key: string, mine: Claim, failure: Code)
 }
 
 /** A claim somebody else scribbled on holds as long as one of ours would. */
-function readClaim(text: string): { id?: unknown; seconds?: number; failure?: Code } {
+function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'seconds' | 'photo' | 'failure'>> {
   try {
-    const { id, seconds, failure } = Object(JSON.parse(text))
-    return { id, ...(typeof seconds === 'number' && { seconds }), ...(isCode(failure) && { failure }) }
+    const { id, seconds, photo, failure } = Object(JSON.parse(text))
+    return {
+      id,
+      ...(typeof seconds === 'number' && { seconds }),
+      ...((photo === 'awaited' || photo === 'seen') && { photo }),
+      ...(isCode(failure) && { failure }),
+    }
   } catch {
     return {}
   }

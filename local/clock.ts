@@ -1,0 +1,48 @@
+/** The time of the local cloud: this machine's, and what a test or a person has moved it ahead. */
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number
+  /** Moves it ahead by milliseconds, never back; what waits for a time that has come by that is done at once. */
+  advance(ms: number): void
+  /** Does something in so many milliseconds of this clock. What comes back calls it off. */
+  after(ms: number, work: () => void): () => void
+  /** How far ahead it is, in shared memory: instances are threads. */
+  ahead: BigInt64Array<SharedArrayBuffer>
+}
+
+export function createClock(): Clock {
+  const ahead = new BigInt64Array(new SharedArrayBuffer(8))
+  const now = () => Date.now() + Number(Atomics.load(ahead, 0))
+  /** Sets the timers of all that wait anew. */
+  const waiting = new Set<() => void>()
+  return {
+    now,
+    ahead,
+    advance(ms) {
+      if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError('advance: expected milliseconds, 0 or more')
+      Atomics.add(ahead, 0, BigInt(Math.round(ms)))
+      for (const arm of waiting) arm()
+    },
+    after(ms, work) {
+      const due = now() + ms
+      let timer: NodeJS.Timeout | undefined
+      const stop = () => {
+        clearTimeout(timer)
+        waiting.delete(arm)
+      }
+      const arm = () => {
+        clearTimeout(timer)
+        timer = setTimeout(
+          () => {
+            stop()
+            work()
+          },
+          Math.max(0, due - now()),
+        )
+      }
+      waiting.add(arm)
+      arm()
+      return stop
+    },
+  }
+}

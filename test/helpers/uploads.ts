@@ -1,0 +1,43 @@
+import { hash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { type ClientRequest, request as httpRequest } from 'node:http'
+import { readConfig } from '../../lib/config.ts'
+import { createCos } from '../../lib/cos.ts'
+import type { Parts, PresignedUpload } from '../../lib/pay/pay.ts'
+import { BUCKET, CREDENTIALS, REGION } from '../../local/cloud.ts'
+
+/** Where COS is, and what the time is there. */
+export interface Place {
+  cosUrl: string
+  clock: { now(): number }
+}
+
+/** What a server, or the one that signs for a browser, works with; its clock is the cloud's, and `skew` milliseconds. */
+export function partsOf({ cosUrl, clock }: Place, settings: Record<string, string> = {}, skew = 0): Parts {
+  const bucket = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, CLAIM_TIME: '6' }
+  const now = () => clock.now() + skew
+  const time = { now, random: Math.random }
+  const cos = createCos({ endpoint: cosUrl, credentials: CREDENTIALS, ...time, deadline: Number.POSITIVE_INFINITY })
+  const config = readConfig({ ...bucket, ...settings })
+  const spent = { ms: new Map(), calls: 0 }
+  return { config, cos, store: cos, uuid: randomUUID, spent, ...time, deadline: now() + 20_000 }
+}
+
+/** A browser's PUT. */
+export function put({ url, headers }: PresignedUpload, body: Buffer, more: Record<string, string> = {}) {
+  return fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
+}
+
+/** A PUT whose signature COS has verified, and whose body is the caller's to end. */
+export async function begin({ url, headers }: PresignedUpload, body: Buffer): Promise<ClientRequest> {
+  const { hostname, port, pathname, search } = new URL(url)
+  const all = { ...headers, 'content-length': body.length, expect: '100-continue' }
+  const put = httpRequest({ hostname, port, path: pathname + search, method: 'PUT', headers: all, agent: false })
+  put.flushHeaders()
+  await once(put, 'continue')
+  return put
+}
+
+export function md5(body: Buffer): string {
+  return hash('md5', body)
+}
