@@ -103,8 +103,10 @@ describe('upload', () => {
   })
 
   it('does not take a missing bucket for a deleted photo: the event is not lost', async () => {
-    const body = '<Error><Code>NoSuchBucket</Code></Error>'
-    const server = createServer((_, response) => void response.writeHead(404, { 'x-cos-request-id': 'x' }).end(body))
+    const server = createServer(
+      (_, response) =>
+        void response.writeHead(404, { 'x-cos-request-id': 'a' }).end('<Error><Code>NoSuchBucket</Code></Error>'),
+    )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => server.close().closeAllConnections())
     const { invoke } = handler('upload', { COS_ENDPOINT: `http://127.0.0.1:${Object(server.address()).port}` })
