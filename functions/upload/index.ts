@@ -7,7 +7,7 @@ import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
-import { DEFERRED, FINAL, type Outcome, upload } from './upload.ts'
+import { isFinal, type Outcome, upload } from './upload.ts'
 
 const settings = createSettings(process.env)
 
@@ -60,7 +60,7 @@ export const main_handler = middy({
     }
     for await (const outcome of upload(readEvent(event), parts)) {
       log({ function: 'upload', ...describe(outcome) })
-      if (outcome.outcome === 'failed' && !FINAL.has(outcome.error.code)) thrown = outcome.error
+      if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error
     }
     if (thrown) throw thrown
     return 'done'
@@ -84,7 +84,7 @@ function describe(outcome: Outcome): Fields {
     case 'failed':
       return {
         key,
-        outcome: DEFERRED.has(outcome.error.code) ? 'deferred' : 'failed',
+        outcome: outcome.error.about === 'order' ? 'deferred' : 'failed',
         ...errorFields(outcome.error),
         ms,
       }

@@ -2,7 +2,7 @@ import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
 import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
-import { type Code, MattingError } from '../../lib/errors.ts'
+import { MattingError } from '../../lib/errors.ts'
 import type { Layout } from '../../lib/layout.ts'
 import { type Cutout, ensure, failureFolders, MAX_RULES, type Parts } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
@@ -28,12 +28,6 @@ const SHARE = 12_000
 
 /** What announcing keeps of it, at least. */
 const ANNOUNCE_TIME = 3_000
-
-/** Failures of the photo itself: no retry and no operator can mend them. */
-export const FINAL: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'no-product', 'refused', 'bad-layout'])
-
-/** Not paid for now, by order; the dead letter can be replayed. */
-export const DEFERRED: ReadonlySet<Code> = new Set(['limit-reached', 'changing-too-fast'])
 
 /**
  * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known and announced. Never throws: one
@@ -102,6 +96,11 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
   }
 }
 
+/** Whether no retry and no operator can mend it: it is of the photo itself. */
+export function isFinal({ about }: MattingError): boolean {
+  return about === 'photo' || about === 'layout'
+}
+
 /** Makes and announces the cutouts of a photo. @throws MattingError */
 async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<Cutout[]> {
   const { config, announce } = parts
@@ -127,9 +126,9 @@ async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<C
   } catch (thrown) {
     const error = MattingError.from(thrown)
     const { code, message, retryable } = error
-    const type = DEFERRED.has(code) ? 'cutout.deferred' : 'cutout.failed'
+    const type = error.about === 'order' ? 'cutout.deferred' : 'cutout.failed'
     // What a retry mends by itself is nobody's business yet.
-    if (type === 'cutout.deferred' || FINAL.has(code) || code === 'denied') {
+    if (type === 'cutout.deferred' || isFinal(error) || code === 'denied') {
       await announce({ type, source, code, message, retryable }).catch(() => {
         throw new MattingError('unannounced', undefined, { cause: error })
       })

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Code, MattingError } from '../errors.ts'
+import { MattingError } from '../errors.ts'
 import { rule } from '../layout.ts'
 import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
@@ -23,10 +23,6 @@ export interface Purchase {
   /** ETag of the photo that the vendor says it has cut out, if it says so in the form of the one that we know. */
   original?: string
 }
-
-/** What CI says of the photo itself, which only another photo mends; and what it may say of one layout of it. */
-const OF_PHOTO: ReadonlySet<Code> = new Set(['not-an-image', 'too-large'])
-const OF_LAYOUT: ReadonlySet<Code> = new Set(['refused'])
 
 /**
  * Pays for cutouts that are held; with `photo`, it is stored by the same call (method two).
@@ -155,10 +151,10 @@ async function giveUp(
   byUpload: boolean,
 ): Promise<void> {
   // Not of a picture elsewhere: what its host gave to CI need not be what it gave to us, and may have been a page that says "busy".
-  if (OF_PHOTO.has(error.code) && source.url === undefined) await note(parts, source, error)
+  if (error.about === 'photo' && source.url === undefined) await note(parts, source, error)
   // One of them was refused, and nobody knows which: alone, each will tell.
   const [only, ...more] = held
-  if (OF_LAYOUT.has(error.code) && only && more.length === 0) await note(parts, source, error, only.name)
+  if (error.about === 'layout' && only && more.length === 0) await note(parts, source, error, only.name)
   // Whoever uploads may lack a permission that the functions have.
   await releaseAll(parts.store, held, byUpload && error.code === 'denied' ? 'unavailable' : error.code)
 }

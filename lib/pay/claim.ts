@@ -88,8 +88,8 @@ export async function look(cos: Cos, key: string, mine: Pick<Claim, 'id' | 'seco
     return { standing: photo === 'awaited' && failure === undefined ? 'late' : 'over', written }
   }
   if (failure === undefined) return { standing: id === mine.id ? 'ours' : 'taken', written }
-  // `denied` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
-  if (failure === 'denied' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
+  // An operator may mend what is about the account, but asking again at once does not: that would be a claim for each request.
+  if (codes.get(failure)?.about !== 'moment') throw new MattingError(failure)
   return { standing: 'over', written }
 }
 

@@ -63,5 +63,5 @@ function starts(prefix: string, keys: readonly string[], versions: readonly stri
 }
 
 function isFinal(code: string | undefined): code is Code {
-  return code !== undefined && codes.get(code)?.retryable === false
+  return ['photo', 'layout'].includes(codes.get(code ?? '')?.about ?? '')
 }

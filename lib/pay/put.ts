@@ -90,8 +90,8 @@ export async function presignUpload(
   // As long as the PUT may begin, and then as long as the vendor ever needs.
   const wish = { asker: 'presigned', seconds: seconds + vendorTime(parts), stored: false }
   const held = await prepare(parts, source, type, layouts, wish).catch((error: unknown) => {
-    const { retryable, status } = MattingError.from(error)
-    if (retryable && status !== 429) throw error
+    const { retryable, about } = MattingError.from(error)
+    if (retryable && about !== 'order') throw error
     return []
   })
   if (held.length === 0) return undefined
