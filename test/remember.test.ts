@@ -3,12 +3,17 @@ import { expect, it } from 'vitest'
 import type { Memory } from '../lib/elsewhere.ts'
 import { IMAGE, internet, see } from './helpers/internet.ts'
 
-it('remembers the bytes behind a validator, wherever a redirect with a new signature leads', async () => {
+function remembering(): { memory: Memory; stored: Map<string, string> } {
   const stored = new Map<string, string>()
   const memory: Memory = {
     get: async (key) => ({ body: stored.get(key) ?? '', written: 0, read: 0 }),
     put: async (key, body) => Boolean(stored.set(key, String(body))),
   }
+  return { memory, stored }
+}
+
+it('remembers the bytes behind a validator, wherever a redirect with a new signature leads', async () => {
+  const { memory, stored } = remembering()
   let times = 0
   await internet((request, response) => {
     if (request.url === '/a') {
@@ -55,4 +60,18 @@ it('takes nothing for the picture that broke off while it was asked what is reme
   }
   await expect(see('http://good.example/', { memory })).rejects.toMatchObject({ code: 'unavailable' })
   expect(stored).toEqual([])
+})
+
+it('takes a picture with another ETag, or another date, for another picture until it has read it', async () => {
+  const { memory, stored } = remembering()
+  const monday = 'Mon, 01 Jan 2024 00:00:00 GMT'
+  const tuesday = 'Tue, 02 Jan 2024 00:00:00 GMT'
+  const versions = [{ etag: '"1"' }, { etag: '"2"' }, { 'last-modified': monday }, { 'last-modified': tuesday }]
+  for (const [i, headers] of versions.entries()) {
+    const body = `abc${i}`
+    await internet((_, response) => void response.writeHead(200, { ...headers, 'content-length': '4' }).end(body))
+    const sha256 = createHash('sha256').update(body).digest('hex')
+    expect(await see('http://good.example/a', { memory })).toMatchObject({ etag: sha256 })
+  }
+  expect(stored.size).toBe(versions.length)
 })
