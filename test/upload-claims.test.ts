@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { type Layout, plain } from '../lib/layout.ts'
-import { type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
+import { type PresignedUpload, presignUpload, putPhoto } from '../lib/pay/pay.ts'
 import { BUCKET, REGION, UPLOAD } from '../local/cloud.ts'
 import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 import { begin, md5, partsOf, put } from './helpers/uploads.ts'
@@ -83,7 +83,7 @@ describe('a slow upload is paid once', () => {
         { on: 'PutObject', prefix: 'uploads/', kind: 'hold', times: 1 },
         { on: 'Cut', kind: 'hold', times: 1 },
       ])
-      const uploading = upload(partsOf(cloud, LONG), KEY, { body, type: 'image/jpeg' }, [plain])
+      const uploading = putPhoto(partsOf(cloud, LONG), KEY, { body, type: 'image/jpeg' }, [plain])
       await expect.poll(() => cloud.faults.held()).toEqual([KEY])
       cloud.clock.advance(20 * MINUTE)
       cloud.faults.release()
@@ -101,7 +101,7 @@ describe('a slow upload is paid once', () => {
     await putQuietly(cloud, KEY, body)
     cloud.clock.advance(MINUTE)
     cloud.faults.set([{ on: 'PutObject', prefix: 'uploads/', kind: 'hold', times: 1 }])
-    const uploading = upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
+    const uploading = putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
     await expect.poll(() => cloud.faults.held()).toEqual([KEY])
     // CLAIM_TIME has passed, but not the time for which the server may be putting it.
     cloud.clock.advance(12 * SECOND)
@@ -283,7 +283,7 @@ describe('one gate for both ways in', () => {
     const cloud = await startForTest()
     const body = await photo()
     const key = 'uploads/0123456789abcdef-plain.png'
-    expect(await upload(partsOf(cloud), key, { body, type: 'image/png' }, [plain])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(partsOf(cloud), key, { body, type: 'image/png' }, [plain])).toMatchObject({ paid: 0 })
     await cloud.scf.idle()
     expect(await cloud.bytes(key)).toEqual(body)
     expect(cloud.cos.bill()).toEqual([])

@@ -8,7 +8,7 @@ export interface UrlResult {
 }
 
 /** What is read of a `Request`; a whole one, with its AbortSignal, would add a fifth to a warm hit. */
-export type Asking = Pick<Request, 'method' | 'url' | 'headers'> & {
+export type HttpRequest = Pick<Request, 'method' | 'url' | 'headers'> & {
   /** Whether the platform had decoded the path for sure, so that it has but one reading. */
   decoded?: boolean
 }
@@ -18,7 +18,7 @@ export type Asking = Pick<Request, 'method' | 'url' | 'headers'> & {
  * `rawPath`, `rawQueryString`; other gateways tell the query in `queryStringParameters` and `multiValueQueryStringParameters`.
  * @throws MattingError bad-request
  */
-export function toRequest(event: unknown): Asking {
+export function toRequest(event: unknown): HttpRequest {
   const { path, rawPath, httpMethod, requestContext, rawQueryString, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath

@@ -2,14 +2,15 @@ import { hash } from 'node:crypto'
 import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
+import { type Invocation, type Spent, timed } from '../../lib/invocation.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
-import { ensure, type Parts, type Source, type Spent, timed } from '../../lib/pay/pay.ts'
+import { ensure, type Source } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
-import type { Asking } from './event.ts'
+import type { HttpRequest } from './event.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
-export interface ImageParts extends Parts {
+export interface ImageInvocation extends Invocation {
   /** Looks at a picture elsewhere; undefined if there is none. */
   lookAt: (url: URL) => Promise<Picture | undefined>
   /** Milliseconds since some moment, by a clock that is never set, as `now`'s may be. */
@@ -54,8 +55,8 @@ const OPEN = {
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: Asking, parts: ImageParts): Promise<Response> {
-  const { config, now, known } = parts
+export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<Response> {
+  const { config, now, known } = invocation
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
   const url = new URL(request.url)
   if (url.pathname === '/') return help(config)
@@ -64,24 +65,24 @@ export async function image(request: Asking, parts: ImageParts): Promise<Respons
   // As JSON, for a key may hold a line break, or whatever else would stand between two of them.
   const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
   const hit = known.get(id)
-  if (hit && isCurrent(hit, parts, asked)) {
-    if (!hit.blank) return redirect(request, parts, asked, hit)
-    return fallBack(request, parts, asked, hit, hit.blank)
+  if (hit && isCurrent(hit, invocation, asked)) {
+    if (!hit.blank) return redirect(request, invocation, asked, hit)
+    return fallBack(request, invocation, asked, hit, hit.blank)
   }
   known.delete(id)
 
-  const [at, steady] = [now(), parts.steady()]
-  const source = await timed(parts, 'look', findSource(parts, asked))
-  const skew = parts.cos.clock() - now()
+  const [at, steady] = [now(), invocation.steady()]
+  const source = await timed(invocation, 'look', findSource(invocation, asked))
+  const skew = invocation.cos.clock() - now()
   const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
   try {
-    const { key, by } = await find(request, parts, asked, source)
+    const { key, obtained } = await find(request, invocation, asked, source)
     remember(known, id, { ...seen, cutout: key })
-    return redirect(request, parts, asked, { ...seen, cutout: key }, by)
+    return redirect(request, invocation, asked, { ...seen, cutout: key }, obtained)
   } catch (thrown) {
     const error = MattingError.from(thrown)
     if (error.code === 'no-product') remember(known, id, { ...seen, blank: error })
-    return fallBack(request, parts, asked, seen, error)
+    return fallBack(request, invocation, asked, seen, error)
   }
 }
 
@@ -92,13 +93,19 @@ function remember(known: Map<string, Known>, id: string, seen: Known): void {
 }
 
 /** What is answered in the place of a cutout that there is not. @throws MattingError */
-function fallBack(request: Asking, parts: ImageParts, asked: Asked, seen: Known, error: MattingError): Response {
+function fallBack(
+  request: HttpRequest,
+  invocation: ImageInvocation,
+  asked: Asked,
+  seen: Known,
+  error: MattingError,
+): Response {
   const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
   if (choice !== 'original') throw error
   if (error.status >= 500 && error.code !== 'pending') {
     log({ function: 'image', path: safePath(request.url), outcome: 'original', ...errorFields(error) })
   }
-  return redirect(request, parts, asked, seen, 'original')
+  return redirect(request, invocation, asked, seen, 'original')
 }
 
 /** An error as problem details (RFC 9457), never cached; `now` by COS's clock, which ends the day of DAILY_LIMIT. */
@@ -141,15 +148,15 @@ function json(
  * can say so. Nor if this instance's two clocks disagree about the time since: one of them was set, or stood still while the
  * instance was frozen, and so nobody knows what COS's shows now.
  */
-function isCurrent({ at, steady, skew, doubt }: Known, parts: ImageParts, { expires }: Asked): boolean {
-  const now = parts.now()
+function isCurrent({ at, steady, skew, doubt }: Known, invocation: ImageInvocation, { expires }: Asked): boolean {
+  const now = invocation.now()
   const age = now - at
-  if (age >= parts.config.redirectTtl * 1000 || now + skew + doubt >= expires * 1000) return false
-  return Math.abs(parts.steady() - steady - age) <= TOLERANCE
+  if (age >= invocation.config.redirectTtl * 1000 || now + skew + doubt >= expires * 1000) return false
+  return Math.abs(invocation.steady() - steady - age) <= TOLERANCE
 }
 
 /** @throws MattingError expired, not-found, ambiguous-key, or why it cannot be told */
-async function findSource({ config, cos, lookAt }: ImageParts, { sources, expires }: Asked): Promise<Source> {
+async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, expires }: Asked): Promise<Source> {
   const [folder = ''] = config.sourcePrefixes
   const looks = sources.map(async (source) => {
     // COS is asked in any case, for a picture elsewhere about nothing in particular: its answer tells the time.
@@ -166,31 +173,36 @@ async function findSource({ config, cos, lookAt }: ImageParts, { sources, expire
 }
 
 /** The cutout, made if need be, and how it was come by. @throws MattingError */
-async function find({ method }: Asking, parts: ImageParts, { layout, onPending }: Asked, source: Source) {
-  const { delivery, maxSourceBytes } = parts.config
+async function find(
+  { method }: HttpRequest,
+  invocation: ImageInvocation,
+  { layout, onPending }: Asked,
+  source: Source,
+) {
+  const { delivery, maxSourceBytes } = invocation.config
   if (delivery === 'direct') {
     if (source.size > maxSourceBytes) throw new MattingError('too-large')
-    return { key: '', by: 'direct' }
+    return { key: '', obtained: 'direct' }
   }
   const options = { pay: method === 'GET', wait: onPending === 'wait' }
-  const [cutout] = await ensure(parts, 'url', source, [layout], options)
+  const [cutout] = await ensure(invocation, 'url', source, [layout], options)
   if (!cutout) throw new MattingError('internal')
   return cutout
 }
 
 /** To the cutout, or to what is delivered in its place. */
 function redirect(
-  request: Asking,
-  parts: ImageParts,
+  request: HttpRequest,
+  invocation: ImageInvocation,
   asked: Asked,
   { source, cutout, at, skew, doubt }: Known,
-  by = 'hit',
+  obtained = 'hit',
 ): Response {
-  const { config, now, spent } = parts
+  const { config, now, spent } = invocation
   // By COS's clock, which judges its signature; instances' own differ by minutes.
   const seconds = (now() + skew) / 1000
-  const how = by === 'hit' && !cutout ? 'direct' : by
-  const { url, until } = locate(parts, asked, source, cutout, how, Math.floor(seconds))
+  const how = obtained === 'hit' && !cutout ? 'direct' : obtained
+  const { url, until } = locate(invocation, asked, source, cutout, how, Math.floor(seconds))
   const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds - doubt / 1000))
   // Together with the time that this instance has known it: else a changed photo would be seen only after twice the time.
   const age = Math.ceil((now() - at) / 1000)
@@ -217,7 +229,7 @@ function redirect(
 
 /** Where it can be fetched, and until when that is true, in Unix seconds. */
 function locate(
-  { config, cos, store }: ImageParts,
+  { config, cos, store }: ImageInvocation,
   { layout }: Asked,
   source: Source,
   cutout: string,

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
-import { createCos } from '../../lib/cos.ts'
 import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
+import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
 import { isFinal, type Outcome, upload } from './upload.ts'
@@ -31,12 +31,11 @@ export const main_handler = middy({
     const now = Date.now
     const { config, credentials } = settings(context)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
-    const random = Math.random
-    const { endpoint, cutoutEndpoint, eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
+    const time = { now, random: Math.random, uuid: randomUUID, deadline }
+    const basis = createInvocation(config, { credentials, ...time })
+    const { cos, random } = basis
+    const { eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
     const [folder = ''] = config.sourcePrefixes
-    const network = { credentials, deadline, now, random }
-    const cos = createCos({ endpoint, ...network })
-    const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
     const tell = async (announcement: Announcement) => {
       if (!url || !secret) return
       // A receiver that is down must not cost the whole time of the function: the platform delivers again.
@@ -47,18 +46,8 @@ export const main_handler = middy({
       await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
     }
     let thrown: MattingError | undefined
-    const parts = {
-      config,
-      cos,
-      store,
-      now,
-      random,
-      uuid: randomUUID,
-      deadline,
-      spent: { ms: new Map(), calls: 0 },
-      announce: tell,
-    }
-    for await (const outcome of upload(readEvent(event), parts)) {
+    const invocation = { ...basis, announce: tell }
+    for await (const outcome of upload(readEvent(event), invocation)) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error
     }
@@ -74,7 +63,7 @@ function describe(outcome: Outcome): Fields {
   const { key, ms } = outcome
   switch (outcome.outcome) {
     case 'cut': {
-      const paid = outcome.cutouts.filter(({ by }) => by === 'made').length
+      const paid = outcome.cutouts.filter(({ obtained }) => obtained === 'made').length
       return { key, outcome: 'cut', cutouts: outcome.cutouts.map((cutout) => cutout.key), paid, ms }
     }
     case 'removed':

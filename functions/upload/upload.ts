@@ -3,8 +3,9 @@ import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
 import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
+import type { Invocation } from '../../lib/invocation.ts'
 import type { Layout } from '../../lib/layout.ts'
-import { type Cutout, ensure, failureFolders, MAX_RULES, type Parts } from '../../lib/pay/pay.ts'
+import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
@@ -16,7 +17,7 @@ export type Outcome =
   | { key: string; outcome: 'skipped'; why: string; ms: number }
   | { key: string; outcome: 'failed'; error: MattingError; ms: number }
 
-export interface UploadParts extends Parts {
+export interface UploadInvocation extends Invocation {
   announce: (announcement: Announcement) => Promise<void>
 }
 
@@ -33,24 +34,27 @@ const ANNOUNCE_TIME = 3_000
  * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known and announced. Never throws: one
  * object's failure does not touch the others.
  */
-export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: UploadParts): AsyncGenerator<Outcome> {
+export async function* upload(
+  arrivals: readonly (Arrival | undefined)[],
+  invocation: UploadInvocation,
+): AsyncGenerator<Outcome> {
   for (const [i, arrival] of arrivals.entries()) {
     // One that waits for somebody else's cutout must not take the time of those after it.
-    const left = parts.deadline - parts.now()
+    const left = invocation.deadline - invocation.now()
     const share = Math.max(left / (arrivals.length - i), Math.min(left, SHARE))
-    if (arrival) yield* await handle(arrival, { ...parts, deadline: parts.now() + share })
+    if (arrival) yield* await handle(arrival, { ...invocation, deadline: invocation.now() + share })
     else yield { key: '', outcome: 'failed', error: new MattingError('bad-event'), ms: 0 }
   }
 }
 
-async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> {
-  const { config, cos, now } = parts
+async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<Outcome[]> {
+  const { config, cos, now } = invocation
   const start = now()
   const ms = () => now() - start
   const skipped = async (key: string, why: string): Promise<Outcome> => {
     // Of another bucket's objects, and of what is gone, there is nothing to say.
     if (arrival.bucket === config.bucket && arrival.kind === 'created')
-      await parts.announce({ type: 'source.skipped', source: { key }, why })
+      await invocation.announce({ type: 'source.skipped', source: { key }, why })
     return { key, outcome: 'skipped', why, ms: ms() }
   }
   const failed = (key: string, thrown: unknown): Outcome => ({
@@ -66,14 +70,14 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
   for (const { key } of open) {
     try {
       // Handed back to the platform, which delivers the event again: what is done by then costs nothing more.
-      if (parts.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
+      if (invocation.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
       let head = await cos.head(key)
       if (arrival.kind === 'removed') {
         if (head) {
           outcomes.push(await skipped(key, 'it is there again'))
           continue
         }
-        outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, parts), ms: ms() })
+        outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, invocation), ms: ms() })
         // Put again just now, and its cutouts found, perhaps announced, before they were removed.
         head = await cos.head(key)
       }
@@ -81,7 +85,7 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
       if (!head) continue
       const why = gateHead(key, head, config)
       if (why) outcomes.push(await skipped(key, why))
-      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, parts), ms: ms() })
+      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, invocation), ms: ms() })
     } catch (error) {
       outcomes.push(failed(key, error))
     }
@@ -102,18 +106,18 @@ export function isFinal({ about }: MattingError): boolean {
 }
 
 /** Makes and announces the cutouts of a photo. @throws MattingError */
-async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<Cutout[]> {
-  const { config, announce } = parts
+async function cut(key: string, head: ObjectHead, invocation: UploadInvocation): Promise<Cutout[]> {
+  const { config, announce } = invocation
   const source = { key, etag: head.etag }
   try {
-    const deadline = parts.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
+    const deadline = invocation.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
     const photo = { ...source, size: head.size, modified: head.modified }
     const layouts = layoutsOf(key, head, config)
     const origin = config.deliveryUrl ?? config.cutoutEndpoint
     const cutouts: Cutout[] = []
     // As many as go into one request: what was made is told, whatever becomes of the rest.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
-      const made = await ensure({ ...parts, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
+      const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
       const told = made.map(({ layout, key, size }) => {
         const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
         return announce({ type: 'cutout.created', source, layout, cutout })
@@ -157,7 +161,7 @@ function namesIn(matting = ''): string[] {
 }
 
 /** Removes the cutouts of a photo that is gone, and what is known against it. Claims stay: they are what keeps from paying twice. */
-async function remove(key: string, { config, store }: Parts): Promise<number> {
+async function remove(key: string, { config, store }: Invocation): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
   const cutouts = cutoutFolders(cutoutPrefix, key)

@@ -1,11 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MattingError } from '../errors.ts'
+import type { Invocation } from '../invocation.ts'
 import { rule } from '../layout.ts'
 import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
 import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
-import { find, isThere, type Parts, type Source, type Wanted } from './work.ts'
+import { find, isThere, type Source, type Wanted } from './work.ts'
 
 /** A photo on its way into the bucket. */
 export interface Photo {
@@ -29,13 +30,13 @@ export interface Purchase {
  * @throws MattingError if nothing was bought, after the claims were released.
  */
 export async function buy(
-  parts: Parts,
+  invocation: Invocation,
   asker: string,
   source: Source,
   held: readonly Held[],
   photo?: Photo,
 ): Promise<Purchase> {
-  const { config, cos, store, now, deadline, random } = parts
+  const { config, cos, store, now, deadline, random } = invocation
   // Whoever held the claim before may have bought it after our first look.
   const { missing: buying } = await find(store, held).catch(async (error: unknown) => {
     await releaseAll(store, held, 'unavailable')
@@ -46,7 +47,7 @@ export async function buy(
   // instance that was frozen in between, its clock included, cannot pay after somebody else took over.
   const until = Math.min(...buying.map(({ written }) => written)) + config.claimTime * 500
   const time = { until, deadline: deadline - timeAfter(source) }
-  const receipt = receiptOf(parts, asker, source, buying)
+  const receipt = receiptOf(invocation, asker, source, buying)
   const began = now()
   const send = source.url === undefined ? sendRules : sendUrl
   const done = new Set<string>()
@@ -55,7 +56,7 @@ export async function buy(
     await writeReceipt(store, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        answer = await send(parts, source, buying, time, { photo, done })
+        answer = await send(invocation, source, buying, time, { photo, done })
         break
       } catch (error) {
         // Too many requests at a time: refused before anything was done, so this one may be sent again.
@@ -68,9 +69,9 @@ export async function buy(
   } catch (thrown) {
     let error = MattingError.from(thrown)
     // Not known is not failed, nor is what was done in part: the claim stays, and so does the receipt.
-    const left = error.code === 'unknown-outcome' ? [] : await leftOf(parts, buying)
+    const left = error.code === 'unknown-outcome' ? [] : await leftOf(invocation, buying)
     if (left.length < buying.length) {
-      parts.spent.calls += buying.length
+      invocation.spent.calls += buying.length
       return { bought: buying, answered: false }
     }
     // CI judged what lies there now, which need not be the photo that we saw.
@@ -78,11 +79,11 @@ export async function buy(
     if (!error.retryable && inBucket && !(await isThere(cos, source, true).catch(() => false))) {
       error = new MattingError('changed', undefined, { cause: error })
     }
-    await giveUp(parts, source, buying, error, photo !== undefined)
+    await giveUp(invocation, source, buying, error, photo !== undefined)
     await store.delete(receiptKey(receipt)).catch(() => {})
     throw error
   }
-  parts.spent.calls += buying.length
+  invocation.spent.calls += buying.length
   await writeReceipt(store, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
   const { tooLarge, original = '' } = answer
   // Another form is no sign of another photo: the sample of persistent processing has a SHA-1 (product/460/18147), HEAD an MD5.
@@ -90,12 +91,12 @@ export async function buy(
   if (!tooLarge) return { bought: buying, answered: true, ...(isTold && { original }) }
   const error = new MattingError('too-large')
   // The cutout, and not the picture: with less padding it may do.
-  for (const { name } of buying) await note(parts, source, error, name)
+  for (const { name } of buying) await note(invocation, source, error, name)
   await releaseAll(store, buying, error.code)
   throw error
 }
 
-async function leftOf({ store }: Parts, buying: readonly Held[]): Promise<Held[]> {
+async function leftOf({ store }: Invocation, buying: readonly Held[]): Promise<Held[]> {
   return find(store, buying).then(
     ({ missing }) => missing,
     () => [],
@@ -104,7 +105,7 @@ async function leftOf({ store }: Parts, buying: readonly Held[]): Promise<Held[]
 
 /** Methods two and three: the one paid call for all of them. */
 async function sendRules(
-  { config, cos }: Parts,
+  { config, cos }: Invocation,
   { key }: Source,
   buying: readonly Held[],
   time: PaidTime,
@@ -117,7 +118,7 @@ async function sendRules(
 
 /** Method one: buys the cutouts of a picture elsewhere, one after the other, and stores them. */
 async function sendUrl(
-  { cos, store }: Parts,
+  { cos, store }: Invocation,
   { url = '' }: Source,
   buying: readonly Held[],
   time: PaidTime,
@@ -137,31 +138,31 @@ async function sendUrl(
 }
 
 /** What the vendor is asked for, and where it puts it. */
-export function rulesOf({ bucket, cutoutBucket }: Parts['config'], wanted: readonly Wanted[]): PicRule[] {
+export function rulesOf({ bucket, cutoutBucket }: Invocation['config'], wanted: readonly Wanted[]): PicRule[] {
   const elsewhere = cutoutBucket !== bucket && { bucket: cutoutBucket }
   return wanted.map(({ key, layout }) => ({ ...elsewhere, fileid: `/${key}`, rule: rule(layout) }))
 }
 
 /** Tells those who wait that nothing comes, and those who come later what is true of the photo until it changes. */
 async function giveUp(
-  parts: Parts,
+  invocation: Invocation,
   source: Source,
   held: readonly Held[],
   error: MattingError,
   byUpload: boolean,
 ): Promise<void> {
   // Not of a picture elsewhere: what its host gave to CI need not be what it gave to us, and may have been a page that says "busy".
-  if (error.about === 'photo' && source.url === undefined) await note(parts, source, error)
+  if (error.about === 'photo' && source.url === undefined) await note(invocation, source, error)
   // One of them was refused, and nobody knows which: alone, each will tell.
   const [only, ...more] = held
-  if (error.about === 'layout' && only && more.length === 0) await note(parts, source, error, only.name)
+  if (error.about === 'layout' && only && more.length === 0) await note(invocation, source, error, only.name)
   // Whoever uploads may lack a permission that the functions have.
-  await releaseAll(parts.store, held, byUpload && error.code === 'denied' ? 'unavailable' : error.code)
+  await releaseAll(invocation.store, held, byUpload && error.code === 'denied' ? 'unavailable' : error.code)
 }
 
 /** Notes what is true of the photo, or of one layout of it, until it changes; should that fail, the vendor is asked once more. */
 export async function note(
-  { config, store }: Parts,
+  { config, store }: Invocation,
   source: Source,
   error: MattingError,
   layout?: string,
@@ -170,7 +171,7 @@ export async function note(
 }
 
 export function receiptOf(
-  { uuid, store }: Parts,
+  { uuid, store }: Invocation,
   asker: string,
   { key, etag }: Source,
   buying: readonly Wanted[],

@@ -1,9 +1,10 @@
 import { cutoutFolder, etagPart, versionIn } from '../cutout.ts'
 import { type Code, MattingError } from '../errors.ts'
+import type { Invocation } from '../invocation.ts'
 import { type Claim, claim, claimKey, listClaims, look, redate, release } from './claim.ts'
 import { checkFailure } from './failure.ts'
 import { countPaid } from './receipt.ts'
-import type { Parts, Source, Wanted } from './work.ts'
+import type { Source, Wanted } from './work.ts'
 
 /** A cutout that may be paid for: its claim is ours. */
 export interface Held extends Wanted {
@@ -41,12 +42,16 @@ export function timeAfter({ url }: Source): number {
 }
 
 /** As long as the vendor ever needs once it has the photo and the request, in seconds. */
-export function vendorTime({ config }: Pick<Parts, 'config'>): number {
+export function vendorTime({ config }: Pick<Invocation, 'config'>): number {
   return config.claimTime / 2
 }
 
 /** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
-export async function mayPay({ config, store }: Parts, source: Source, missing: readonly Wanted[]): Promise<Attempts> {
+export async function checkPayable(
+  { config, store }: Invocation,
+  source: Source,
+  missing: readonly Wanted[],
+): Promise<Attempts> {
   const { cutoutPrefix, maxSourceBytes } = config
   if (source.size > maxSourceBytes) throw new MattingError('too-large')
   await checkFailure(
@@ -73,14 +78,14 @@ export async function mayPay({ config, store }: Parts, source: Source, missing: 
  * @throws MattingError limit-reached, unavailable; the failure of whoever holds a claim
  */
 export async function hold(
-  parts: Parts,
+  invocation: Invocation,
   holder: Holder,
   source: Source,
   missing: readonly Wanted[],
   attempts: Attempts,
   stored: boolean,
 ): Promise<{ held: Held[]; attempts: Attempts }> {
-  const { config, store, now, deadline } = parts
+  const { config, store, now, deadline } = invocation
   // No time left to see it through: better that nobody holds the claim.
   if (deadline - now() < Math.min(LEAST_TIME, config.claimTime * 1000) + timeAfter(source))
     return { held: [], attempts }
@@ -88,12 +93,12 @@ export async function hold(
     const last = attempts.get(one.key)
     if (last === undefined) return { one, attempt: 0 }
     const { standing } = await look(store, claimKey(one.key, last), holder)
-    if (standing === 'late' && stored) await redate(store, claimKey(one.key, last), vendorTime(parts))
+    if (standing === 'late' && stored) await redate(store, claimKey(one.key, last), vendorTime(invocation))
     else if (standing === 'late' || standing === 'over') return { one, attempt: last + 1 }
     return standing === 'free' ? { one, attempt: last } : undefined
   })
   const free = (await Promise.all(looks)).filter((look) => look !== undefined)
-  if (free.length > 0) await checkLimit(parts, free.length)
+  if (free.length > 0) await checkLimit(invocation, free.length)
   const claims = await Promise.allSettled(
     free.map(async ({ one, attempt }) => {
       const at = store.clock()
@@ -124,7 +129,7 @@ export async function hold(
 }
 
 /** @throws MattingError limit-reached, if so many more would be too many today */
-async function checkLimit({ config, cos, store }: Parts, more: number): Promise<void> {
+async function checkLimit({ config, cos, store }: Invocation, more: number): Promise<void> {
   if (config.dailyLimit === Number.POSITIVE_INFINITY) return
   const today = new Date(store.clock()).toISOString().slice(0, 10)
   const enough = config.dailyLimit - more
@@ -132,6 +137,6 @@ async function checkLimit({ config, cos, store }: Parts, more: number): Promise<
 }
 
 /** Tells those who wait that nothing was bought. */
-export async function releaseAll(store: Parts['store'], held: readonly Held[], failure: Code): Promise<void> {
+export async function releaseAll(store: Invocation['store'], held: readonly Held[], failure: Code): Promise<void> {
   await Promise.all(held.map((one) => release(store, claimKey(one.key, one.attempt), one.claim, failure)))
 }

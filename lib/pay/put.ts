@@ -2,14 +2,15 @@ import { hash } from 'node:crypto'
 import type { Config } from '../config.ts'
 import { picOperations } from '../cos.ts'
 import { MattingError } from '../errors.ts'
+import type { Invocation } from '../invocation.ts'
 import { type Layout, layoutName } from '../layout.ts'
 import type { Credentials } from '../sign.ts'
 import { refuseKey, refuseObject } from '../source.ts'
 import { buy, note, type Photo, type Purchase, receiptOf, rulesOf } from './buy.ts'
 import { claimKey, ROUNDING, redate } from './claim.ts'
-import { type Held, hold, mayPay, releaseAll, vendorTime } from './hold.ts'
+import { checkPayable, type Held, hold, releaseAll, vendorTime } from './hold.ts'
 import { writeGrant } from './receipt.ts'
-import { find, type Parts, type Source, want } from './work.ts'
+import { find, type Source, wantedCutouts } from './work.ts'
 
 export type { Photo } from './buy.ts'
 
@@ -19,31 +20,31 @@ export type { Photo } from './buy.ts'
  * Never fails for a cutout's sake: what is not made is left to the trigger.
  * @throws MattingError if the photo could not be stored, or nobody can tell whether it was
  */
-export async function upload(
-  parts: Parts,
+export async function putPhoto(
+  invocation: Invocation,
   key: string,
   photo: Photo,
   layouts: readonly Layout[],
 ): Promise<{ etag: string; paid: number }> {
-  const { cos, store, config, now, deadline } = parts
+  const { cos, store, config, now, deadline } = invocation
   const etag = hash('md5', photo.body)
   const source: Source = { key, etag, size: photo.body.length }
   // Where it is not known what lies there, nothing can be told apart later: then it is stored alone.
   const before = await cos.head(key).catch(() => null)
   const stored = before?.etag === etag
   // Where the same photo lies already, who sees it cannot tell that it is on its way again.
-  const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(parts) : config.claimTime
+  const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(invocation) : config.claimTime
   const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
-  const held = before === null ? [] : await prepare(parts, source, photo.type, layouts, wish).catch(() => [])
+  const held = before === null ? [] : await prepare(invocation, source, photo.type, layouts, wish).catch(() => [])
   const nothing: Purchase = { bought: [], answered: false }
   const {
     bought,
     answered,
     original = etag,
-  } = held.length > 0 ? await buy(parts, 'upload', source, held, photo).catch(() => nothing) : nothing
+  } = held.length > 0 ? await buy(invocation, 'upload', source, held, photo).catch(() => nothing) : nothing
   if (!answered) {
     // Its bytes are on their way no more, so what the vendor may be doing, it has begun.
-    await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(parts))))
+    await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(invocation))))
     // Without an answer it may have been stored, and replaced by somebody else's newer one since.
     const lies = bought.length > 0 ? await cos.head(key) : before
     const untouched = lies?.etag === before?.etag && lies?.modified === before?.modified
@@ -52,7 +53,7 @@ export async function upload(
   // The vendor cut another photo, which came just after this one.
   if (original !== etag) await Promise.allSettled(bought.map((one) => store.delete(one.key)))
   const { found } = await find(store, bought).catch(() => ({ found: [] }))
-  if (found.some(({ blank }) => blank)) await note(parts, source, new MattingError('no-product'))
+  if (found.some(({ blank }) => blank)) await note(invocation, source, new MattingError('no-product'))
   return { etag, paid: found.length }
 }
 
@@ -74,13 +75,13 @@ export interface PresignedUpload {
  * @throws MattingError bad-request, unavailable, denied
  */
 export async function presignUpload(
-  parts: Parts,
+  invocation: Invocation,
   photo: { key: string; md5: string; type: string; size: number },
   layouts: readonly Layout[],
   signer: Credentials,
   seconds = 60,
 ): Promise<PresignedUpload | undefined> {
-  const { config, store, cos } = parts
+  const { config, store, cos } = invocation
   const { key, type, size } = photo
   if (!/^[\da-f]{32}$/i.test(photo.md5) || !Number.isInteger(seconds) || seconds < 1 || seconds > 900) {
     throw new MattingError('bad-request', 'Expected an MD5 in hex, and 1 to 900 whole seconds.')
@@ -88,8 +89,8 @@ export async function presignUpload(
   const md5 = photo.md5.toLowerCase()
   const source: Source = { key, etag: md5, size }
   // As long as the PUT may begin, and then as long as the vendor ever needs.
-  const wish = { asker: 'presigned', seconds: seconds + vendorTime(parts), stored: false }
-  const held = await prepare(parts, source, type, layouts, wish).catch((error: unknown) => {
+  const wish = { asker: 'presigned', seconds: seconds + vendorTime(invocation), stored: false }
+  const held = await prepare(invocation, source, type, layouts, wish).catch((error: unknown) => {
     const { retryable, about } = MattingError.from(error)
     if (retryable && about !== 'order') throw error
     return []
@@ -97,7 +98,7 @@ export async function presignUpload(
   if (held.length === 0) return undefined
   // From when the claims were written: had this instance been frozen since, the PUT must not outlive them.
   const written = Math.min(...held.map((one) => one.written))
-  const receipt = receiptOf(parts, 'presigned', source, held)
+  const receipt = receiptOf(invocation, 'presigned', source, held)
   // What is used after midnight would be counted on the day before.
   const lastSecond = Date.parse(receipt.at.slice(0, 10)) / 1000 + 86_399
   const limited = config.dailyLimit < Number.POSITIVE_INFINITY
@@ -139,7 +140,7 @@ function namesOf({ presets }: Config, layouts: readonly Layout[]): string {
 
 /** Looks for the cutouts of a photo that is still to come, and claims what may be paid for. @throws MattingError */
 async function prepare(
-  parts: Parts,
+  invocation: Invocation,
   source: Source,
   type: string,
   layouts: readonly Layout[],
@@ -147,10 +148,10 @@ async function prepare(
 ): Promise<Held[]> {
   const { key, size } = source
   // Nobody would ever be shown them.
-  if (refuseKey(key, parts.config.sourcePrefixes) ?? refuseObject(key, { size, type })) return []
-  const { missing } = await find(parts.store, want(parts, source, layouts))
+  if (refuseKey(key, invocation.config.sourcePrefixes) ?? refuseObject(key, { size, type })) return []
+  const { missing } = await find(invocation.store, wantedCutouts(invocation, source, layouts))
   if (missing.length === 0) return []
-  const attempts = await mayPay(parts, source, missing)
-  const holder = { id: parts.uuid(), asker, seconds, photo: 'awaited' as const }
-  return (await hold(parts, holder, source, missing, attempts, stored)).held
+  const attempts = await checkPayable(invocation, source, missing)
+  const holder = { id: invocation.uuid(), asker, seconds, photo: 'awaited' as const }
+  return (await hold(invocation, holder, source, missing, attempts, stored)).held
 }

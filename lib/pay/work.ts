@@ -1,6 +1,6 @@
-import type { Config } from '../config.ts'
 import type { Cos } from '../cos.ts'
 import { cutoutKey, olderKeys } from '../cutout.ts'
+import type { Invocation } from '../invocation.ts'
 import { type Layout, layoutName } from '../layout.ts'
 import { isBlank } from './blank.ts'
 
@@ -16,29 +16,6 @@ export interface Source {
   url?: string
   /** The same: the URL that was asked for, and its version as keys had it before 1.0. Secret, and never stored. */
   asked?: { url: string; version: string }
-}
-
-export type Stage = 'look' | 'claim' | 'pay' | 'wait'
-
-/** What an invocation has spent: milliseconds by stage, and paid calls as far as it knows. `ensure` adds to it. */
-export interface Spent {
-  ms: Map<Stage, number>
-  calls: number
-}
-
-/** What both functions work with. */
-export interface Parts {
-  config: Config
-  /** The bucket of the photos. */
-  cos: Cos
-  /** The bucket of cutouts, claims and all other records; often the same. */
-  store: Cos
-  now: () => number
-  random: () => number
-  uuid: () => string
-  /** Milliseconds since the epoch, our clock. */
-  deadline: number
-  spent: Spent
 }
 
 /** A cutout that is asked for. */
@@ -60,7 +37,11 @@ export interface Found extends Wanted {
 }
 
 /** The cutouts of a source in these layouts, each once. */
-export function want({ config }: Pick<Parts, 'config'>, source: Source, layouts: readonly Layout[]): Wanted[] {
+export function wantedCutouts(
+  { config }: Pick<Invocation, 'config'>,
+  source: Source,
+  layouts: readonly Layout[],
+): Wanted[] {
   const { cutoutPrefix: prefix } = config
   const { modified: since } = source
   const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
@@ -100,14 +81,4 @@ export async function isThere(cos: Cos, { key, etag, modified }: Source, exactly
   const head = await cos.head(key)
   // Another photo may have come and gone meanwhile: then only the date tells.
   return head?.etag === etag && (!exactly || modified === undefined || head.modified === modified)
-}
-
-/** Adds the time that `work` takes to its stage's. */
-export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promise<T>): Promise<T> {
-  const start = now()
-  try {
-    return await work
-  } finally {
-    spent.ms.set(stage, (spent.ms.get(stage) ?? 0) + now() - start)
-  }
 }
