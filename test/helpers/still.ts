@@ -94,7 +94,7 @@ export function outcome<T>(work: Promise<T>): Promise<unknown> {
 /** What became of the plain cutout: how it was come by, or the code of why not. */
 export async function cutOut(parts: Invocation, source: Source, layouts = [plain], wait = true): Promise<unknown> {
   const made = await outcome(ensure(parts, 'url', source, layouts, { wait }))
-  return Array.isArray(made) ? made.map(({ by }) => by).join() : made
+  return Array.isArray(made) ? made.map(({ obtained }) => obtained).join() : made
 }
 
 /** The key of the first claim of a cutout. */
