@@ -4,7 +4,7 @@ import { isRefusalCode, type RefusalCode } from './cos/answer.ts'
  * Trouble to inject, set through the control API (`PUT /api/faults`).
  *
  * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
- * `Cut` for its work on a stored photo once that was read (`hold` alone),
+ * `Cut` for its work on a stored photo once that was read (`delay` and `hold` alone),
  * `Event` for the way of an object event to its function, `Instance` for the start of an instance, or `*`.
  */
 export interface Fault {

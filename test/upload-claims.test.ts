@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { type Layout, plain } from '../lib/layout.ts'
 import { type PresignedUpload, presignUpload, putPhoto } from '../lib/pay/pay.ts'
@@ -34,11 +32,6 @@ async function granted(cloud: TestCloud, body: Buffer, wish: Wish = {}): Promise
   return signed
 }
 
-async function statusOf(put: ClientRequest): Promise<number | undefined> {
-  const [answer] = (await once(put, 'response')) as [IncomingMessage]
-  return answer.resume().statusCode
-}
-
 /** How often CI was asked, by method. */
 const methods = (cloud: TestCloud) => cloud.cos.bill().map(({ method }) => method)
 
@@ -56,7 +49,7 @@ describe('a slow upload is paid once', () => {
     async (lastModified) => {
       const cloud = await startForTest({ lastModified, environment: LONG })
       const body = await photo()
-      const slow = await begin(await granted(cloud, body, { settings: LONG }), body)
+      const { put: slow, status } = await begin(await granted(cloud, body, { settings: LONG }), body)
       slow.write(body.subarray(0, 100))
       cloud.clock.advance(20 * MINUTE)
       cloud.faults.set([{ on: 'Cut', kind: 'hold', times: 1 }])
@@ -65,7 +58,7 @@ describe('a slow upload is paid once', () => {
       await expect.poll(() => claimIn(cloud)).toMatchObject({ photo: 'seen' })
       expect(cloud.faults.held()).toEqual([KEY])
       cloud.faults.release()
-      expect(await statusOf(slow)).toBe(200)
+      expect(await status).toBe(200)
       await cloud.scf.idle()
       expect(methods(cloud)).toEqual(['upload'])
       expect(await claimsOf(cloud)).toHaveLength(1)

@@ -1,6 +1,5 @@
 import { hash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { type ClientRequest, request as httpRequest } from 'node:http'
+import { request as httpRequest } from 'node:http'
 import { readConfig } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
 import type { Invocation } from '../../lib/invocation.ts'
@@ -29,14 +28,18 @@ export function put({ url, headers }: PresignedUpload, body: Buffer, more: Recor
   return fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
 }
 
-/** A PUT whose signature COS has verified, and whose body is the caller's to end. */
-export async function begin({ url, headers }: PresignedUpload, body: Buffer): Promise<ClientRequest> {
+/** A PUT whose signature COS has verified, whose body is the caller's to end, and what it is answered; nothing if it is cut off. */
+export async function begin({ url, headers }: PresignedUpload, body: Buffer) {
   const { hostname, port, pathname, search } = new URL(url)
   const all = { ...headers, 'content-length': body.length, expect: '100-continue' }
   const put = httpRequest({ hostname, port, path: pathname + search, method: 'PUT', headers: all, agent: false })
+  const status = new Promise<number | undefined>((resolve) => {
+    put.on('response', (answer) => resolve(answer.resume().statusCode)).on('error', () => resolve(undefined))
+  })
+  const ready = new Promise((resolve) => put.on('continue', resolve))
   put.flushHeaders()
-  await once(put, 'continue')
-  return put
+  await Promise.race([ready, status])
+  return { put, status }
 }
 
 export function md5(body: Buffer): string {
