@@ -76,6 +76,16 @@ describe('a claim', () => {
     expect(await cos.under(CLAIMS)).toEqual([claimOf(source)])
   })
 
+  it('that is refused gives back the others, and says why', async () => {
+    const cos = await startStill()
+    const source = await cos.source(body)
+    const prefix = claimOf(source, card)
+    cos.faults.set([{ on: 'PutObject', prefix, kind: 'error', code: 'AccessDenied', times: 1 }])
+    expect(await cutOut(cos.parts(), source, [plain, card])).toBe('denied')
+    expect(cos.bill()).toEqual([])
+    expect(await cutOut(cos.parts(), source, [plain], false)).toBe('made')
+  })
+
   it.each(['', 'no JSON', 'null', '[]', '{"failure":"nonsense"}', '{"failure":7}', '{"seconds":"1"}', '{"id":1}'])(
     'that somebody scribbled on (%j) holds as long as one of ours',
     async (text) => {

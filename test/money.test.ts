@@ -4,7 +4,7 @@ import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import type { Paid } from '../lib/paid.ts'
+import type { Paid, PaidTime } from '../lib/paid.ts'
 import type { Source } from '../lib/pay/pay.ts'
 import { photo } from './helpers/cos.ts'
 import { CLAIMS, card, claimOf, cutOut, MINUTE, RECEIPTS, SECOND, seven, startStill, through } from './helpers/still.ts'
@@ -58,6 +58,24 @@ describe('a call for several cutouts', () => {
     expect(parts.spent.calls).toBe(2)
     expect(await cos.under(RECEIPTS)).toHaveLength(1)
     expect(await cutOut(cos.parts(), source, [card], false)).toBe('pending')
+  })
+
+  it('ends with half of CLAIM_TIME, and is waited for while there is time to look, or to store a picture elsewhere', async () => {
+    const cos = await startStill()
+    const source = await cos.source(body)
+    const times: PaidTime[] = []
+    const refused = async (_where: unknown, _what: unknown, time: PaidTime) => {
+      times.push(time)
+      throw new MattingError('refused')
+    }
+    const parts = cos.parts({ CLAIM_TIME: '60' })
+    const elsewhere = { ...source, key: 'http://pictures.example/a.jpg', url: 'http://pictures.example/a.jpg' }
+    for (const one of [source, elsewhere]) await cutOut(through(parts, {}, { process: refused, detect: refused }), one)
+    const [until, end] = [cos.now() + 30 * SECOND, cos.now() + 20 * SECOND]
+    expect(times).toEqual([
+      { until, deadline: end - SECOND },
+      { until, deadline: end - 4 * SECOND },
+    ])
   })
 
   it('is for five at most, and another one buys the rest', async () => {

@@ -91,13 +91,19 @@ describe('a refusal', () => {
     expect(await cutOut(cos.parts(), source, [plain], false)).toBe('pending')
   })
 
-  it('"later" is asked again on the spot while half of CLAIM_TIME lasts, and then frees the claim', async () => {
-    const cos = await startStill()
-    const source = await cos.source(body)
-    cos.faults.set([{ on: 'GoodsMatting', kind: 'slow-down' }])
-    expect(await cutOut(cos.parts(), source)).toBe('busy')
-    expect(cos.asked('ImageProcess')).toBe(4)
-    cos.faults.set([])
-    expect(await cutOut(cos.parts(), source)).toBe('made')
-  })
+  it.each([
+    [20_000, 4],
+    [6_500, 3],
+  ])(
+    '"later" is asked again while half of CLAIM_TIME and %i ms last, %i times in all; then the claim is free',
+    async (ms, times) => {
+      const cos = await startStill()
+      const source = await cos.source(body)
+      cos.faults.set([{ on: 'GoodsMatting', kind: 'slow-down' }])
+      expect(await cutOut(cos.parts({}, { deadline: cos.now() + ms }), source)).toBe('busy')
+      expect(cos.asked('ImageProcess')).toBe(times)
+      cos.faults.set([])
+      expect(await cutOut(cos.parts(), source)).toBe('made')
+    },
+  )
 })
