@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
 import { checkFolder, holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
-import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
+import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
@@ -225,7 +225,7 @@ async function answerTo(
   }
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   const error = struck.find(({ kind }) => kind === 'error')
-  if (error) throw new Refusal(error.code ?? 'InternalError')
+  if (error) throw new Refusal(isRefusalCode(error.code) ? error.code : 'InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
   if (has('error-in-200') && paid)
