@@ -22,6 +22,8 @@ export interface TestCloud extends Cloud, Bucket {
   data: string
   /** Ends it, and leaves its folder. */
   stop(): Promise<void>
+  /** Whether it has ended. */
+  ended(): boolean
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
   /** One request to the image function, with the path on the wire exactly as given. */
@@ -57,6 +59,11 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     environment,
   })
   const own = openBucket(cloud)
+  let ended = false
+  const stop = () => {
+    ended = true
+    return cloud.close()
+  }
   return {
     ...cloud,
     ...own,
@@ -67,9 +74,10 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
       await cloud.scf.idle()
     },
     image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
-    stop: cloud.close,
+    stop,
+    ended: () => ended,
     async close() {
-      await cloud.close()
+      await stop()
       await rm(data, { recursive: true, force: true })
     },
   }
@@ -206,7 +214,7 @@ export async function startForTest(options: Partial<CloudOptions> = {}): Promise
   const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
   const buckets = again?.buckets ?? (await bucketsNow())
   onTestFinished(async () => {
-    const same = cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
+    const same = !cloud.ended() && cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
     // Where they lead, JSON does not tell.
     if (!same || options.hosts || options.data) return cloud.close()
     await cloud.reset()
