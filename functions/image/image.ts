@@ -2,12 +2,13 @@ import { hash } from 'node:crypto'
 import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
-import { type Invocation, type Spent, timed } from '../../lib/invocation.ts'
+import { type Invocation, timed } from '../../lib/invocation.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
 import { ensure, type Source } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import type { HttpRequest } from './event.ts'
+import { json, OPEN, timing } from './problem.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
 export interface ImageInvocation extends Invocation {
@@ -43,13 +44,6 @@ const LAST_SECONDS = 30
 const ROUNDING = 1_000
 /** Two clocks of an instance that differ by more, in milliseconds, about how much time has passed: one was set, or stood still. */
 const TOLERANCE = 500
-
-/** For pages elsewhere that read the picture into a canvas, or look inside. */
-const OPEN = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers': 'etag, retry-after, server-timing, x-matting',
-  'timing-allow-origin': '*',
-}
 
 /**
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
@@ -108,39 +102,12 @@ function fallBack(
   return redirect(request, invocation, asked, seen, 'original')
 }
 
-/** An error as problem details (RFC 9457), never cached; `now` by COS's clock, which ends the day of DAILY_LIMIT. */
-export function problem(error: MattingError, now: number, spent?: Spent): Response {
-  const { code, status, message, retryable } = error
-  const seconds = Math.floor(now / 1000)
-  // At midnight, UTC.
-  const wait = code === 'limit-reached' ? 86_400 - (seconds % 86_400) : code === 'changing-too-fast' ? 60 : 2
-  return json(
-    { title: message, status, code },
-    {
-      status,
-      headers: {
-        ...timing(spent),
-        'content-type': 'application/problem+json',
-        ...(retryable && { 'retry-after': String(wait) }),
-        ...(code === 'method-refused' && { allow: 'GET, HEAD' }),
-      },
-    },
-  )
-}
-
 function help({ presets, access, detectHosts }: Config): Response {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
     layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
     ...(detectHosts.length > 0 && { elsewhere: '/<layout>/https%3A%2F%2F<host>%2F…' }),
   })
-}
-
-function json(
-  body: unknown,
-  { status = 200, headers = {} }: { status?: number; headers?: Record<string, string> } = {},
-) {
-  return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...OPEN, ...headers } })
 }
 
 /**
@@ -250,10 +217,4 @@ function locate(
       : // Starts earlier than now, because the clocks of instances differ.
         (cutout ? store : cos).presign(key, start - 300, end, { signer: deliveryKey })
   return { url: signed, until: end - LAST_SECONDS }
-}
-
-/** Server-Timing (W3C): where the time went. */
-function timing(spent?: Spent): Record<string, string> {
-  const stages = [...(spent?.ms ?? [])].map(([stage, ms]) => `${stage};dur=${ms}`)
-  return stages.length > 0 ? { 'server-timing': stages.join(', ') } : {}
 }

@@ -9,7 +9,8 @@ import { lookAt as lookAtPicture } from '../../lib/external.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
-import { type ImageInvocation, image, problem } from './image.ts'
+import { type ImageInvocation, image } from './image.ts'
+import { problem } from './problem.ts'
 import { safePath } from './request.ts'
 
 const settings = createSettings(process.env)
