@@ -15,6 +15,8 @@ import {
   lapse,
   look,
   looks,
+  misses,
+  PHOTO,
   photo,
   putQuietly,
   receiptsOf,
@@ -38,7 +40,7 @@ async function withMug(environment: Record<string, string> = {}, options = {}): 
 
 /** A photo of nothing. */
 function wall(): Promise<Buffer> {
-  return sharp({ create: { width: 200, height: 160, channels: 3, background: '#e4e4e6' } })
+  return sharp({ create: { ...PHOTO, channels: 3, background: '#e4e4e6' } })
     .jpeg()
     .toBuffer()
 }
@@ -136,7 +138,7 @@ const rows: Record<string, () => Promise<void>> = {
       await held(cloud)
       const others = ask(cloud, 2)
       // Who waits sees what comes; who does not has gone before.
-      await looks(cloud, 2)
+      await misses(cloud, 2)
       if (policy !== 'wait') await others
       cloud.faults.release()
       for (const answer of await others) await expected(answer)
@@ -158,7 +160,10 @@ const rows: Record<string, () => Promise<void>> = {
       'ci-process=GoodsMatting&center-layout=1&padding-layout=20x10',
     ])
     const [padded = ''] = await cloud.keys('cutouts/')
-    expect(await look(await cloud.bytes(padded))).toMatchObject({ width: 240 + 2 * 20, height: 200 + 2 * 10 })
+    expect(await look(await cloud.bytes(padded))).toMatchObject({
+      width: PHOTO.width + 2 * 20,
+      height: PHOTO.height + 2 * 10,
+    })
     const strict = await withMug({ ACCESS: 'presets' })
     isProblem(await strict.image(`/${spellings[0]}/uploads/mug.jpg`), 'layout-refused')
     expect(strict.cos.bill()).toEqual([])

@@ -1,5 +1,4 @@
 import fc from 'fast-check'
-import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { imageUrl } from '../lib/access.ts'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
@@ -79,9 +78,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     const keys = [...nasty, ...more]
     expect(new Set(keys).size).toBe(count)
     const before = receiver.events().length
-    // A small photo, for it is the keys that count.
-    const small = await sharp(body).resize(48).jpeg().toBuffer()
-    for (const key of keys) await cloud.bucket.put(key, small, { type: 'image/jpeg' })
+    for (const key of keys) await cloud.bucket.put(key, body, { type: 'image/jpeg' })
     await cloud.scf.idle()
     expect(
       cloud.cos

@@ -5,6 +5,7 @@ import {
   lapse,
   look,
   looks,
+  PHOTO,
   photo,
   putQuietly,
   startForTest,
@@ -42,7 +43,7 @@ describe('a photo put into a source folder', () => {
     expect(cloud.cos.bill()).toMatchObject([
       { method: 'cloud', source: 'uploads/mug.jpg', rule: 'ci-process=GoodsMatting', fileid: key, outcome: 'stored' },
     ])
-    expect(await look(await cloud.bytes(key))).toEqual({ format: 'png', width: 240, height: 200, alpha: [0, 255] })
+    expect(await look(await cloud.bytes(key))).toEqual({ format: 'png', ...PHOTO, alpha: [0, 255] })
   })
 
   it('is not paid again when the same event comes again', async () => {

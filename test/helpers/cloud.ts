@@ -7,6 +7,7 @@ import { expect, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
+import type { RequestRecord } from '../../local/cos/cos.ts'
 import { createMatte } from '../../local/matte/matte.ts'
 
 /** The owner's way into the bucket. */
@@ -129,9 +130,12 @@ export function send(
   })
 }
 
+/** In pixels: small, for the engine's time grows with them. */
+export const PHOTO = { width: 60, height: 50 }
+
 /** A small product photo: a coloured disc on a grey backdrop. Another colour is another photo. */
 export async function photo(colour = '#b03020'): Promise<Buffer> {
-  const svg = `<svg width="240" height="200"><rect width="240" height="200" fill="#e4e4e6"/><circle cx="100" cy="90" r="50" fill="${colour}"/></svg>`
+  const svg = `<svg width="60" height="50"><rect width="60" height="50" fill="#e4e4e6"/><circle cx="25" cy="22" r="13" fill="${colour}"/></svg>`
   const drawn = photos.get(colour) ?? sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
   photos.set(colour, drawn)
   return Buffer.from(await drawn)
@@ -171,12 +175,18 @@ export async function held(cloud: TestCloud, times = 1): Promise<void> {
   await expect.poll(() => cloud.faults.held()).toHaveLength(times)
 }
 
-/** Waits until claims were looked at so many times more. */
-export async function looks(cloud: TestCloud, times = 1): Promise<void> {
-  const count = () => {
-    const gets = cloud.cos.requests().filter(({ operation }) => operation === 'GetObject')
-    return gets.filter(({ path }) => path.startsWith('/.matting/claims/')).length
-  }
+/** Waits until a claim was looked at once more, by somebody who waits. */
+export function looks(cloud: TestCloud): Promise<void> {
+  return more(cloud, 1, ({ operation, path }) => operation === 'GetObject' && path.startsWith('/.matting/claims/'))
+}
+
+/** Waits until so many more have seen that a cutout is not there: they list the claims, once each. */
+export function misses(cloud: TestCloud, times: number): Promise<void> {
+  return more(cloud, times, ({ operation, path }) => operation === 'GetBucket' && path.includes('claims'))
+}
+
+async function more(cloud: TestCloud, times: number, which: (record: RequestRecord) => boolean): Promise<void> {
+  const count = () => cloud.cos.requests().filter(which).length
   const before = count()
   await expect.poll(count).toBeGreaterThanOrEqual(before + times)
 }
