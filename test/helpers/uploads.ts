@@ -1,5 +1,6 @@
 import { hash, randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
+import { text } from 'node:stream/consumers'
 import { readConfig } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
 import type { Invocation } from '../../lib/invocation.ts'
@@ -28,13 +29,20 @@ export function put({ url, headers }: PresignedUpload, body: Buffer, more: Recor
   return fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
 }
 
-/** A PUT whose signature COS has verified, whose body is the caller's to end, and what it is answered; nothing if it is cut off. */
+/**
+ * A PUT whose signature COS has verified, whose body is the caller's to end, and the status of its answer; none if it was cut off, or
+ * if there is an error in a 200.
+ */
 export async function begin({ url, headers }: PresignedUpload, body: Buffer) {
   const { hostname, port, pathname, search } = new URL(url)
   const all = { ...headers, 'content-length': body.length, expect: '100-continue' }
   const put = httpRequest({ hostname, port, path: pathname + search, method: 'PUT', headers: all, agent: false })
   const status = new Promise<number | undefined>((resolve) => {
-    put.on('response', (answer) => resolve(answer.resume().statusCode)).on('error', () => resolve(undefined))
+    put.on('error', () => resolve(undefined))
+    put.on('response', async (answer) => {
+      const answered = await text(answer).catch(() => '<Error>')
+      resolve(answer.statusCode === 200 && answered.includes('<Error>') ? undefined : answer.statusCode)
+    })
   })
   const ready = new Promise((resolve) => put.on('continue', resolve))
   put.flushHeaders()

@@ -37,9 +37,9 @@ export const STORM = {
   replaced: async (photo, ways) => {
     const { key, body, other, random } = photo
     await putSomehow(photo, ways)
-    await sleep(whole(random, 1_200))
+    await sleep(whole(random, 900))
     await ways.put(key, other)
-    await sleep(whole(random, 1_500))
+    await sleep(whole(random, 900))
     await (random() < 0.7 ? ways.put(key, body) : ways.upload(key, body))
   },
   deleted: async (photo, ways) => {

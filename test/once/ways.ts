@@ -46,8 +46,9 @@ export function createWays(place: Place, bucket: Cos, settings: Record<string, s
     async send(signed, body) {
       for (let tries = 0; signed && tries < 3; tries++) {
         const answer = await put(signed, body).catch(() => undefined)
-        // Conflict: its own lost answer, or somebody put it meanwhile.
-        if (answer?.ok || answer?.status === 409) return true
+        const text = await answer?.text().catch(() => '<Error>')
+        // Conflict: its own lost answer, or somebody put it meanwhile. There may be an error in a 200.
+        if ((answer?.ok && !text?.includes('<Error>')) || answer?.status === 409) return true
         if (answer?.status === 403) return false
         await sleep(50)
       }
