@@ -25,9 +25,11 @@ import {
 const md5 = (body: Buffer) => createHash('md5').update(body).digest('hex')
 let mine: Buffer
 let other: Buffer
+let third: Buffer
 beforeAll(async () => {
   mine = await photo()
   other = await photo(80, 60)
+  third = await photo(60, 80)
 })
 
 /** Puts the photo as a server does, through what `parts` says, and tells how many of its cutouts were paid. */
@@ -64,18 +66,21 @@ describe('an upload by a server whose answer is lost', () => {
     expect(await cos.json(claimed())).toMatchObject({ photo: 'seen', seconds: 3 })
   })
 
-  it('leaves what was put again meanwhile, though it is what lay there before', async () => {
+  it.each([
+    ['what lay there before, put again', SECOND, () => other],
+    ['another one, within the same second', 0, () => third],
+  ])('leaves what was put meanwhile: %s', async (_, pause, newer) => {
     const cos = await startStill()
     await cos.source(other)
-    cos.advance(SECOND)
+    cos.advance(pause)
     const parts = cos.parts()
     const putting: Paid['upload'] = async (...args) => {
       await parts.cos[paid].upload(...args)
-      await cos.source(other)
+      await cos.source(newer())
       throw new MattingError('unknown-outcome')
     }
     await put(through(parts, {}, { upload: putting }))
-    expect((await cos.bucket.head(KEY))?.etag).toBe(md5(other))
+    expect((await cos.bucket.head(KEY))?.etag).toBe(md5(newer()))
   })
 })
 
@@ -140,6 +145,7 @@ describe('a presigned upload', () => {
       ...['x-cos-storage-class', 'pic-operations'],
     ])
     expect(searchParams.get('q-header-list')).toBe([...named, 'content-length', 'host'].sort().join(';'))
+    expect(JSON.parse(signed?.headers['pic-operations'] ?? '{}').rules).toHaveLength(2)
     expect(searchParams.get('q-ak')).toBe(UPLOAD.secretId)
     expect(searchParams.get('q-sign-time')).toBe(`${noon - 300};${noon + 900}`)
     const [key = ''] = await cos.under(RECEIPTS)
