@@ -68,8 +68,6 @@ export interface Cloud extends CosOptions {
   uploads: Uploads
   buckets: Buckets
   bill: Bill
-  /** Paid calls under way. */
-  paying: Set<unknown>
 }
 
 /** One request on its way, and the faults that strike it. */

@@ -40,8 +40,6 @@ export interface RequestRecord {
 export interface Cos {
   port: number
   bill(): BillItem[]
-  /** How many paid calls are under way. */
-  paying(): number
   /** The last 10,000. */
   requests(): RequestRecord[]
   /** Objects, uploads, bill and requests are gone; buckets and what is switched on for them stay. */
@@ -89,7 +87,6 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   return {
     port,
     bill: () => cloud.bill.items(),
-    paying: () => cloud.paying.size,
     requests: () => [...records],
     async reset() {
       await settled()
@@ -121,7 +118,6 @@ function open(options: CosOptions): Cloud {
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
-    paying: new Set(),
   }
 }
 
@@ -154,7 +150,6 @@ async function serve(
   } catch (error) {
     answer = refusalAnswer(asRefusal(error, message, outcome.operation), outcome.path.split('?', 1)[0] ?? '', id)
   }
-  cloud.paying.delete(message)
   const ms = Math.round(performance.now() - started)
   log({ at, id, operation: outcome.operation, method, path: outcome.path, status: answer?.status ?? 0, ms })
   if (!answer) {
@@ -204,7 +199,6 @@ async function answerTo(
   outcome.operation = operation?.name ?? 'NotImplemented'
   const paid = isPaid(operation, request)
   // Before its signature is judged: from then on it counts as arrived.
-  if (paid) cloud.paying.add(message)
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
   const began = cloud.now()
