@@ -154,7 +154,7 @@ export function readConfig(env: Environment): Config {
     dailyLimit: optional(
       'DAILY_LIMIT',
       Number.POSITIVE_INFINITY,
-      'a whole number of paid calls a day; none set is no limit',
+      'a whole number of paid calls a day; without it there is no limit',
       integer(0, Number.MAX_SAFE_INTEGER),
     ),
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
