@@ -44,15 +44,15 @@ export const main_handler = middy({
     const invocation = { ...basis, steady: () => performance.now(), lookAt, known }
     const request = toRequest(event)
     // Every paid call leaves a log line, whatever the answer is.
-    const tell = (fields: Fields) =>
+    const report = (fields: Fields) =>
       log({ function: 'image', path: safePath(request.url), ...fields, paid: spent.calls })
     try {
       const response = await image(request, invocation)
-      if (spent.calls > 0) tell({ outcome: response.headers.get('x-matting') ?? '' })
+      if (spent.calls > 0) report({ outcome: response.headers.get('x-matting') ?? '' })
       return await toResult(response)
     } catch (thrown) {
       const error = MattingError.from(thrown)
-      if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
+      if (error.status >= 500 || spent.calls > 0) report({ outcome: 'failed', ...errorFields(error) })
       return toResult(problem(error, store.clock(), spent))
     }
   })

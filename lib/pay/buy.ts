@@ -49,14 +49,14 @@ export async function buy(
   const time = { until, deadline: deadline - timeAfter(source) }
   const receipt = receiptOf(invocation, asker, source, buying)
   const began = now()
-  const send = source.url === undefined ? sendRules : sendUrl
+  const pay = source.url === undefined ? payByRules : payByUrl
   const done = new Set<string>()
   let answer: { tooLarge?: boolean; original?: string } = {}
   try {
     await writeReceipt(store, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        answer = await send(invocation, source, buying, time, { photo, done })
+        answer = await pay(invocation, source, buying, time, { photo, done })
         break
       } catch (error) {
         // Too many requests at the same time: this one was refused before anything was done, so it may be sent again.
@@ -105,7 +105,7 @@ async function leftOf({ store }: Invocation, buying: readonly Held[]): Promise<H
 }
 
 /** Methods two and three: one paid call for all cutouts. */
-async function sendRules(
+async function payByRules(
   { config, cos }: Invocation,
   { key }: Source,
   buying: readonly Held[],
@@ -118,7 +118,7 @@ async function sendRules(
 }
 
 /** Method one: buys the cutouts of a picture elsewhere, one after the other, and stores them. */
-async function sendUrl(
+async function payByUrl(
   { cos, store }: Invocation,
   { url = '' }: Source,
   buying: readonly Held[],

@@ -42,11 +42,12 @@ export async function checkFailure(
   const keys = [...new Set([source.key, former.key])]
   for (const start of starts(prefix, keys, [older, version])) {
     for await (const found of cos.list(start)) {
-      const [, of, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
+      const [, marked, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
       // Before 1.0 a mark had 16 digits of the ETag, so it may be about another version with the same digits. And a picture
       // elsewhere was marked even if only its host had failed.
-      const fair = modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
-      const known = of === version || (of === older && fair)
+      const olderCounts =
+        modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
+      const known = marked === version || (marked === older && olderCounts)
       if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
     }
   }
