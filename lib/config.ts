@@ -22,7 +22,7 @@ export interface Config extends Fallbacks {
   /** Origin of the bucket, such as `https://photos-1250000000.cos.ap-guangzhou.myqcloud.com`. */
   endpoint: string
   sourcePrefixes: readonly string[]
-  /** Where cutouts and records go, and the origin of that bucket. */
+  /** The bucket of cutouts and records, and its origin. */
   cutoutBucket: string
   cutoutEndpoint: string
   cutoutPrefix: string
@@ -34,7 +34,7 @@ export interface Config extends Fallbacks {
   eventsSecret: Buffer | undefined
   events: readonly Announcement['type'][]
   deliveryUrl: string | undefined
-  /** Signs presigned URLs in the role's place. */
+  /** Signs presigned URLs instead of the role's key. */
   deliveryKey: Credentials | undefined
   access: (typeof ACCESS)[number]
   /** Key id → secret. */
@@ -65,7 +65,7 @@ export type Environment = Readonly<Record<string, string | undefined>>
  */
 export function readConfig(env: Environment): Config {
   const problems: string[] = []
-  /** Reads one variable; an empty one counts as not set. `undefined` from `read` is a mistake. */
+  /** Reads one variable; an empty one counts as not set. If `read` returns undefined, the value is a mistake. */
   function variable<T>(
     name: string,
     standard: string,
@@ -102,7 +102,7 @@ export function readConfig(env: Environment): Config {
   )
   const endpoint = variable('COS_ENDPOINT', hostOf(bucket), origin, readOrigin)
   const account = (name: string) => name.replace(/^.*-/, '')
-  // Where the bucket is wrong itself, nothing can be compared with it.
+  // If COS_BUCKET itself is wrong, nothing can be compared with it.
   const ofAccount = (text: string) =>
     BUCKET.test(text) && (bucket === WRONG || account(text) === account(bucket)) ? text : undefined
   const cutoutBucket = optional('CUTOUT_BUCKET', bucket, 'name-appid, of the same account', ofAccount)
@@ -123,7 +123,7 @@ export function readConfig(env: Environment): Config {
       'ON_UPLOAD',
       sourcePrefixes === WRONG ? WRONG : sourcePrefixes.map((prefix) => [prefix, [plain]] as const),
       'folder/: preset, preset, folder/: preset, … of presets that exist',
-      // Where the presets are wrong themselves, it is not blamed for it.
+      // If PRESETS itself is wrong, ON_UPLOAD is not reported as well.
       (text) => (presets === WRONG ? [] : readFolders(text, presets)),
     ),
     delivery: variable('DELIVERY', 'stored', DELIVERY.join(' or '), oneOf(DELIVERY)),
@@ -154,7 +154,7 @@ export function readConfig(env: Environment): Config {
     dailyLimit: optional(
       'DAILY_LIMIT',
       Number.POSITIVE_INFINITY,
-      'a whole number of paid calls a day; none set is no limit',
+      'a whole number of paid calls a day; without it there is no limit',
       integer(0, Number.MAX_SAFE_INTEGER),
     ),
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
@@ -164,7 +164,7 @@ export function readConfig(env: Environment): Config {
   return config
 }
 
-/** In the place of a value that is malformed, and was told of. */
+/** Stands for a value that is malformed and already reported. */
 const WRONG = Symbol('wrong')
 type Read<T> = T | typeof WRONG
 
@@ -172,7 +172,7 @@ function isRight(config: { [Name in keyof Config]: Read<Config[Name]> }): config
   return Object.values(config).every((value) => value !== WRONG)
 }
 
-/** What does not go together. What is wrong by itself is compared with nothing. */
+/** Finds values that contradict each other. A value that is wrong by itself is not compared. */
 function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): Generator<string> {
   const { bucket, cutoutBucket, cutoutPrefix, onUpload, presets, access, delivery, dailyLimit } = config
   const sources = config.sourcePrefixes === WRONG ? [] : config.sourcePrefixes
@@ -188,12 +188,12 @@ function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): G
   if (config.eventsUrl && !config.eventsSecret) yield 'EVENTS_SECRET: needed for EVENTS_URL'
   if (access === 'signed' && config.urlKeys !== WRONG && config.urlKeys.size === 0)
     yield 'URL_KEYS: needed for ACCESS=signed'
-  // A host may answer any number of URLs with a picture, and each would be another paid call.
+  // A host may answer any number of URLs with a picture, and each of them would be a paid call.
   if (access === 'presets' && config.detectHosts !== WRONG && config.detectHosts.length > 0)
     yield 'DETECT_HOSTS: needs ACCESS=signed, or open if anybody may spend'
   const fallbacks = [config, ...(presets === WRONG ? [] : presets.values())]
   const original = fallbacks.some(({ onPending, onFailure }) => onPending === 'original' || onFailure === 'original')
-  // COS verifies only what a signature lists: with `&ci-process=…` appended, it would be a paid call of the role's.
+  // COS verifies only what a signature lists: anybody could append `&ci-process=…`, and the role would pay for the call.
   if (original && !config.deliveryUrl && !config.deliveryKey)
     yield 'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call'
   if (delivery === 'direct' && access === 'presets')

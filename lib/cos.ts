@@ -23,7 +23,7 @@ import { type Credentials, presign, signingKey } from './sign.ts'
 
 export type { ObjectHead } from './answer.ts'
 
-/** How a PUT is done. */
+/** Options of a PUT. */
 export interface PutOptions {
   type: string
   forbidOverwrite?: boolean
@@ -32,34 +32,40 @@ export interface PutOptions {
 export interface Cos {
   /** Undefined if there is no such object. */
   head(key: string): Promise<ObjectHead | undefined>
-  /** Undefined if there is no such object. For small objects: at most 8 MiB. */
+  /** Undefined if there is no such object. Only for objects of at most 8 MiB. */
   get(key: string): Promise<ObjectRead | undefined>
-  /** Its bytes from the start, 16 KiB and then ever more of them, fetched as they are asked for. Undefined if there is no such object. */
+  /**
+   * The object's bytes from the start: 16 KiB, then larger and larger pieces, each fetched when it is read. Undefined if there
+   * is no such object.
+   */
   pieces(key: string): Promise<{ size: number; modified: number; pieces: AsyncIterable<Buffer> } | undefined>
-  /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
+  /**
+   * False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: if only its answer was lost, the
+   * repetition would see its own object and return false.
+   */
   put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
-  /** In the order of the keys; those after `after` alone, if it is given. */
+  /** In the order of the keys; with `after`, only the keys behind it. */
   list(prefix: string, after?: string): AsyncGenerator<Listed>
   /** The calls that cost money. */
   readonly [paid]: Paid
-  /** COS's clock, as far as its answers told; milliseconds since the epoch. Instances' own clocks differ by minutes. */
+  /** COS's time by the dates of its answers, in milliseconds since the epoch. The clocks of instances differ by minutes. */
   clock(): number
-  /** A URL to GET the object, or what `options` say, valid from `start` to `end`, both in Unix seconds. */
+  /** A URL to GET the object, or for the request in `options`; valid from `start` to `end`, both in Unix seconds. */
   presign(key: string, start: number, end: number, options?: PresignOptions): string
 }
 
 export interface PresignOptions {
   method?: 'GET' | 'PUT'
   query?: Record<string, string>
-  /** To be sent by whoever uses the URL: all are signed. */
+  /** All are signed, so whoever uses the URL must send them. */
   headers?: Record<string, string>
-  /** Instead of the role. */
+  /** The key that signs, instead of the role's. */
   signer?: Credentials | undefined
 }
 
 const MAX_CUTOUT = 32 * 1024 * 1024
-/** Enough of most cutouts to see that there is something: rows that show nothing take next to no bytes. */
+/** Enough of most cutouts to see that they are not blank: transparent rows take almost no bytes. */
 const PIECE = 16 * 1024
 
 /** COS and Cloud Infinite as this project uses them. */
@@ -95,7 +101,7 @@ export function createCos(options: RequestOptions): Cos {
     async head(key) {
       const answer = await free({ method: 'HEAD', key })
       if (answer.status === 404) return undefined
-      // 403 is not "absent": COS may answer it for a missing object when listing is not allowed.
+      // 403 does not mean "absent", though COS may answer it for a missing object when listing is not allowed.
       if (answer.status !== 200) throw failure(answer)
       return readHead(answer)
     },
@@ -134,7 +140,7 @@ export function createCos(options: RequestOptions): Cos {
         yield* objects
         if (!more) return
         const next = objects.at(-1)?.key ?? ''
-        // Keys are listed in the order of their bytes: one that does not go on would never end.
+        // Keys are listed in the order of their bytes; a list that does not advance would never end.
         if (Buffer.compare(Buffer.from(next), Buffer.from(marker)) <= 0) throw failure(answer)
         marker = next
       }
@@ -172,12 +178,12 @@ export function createCos(options: RequestOptions): Cos {
   }
 }
 
-/** The header that asks for cutouts, as a request or a signature has it. */
+/** The header that asks for cutouts, for a request or for a signature. */
 export function picOperations(rules: readonly PicRule[]): { 'pic-operations': string } {
   return { 'pic-operations': JSON.stringify({ rules }) }
 }
 
-/** HEAD says no more than 404, GET says of what. */
+/** For GET only: the body of a 404 tells whether object or bucket is missing. */
 function isMissing(answer: Answer): boolean {
   return answer.status === 404 && vendorCode(answer) === 'NoSuchKey'
 }

@@ -1,17 +1,18 @@
 /**
- * What an error is about, and so what follows from it for everybody who wants the same cutout:
- * - `request`: what was asked, and nobody else.
- * - `photo`: this version of the photo. It is noted until the photo changes, and no retry mends it.
+ * What an error is about. This decides what it means for others who want the same cutout:
+ * - `request`: only this request.
+ * - `photo`: this version of the photo. No retry mends it, and it is noted until the photo changes.
  * - `layout`: the same for one layout of it.
- * - `order`: nothing is paid now because the operator said so. The event is given back, and its dead letter can be delivered later.
- * - `account`: only an operator can mend it. Whoever waits for the cutout is told at once.
+ * - `order`: a limit forbids paying now. The event goes back to the platform, and its dead letter
+ *   can be delivered later.
+ * - `account`: only an operator can mend it. Everybody who waits for the cutout gets this error at once.
  * - `moment`: the same may succeed in a moment, so the next attempt is free.
  */
 export type About = 'request' | 'photo' | 'layout' | 'order' | 'account' | 'moment'
 
 /**
- * code → HTTP status, whether a retry can mend it, what it is about, what the world may read. docs/http.md lists the same codes; a
- * test compares.
+ * code → HTTP status, whether a retry can mend it, what it is about, the public message. docs/http.md lists the same codes; a
+ * test compares them.
  */
 const CODES = {
   'bad-request': [400, false, 'request', 'The request is malformed.'],
@@ -26,7 +27,7 @@ const CODES = {
     'request',
     'This URL is not signed, was altered, or was signed with a key that is not known here.',
   ],
-  expired: [403, false, 'request', 'This URL was signed for a time that is over.'],
+  expired: [403, false, 'request', 'This URL has expired.'],
   'not-found': [404, false, 'request', 'No such photo.'],
   'not-made': [404, false, 'request', 'The cutout is not made yet; a GET makes it.'],
   'method-refused': [405, false, 'request', 'Only GET and HEAD are answered.'],
@@ -43,14 +44,14 @@ const CODES = {
   busy: [503, true, 'moment', 'The vendor asks for fewer requests; try again.'],
   changed: [503, true, 'moment', 'The photo changed meanwhile; try again.'],
   pending: [503, true, 'moment', 'The cutout is being made; try again.'],
-  'unknown-outcome': [503, true, 'moment', 'What became of the matting call is not known yet; try again.'],
+  'unknown-outcome': [503, true, 'moment', 'The outcome of the matting call is not known yet; try again.'],
   unannounced: [503, true, 'moment', 'The event could not be delivered; try again.'],
   timeout: [504, true, 'moment', 'There was not enough time; try again.'],
 } as const satisfies Record<string, readonly [status: number, retryable: boolean, about: About, message: string]>
 
 export type Code = keyof typeof CODES
 
-/** The one error of this project. `message` is public: it may be sent to anybody. What is private goes into `cause`. */
+/** The one error of this project. `message` is public: it may be sent to anybody. Private text goes into `cause`. */
 export class MattingError extends Error {
   override readonly name = 'MattingError'
   readonly code: Code
@@ -68,7 +69,7 @@ export class MattingError extends Error {
     this.about = about
   }
 
-  /** Anything thrown as a MattingError; what is unknown becomes `internal` and keeps its text to itself. */
+  /** Turns anything thrown into a MattingError. An unknown error becomes `internal`, and its text is not made public. */
   static from(thrown: unknown): MattingError {
     return thrown instanceof MattingError ? thrown : new MattingError('internal', undefined, { cause: thrown })
   }

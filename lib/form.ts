@@ -1,7 +1,7 @@
 import type { Credentials } from './sign.ts'
 import { list } from './spelling.ts'
 
-// The forms of single values in the configuration. Each gives undefined for a text that has not its form.
+// Readers of single values in the configuration. Each returns undefined for a text that has another form.
 
 /** A text of this form. */
 export function matching(form: RegExp): (text: string) => string | undefined {

@@ -4,7 +4,7 @@ import type { Credentials } from './sign.ts'
 
 export type Stage = 'look' | 'claim' | 'pay' | 'wait'
 
-/** What an invocation has spent: milliseconds by stage, and paid calls as far as it knows. */
+/** What an invocation has spent: milliseconds by stage, and the paid calls that it made or may have made. */
 export interface Spent {
   ms: Map<Stage, number>
   calls: number
@@ -15,23 +15,23 @@ export interface Invocation {
   config: Config
   /** The bucket of the photos. */
   cos: Cos
-  /** The bucket of cutouts, claims and all other records; often the same. */
+  /** The bucket of cutouts, claims and all other records; often the same bucket. */
   store: Cos
   now: () => number
   random: () => number
   uuid: () => string
-  /** Milliseconds since the epoch, our clock: nothing is waited for past it. */
+  /** Milliseconds since the epoch, by this instance's clock. Nothing is waited for after it. */
   deadline: number
   spent: Spent
 }
 
-/** What comes from outside: by whom, until when, and where time and chance come from. */
+/** What comes from outside: credentials, deadline, time and randomness. */
 export interface InvocationOptions extends Pick<Invocation, 'now' | 'random' | 'uuid' | 'deadline'> {
-  /** They rotate: those of this very invocation. */
+  /** They rotate, so they must be those of this invocation. */
   credentials: Credentials
 }
 
-/** Builds it from a configuration: both clients, and nothing spent yet. For the functions, and for code of your own. */
+/** Builds an invocation from a configuration, with both clients and nothing spent. For the functions, and for your own code. */
 export function createInvocation(config: Config, options: InvocationOptions): Invocation {
   const { credentials, now, random, uuid, deadline } = options
   const { endpoint, cutoutEndpoint } = config
@@ -41,7 +41,7 @@ export function createInvocation(config: Config, options: InvocationOptions): In
   return { config, cos, store, now, random, uuid, deadline, spent: { ms: new Map(), calls: 0 } }
 }
 
-/** Adds the time that `work` takes to its stage's. */
+/** Adds the time that `work` takes to the time of its stage. */
 export async function timed<T>({ now, spent }: Invocation, stage: Stage, work: Promise<T>): Promise<T> {
   const start = now()
   try {

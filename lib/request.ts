@@ -9,53 +9,56 @@ export interface Call {
   method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
   key: string
   query?: Record<string, string>
-  /** Signed, all of them. */
+  /** All of them are signed. */
   headers?: Record<string, string>
   type?: string
   body?: string | Buffer
-  /** When its signature ends, by COS's clock, in milliseconds since the epoch; default a quarter of an hour from now. */
+  /** When its signature ends, by COS's clock, in milliseconds since the epoch; by default a quarter of an hour from now. */
   until?: number
-  /** Never to be repeated. */
+  /** The call must not be repeated. */
   once?: boolean
-  /** Most bytes of the answer. */
+  /** The answer may have at most so many bytes. */
   limit?: number
 }
 
 export interface RequestOptions {
   endpoint: string
   credentials: Credentials
-  /** Milliseconds since the epoch; nothing is waited for past it. */
+  /** Milliseconds since the epoch; nothing is waited for after it. */
   deadline: number
   now: () => number
   random: () => number
 }
 
-/** The two ways to ask the vendor, and what its answers tell of the time. */
+/** The two ways to send a call to the vendor, and the time that its answers tell. */
 export interface Requests {
-  /** A call that costs nothing: repeated, with growing and jittered pauses, while time is left. @throws MattingError */
+  /** Sends a call that costs nothing, and repeats it with growing and random pauses while time is left. @throws MattingError */
   free(call: Call): Promise<Answer>
   /**
-   * A call that costs money: sent once, on a connection of its own, and waited for until `deadline`.
-   * @throws MattingError unavailable if it was certainly not sent, else unknown-outcome
+   * Sends a call that costs money once, on a connection of its own, and waits for the answer until `deadline`.
+   * @throws MattingError unavailable if it was certainly not sent, otherwise unknown-outcome
    */
   pay(call: Call, deadline: number): Promise<Answer>
-  /** COS's clock, as far as its answers told; milliseconds since the epoch. */
+  /** COS's time by the dates of its answers, in milliseconds since the epoch. */
   clock(): number
 }
 
-/** Most bytes of an answer, unless a call says otherwise. */
+/** An answer may have at most so many bytes, unless a call says otherwise. */
 export const MAX_BODY = 8 * 1024 * 1024
 
 const FREE_TIMEOUT = 5_000
 const FREE_ATTEMPTS = 3
-/** Connections that were never made: nothing was sent, so nothing was done. */
+/** The connection was never made: nothing was sent, so nothing was done. */
 const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
 /** Signs requests to one bucket and sends them. */
 export function createRequests({ endpoint, credentials, deadline, now, random }: RequestOptions): Requests {
   const { protocol, hostname, port, host } = new URL(endpoint)
 
-  /** How far COS's clock is ahead of ours: never more than it is, for dates have whole seconds; the greatest seen is the nearest. */
+  /**
+   * How far COS's clock is ahead of ours. Dates have whole seconds, so each difference is too small, and the greatest is the
+   * nearest.
+   */
   let skew: number | undefined
 
   /** Rejects with Node's error if there is no whole answer in time. */
@@ -71,14 +74,15 @@ export function createRequests({ endpoint, credentials, deadline, now, random }:
       method,
       hostname,
       port,
-      // Raw, not through URL: that would resolve the dots of a key such as `a/../b`.
+      // Raw, not through URL, which would resolve the dots of a key such as `a/../b`.
       path: `${encodeKey(key)}${query ? '?' : ''}${search.join('&')}`,
       headers: {
         ...signHeaders(signable, signing),
         ...(type && { 'content-type': type }),
         'content-length': Buffer.byteLength(body),
       },
-      // What is not repeated opens its own connection: on a kept one that just died, "sent or not?" has no answer.
+      // A call that is not repeated opens its own connection: if a kept connection breaks, nobody can tell whether the call was
+      // sent.
       ...(once && { agent: false }),
       signal: within(timeout),
       body,
@@ -95,10 +99,11 @@ export function createRequests({ endpoint, credentials, deadline, now, random }:
         const last = call.once || attempt >= FREE_ATTEMPTS || now() >= deadline
         const before = skew
         try {
-          // A second more for each megabyte that is sent.
+          // One more second for each megabyte that is sent.
           const timeout = FREE_TIMEOUT + (call.body?.length ?? 0) / 1_000
           const answer = await ask(call, Math.min(timeout, deadline - now()))
-          // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
+          // Probably refused because our clock is wrong, and this answer told the right time. An answer to HEAD gives no reason
+          // but 403.
           const late = answer.status === 403 && Math.abs((skew ?? 0) - (before ?? 0)) > 60_000
           if (isVendors(answer) && answer.status < 500 && answer.status !== 429 && !late) return answer
           if (last) throw failure(answer)

@@ -14,7 +14,7 @@ import { problem } from './problem.ts'
 import { safePath } from './request.ts'
 
 const settings = createSettings(process.env)
-/** Cache: what is there by a configuration, and cannot change but with the photo. */
+/** Cache of the results under one configuration; they change only with the photo. */
 const known: ImageInvocation['known'] = new Map()
 let knownBy: Config | undefined
 
@@ -38,21 +38,21 @@ export const main_handler = middy({
     const basis = createInvocation(config, { credentials, ...time })
     const { store, spent } = basis
     const { detectHosts: hosts, maxSourceBytes: maxBytes, delivery } = config
-    // In direct delivery nothing is stored, so nothing needs a name.
+    // In direct delivery nothing is stored, so no version of a picture needs a name.
     const memory = delivery === 'stored' ? { memory: store } : {}
     const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline, ...memory })
     const invocation = { ...basis, steady: () => performance.now(), lookAt, known }
     const request = toRequest(event)
-    // What costs money leaves a line, whatever is answered.
-    const tell = (fields: Fields) =>
+    // Every paid call leaves a log line, whatever the answer is.
+    const report = (fields: Fields) =>
       log({ function: 'image', path: safePath(request.url), ...fields, paid: spent.calls })
     try {
       const response = await image(request, invocation)
-      if (spent.calls > 0) tell({ outcome: response.headers.get('x-matting') ?? '' })
+      if (spent.calls > 0) report({ outcome: response.headers.get('x-matting') ?? '' })
       return await toResult(response)
     } catch (thrown) {
       const error = MattingError.from(thrown)
-      if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
+      if (error.status >= 500 || spent.calls > 0) report({ outcome: 'failed', ...errorFields(error) })
       return toResult(problem(error, store.clock(), spent))
     }
   })

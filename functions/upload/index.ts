@@ -14,12 +14,12 @@ const settings = createSettings(process.env)
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
 
-/** Longest that one announcement is tried, in milliseconds. */
+/** The longest time for one announcement, all attempts together, in milliseconds. */
 const ANNOUNCE_TIME = 15_000
 
 /**
- * The trigger function's entry. Throws what a retry or an operator can mend: the platform delivers the event again, and keeps it
- * as a dead letter in the end.
+ * The trigger function's entry. Throws errors that a retry or an operator can mend: the platform then delivers the event again,
+ * and at last keeps it as a dead letter.
  */
 export const main_handler = middy({
   timeoutEarlyInMillis: MARGIN / 2,
@@ -38,9 +38,9 @@ export const main_handler = middy({
     const [folder = ''] = config.sourcePrefixes
     const tell = async (announcement: Announcement) => {
       if (!url || !secret) return
-      // A receiver that is down must not cost the whole time of the function: the platform delivers again.
+      // A receiver that is down must not use up the function's time: the platform delivers the event again.
       const until = Math.min(deadline, now() + ANNOUNCE_TIME)
-      // What is skipped at sight was not asked about, so nobody has told COS's clock yet.
+      // For an object that was skipped by its event alone COS was not asked, so its clock is not known yet.
       if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
       const { clock } = cos
       await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })

@@ -18,17 +18,18 @@ export interface Cutout {
   key: string
   /** Bytes. */
   size: number
-  /** `made`: this very call paid for it, as far as it knows; `joined`: somebody else made it meanwhile. */
+  /** `made`: this call paid for it, or may have; `joined`: another call made it meanwhile. */
   obtained: 'hit' | 'made' | 'joined'
 }
 
 /**
- * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
- * whoever does not get the claim waits for the cutout, unless `wait` is false; with `pay` false it only looks. `asker` is whom
- * it is for, as it will stand in claim and receipt. What became of a call without an answer is found out by looking, and nobody
- * pays again before the time of its claim has passed.
- * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may yet appear;
- * no-product: it is there, and blank; changed: the photo is another by now; busy, unavailable; or why CI refused.
+ * The one door through which money is spent: makes sure that the cutouts of a source exist. It looks, claims, looks again,
+ * pays. A call that does not get the claim waits for the cutout, unless `wait` is false; if `pay` is false, it only looks.
+ * `asker` says for whom the cutouts are, in claim and receipt. The outcome of a paid call without an answer is found out by
+ * looking, and nobody pays again before the time of its claim has passed.
+ * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may still appear;
+ * no-product: it is there, but blank; changed: the photo was replaced; busy, unavailable, timeout; or the reason why CI
+ * refused.
  */
 export async function ensure(
   invocation: Invocation,
@@ -39,11 +40,11 @@ export async function ensure(
 ): Promise<Cutout[]> {
   const { cos, store, config, now, random, deadline } = invocation
   const wanted = wantedCutouts(invocation, source, layouts)
-  /** What this call paid for, by which attempt, and whether the vendor told which photo it has cut out. */
+  /** The cutouts that this call paid for, by which attempt, and whether the vendor told which photo it cut out. */
   const paid = new Map<string, { attempt: number; told: boolean }>()
   const first = await timed(invocation, 'look', find(store, wanted))
   const found = new Map<string, Found>(first.found.map((one) => [one.name, one]))
-  // One blank cutout speaks for all layouts of its photo.
+  // If one cutout is blank, the photo's other layouts are blank too.
   const isBlank = () => [...found.values()].some(({ blank }) => blank)
   if (isBlank()) throw new MattingError('no-product')
   let { missing } = first
@@ -59,7 +60,7 @@ export async function ensure(
       hold(invocation, holder, source, missing, attempts, source.url === undefined),
     )
     attempts = turn.attempts
-    // Of an attempt after ours, which came to nothing in its time, the cutout is somebody else's.
+    // If there is a later attempt, ours made nothing in its time, and the cutout belongs to the later one.
     const others = [...paid].filter(([key, { attempt }]) => attempt !== attempts.get(key))
     for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
@@ -72,21 +73,22 @@ export async function ensure(
     for (const one of looked.found) found.set(one.name, one)
     missing = looked.missing
     if (turn.held.length > 0 || missing.length === 0) continue
-    // Nobody was at it, and nobody is.
+    // No attempt was ever made, and no time is left for one.
     if (missing.every(({ key }) => !attempts.has(key))) throw new MattingError('timeout')
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
     if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
     await timed(invocation, 'wait', sleep(pause))
   }
   const isUnsure = [...paid.values()].some(({ told }) => !told)
-  // CI cuts what lies there when it reads: the cutout of another photo must not stay under the name of the one we saw.
+  // CI cuts out the photo that is there when it reads. A cutout of another photo must not keep the name of the one that we saw.
   if (isOther || (first.missing.length > 0 && source.url === undefined && !(await isThere(cos, source, isUnsure)))) {
     await Promise.all([...paid.keys()].map((key) => store.delete(key)))
     throw new MattingError('changed')
   }
   if (isBlank()) {
     const error = new MattingError('no-product')
-    // So that the other layouts are not paid for. Who has waited cannot know of which photo it is, and that its payer is about to delete it.
+    // So that the other layouts are not paid for. Only the payer notes it: a call that waited cannot know whether the blank
+    // cutout is of another photo and about to be deleted.
     if (paid.size > 0) await note(invocation, source, error)
     throw error
   }
