@@ -185,7 +185,7 @@ function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): G
   for (const [folder] of onUpload === WRONG || sources.length === 0 ? [] : onUpload) {
     if (!isUnder(folder, sources)) yield `ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`
   }
-  if (config.eventsUrl && !config.eventsSecret) yield 'EVENTS_SECRET: needed for EVENTS_URL'
+  if (config.eventsUrl instanceof URL && config.eventsSecret === undefined) yield 'EVENTS_SECRET: needed for EVENTS_URL'
   if (access === 'signed' && config.urlKeys !== WRONG && config.urlKeys.size === 0)
     yield 'URL_KEYS: needed for ACCESS=signed'
   // A host may answer any number of URLs with a picture, and each of them would be a paid call.
