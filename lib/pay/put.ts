@@ -34,7 +34,7 @@ export async function putPhoto(
   const stored = before?.etag === etag
   // If the same photo is there already, an instance that sees it cannot tell that it is being stored again.
   const seconds = stored ? Math.ceil((deadline - now()) / 1000) + vendorTime(invocation) : config.claimTime
-  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored }
+  const wish = { asker: 'upload', seconds: Math.max(seconds, config.claimTime), stored, overwrites: true }
   const held = before === null ? [] : await prepare(invocation, source, photo.type, layouts, wish).catch(() => [])
   const nothing: Purchase = { bought: [], answered: false }
   const {
@@ -89,7 +89,7 @@ export async function presignUpload(
   const md5 = photo.md5.toLowerCase()
   const source: Source = { key, etag: md5, size }
   // The time in which the PUT may begin, and then the longest time that the vendor needs.
-  const wish = { asker: 'presigned', seconds: seconds + vendorTime(invocation), stored: false }
+  const wish = { asker: 'presigned', seconds: seconds + vendorTime(invocation), stored: false, overwrites: false }
   const held = await prepare(invocation, source, type, layouts, wish).catch((error: unknown) => {
     const { retryable, about } = MattingError.from(error)
     if (retryable && about !== 'order') throw error
@@ -144,11 +144,13 @@ async function prepare(
   source: Source,
   type: string,
   layouts: readonly Layout[],
-  { asker, seconds, stored }: { asker: string; seconds: number; stored: boolean },
+  { asker, seconds, stored, overwrites }: { asker: string; seconds: number; stored: boolean; overwrites: boolean },
 ): Promise<Held[]> {
   const { key, size } = source
   // Nobody would ever see these cutouts.
   if (refuseKey(key, invocation.config.sourcePrefixes) ?? refuseObject(key, { size, type })) return []
+  // Its PUT would be refused, and until it lapses nobody else could have the cutouts made of the photo that is there.
+  if (!overwrites && (await invocation.cos.head(key))) return []
   const { missing } = await find(invocation.store, wantedCutouts(invocation, source, layouts))
   if (missing.length === 0) return []
   const attempts = await checkPayable(invocation, source, missing)

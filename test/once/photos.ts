@@ -112,15 +112,20 @@ export const LATE = {
       if (!(await ways.send(await signing, body))) await ways.put(key, body)
     }
   },
-  /** The same, and the photo was there meanwhile. */
+  /** The same, and the photo was there meanwhile, and cut out if the claim had run out. */
   overtaken: async ({ key, body, random }, ways) => {
-    const signing = ways.sign(key, body, 1 + whole(random, 10))
+    const signing = ways.sign(key, body, 15)
     return async () => {
       await ways.put(key, body)
-      await sleep(whole(random, 9_000))
+      await sleep(6_000 + whole(random, 3_000))
       await ways.remove(key)
       if (!(await ways.send(await signing, body))) await ways.put(key, body)
     }
+  },
+  /** Whoever pays is frozen between its claim and its call. */
+  paused: async ({ key, body, random }, ways) => {
+    const coming = random() < 0.5 ? ways.put(key, body) : ways.upload(key, body)
+    return () => coming
   },
   /** The trigger is frozen while it claims. */
   stalled: async ({ key, body }, ways) => {
@@ -137,7 +142,7 @@ export function isLate(fate: Fate): fate is LateFate {
 }
 
 /** Half of all photos come by plain PUTs and without further ado. */
-const FATES = [...Object.keys(STORM), ...Object.keys(LATE)].flatMap((fate) => [fate, 'put']) as Fate[]
+const FATES = [...Object.keys(STORM), 'replaced', ...Object.keys(LATE)].flatMap((fate) => [fate, 'put']) as Fate[]
 
 /** The photos of a seed: different ones, and of different fates. */
 export async function drawPhotos(seed: number, count: number): Promise<Photo[]> {

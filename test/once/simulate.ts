@@ -2,9 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Fault, mulberry32 } from '../../local/faults.ts'
 import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { checkBill, checkColours, checkEnds, checkLimit } from './check.ts'
-import { drawPhotos, isLate, LATE, type LateFate, type Photo, STORM } from './photos.ts'
+import { drawPhotos, isLate, LATE, type Photo, STORM } from './photos.ts'
 import { type Evidence, watch } from './story.ts'
-import { holds, trouble } from './trouble.ts'
+import { type Hold, holds, trouble } from './trouble.ts'
 import { createWays, PRESETS, SETTINGS, type Ways } from './ways.ts'
 
 /** What one seed did, and what it found wrong. */
@@ -120,36 +120,41 @@ interface Run {
 
 /** Some photos in the storm; then, all being quiet, some that are on their way while time passes, into the storm as well. */
 async function wave(run: Run, photos: readonly Photo[]): Promise<void> {
-  const { cloud, ways, clients, seed, plan } = run
-  const begun: { photo: Photo; finish: () => Promise<void> }[] = []
-  const begin = async (...fates: LateFate[]) => {
-    for (const photo of photos) {
-      const { fate } = photo
-      if (isLate(fate) && fates.includes(fate)) begun.push({ photo, finish: await LATE[fate](photo, ways) })
-    }
-  }
-
+  const { ways, clients, seed, plan } = run
   await storm(run, seed, trouble(plan), () =>
     pool(photos, clients, async (photo) => {
       const { fate } = photo
       if (!isLate(fate)) await visited(run, photo, () => STORM[fate](photo, ways))
     }),
   )
+  for (const holding of holds(plan)) {
+    const begun = await stopTime(run, photos, holding)
+    await storm(run, seed + 1, trouble(plan), () =>
+      pool(begun, clients, ({ photo, finish }) => visited(run, photo, finish)),
+    )
+  }
+}
 
-  cloud.faults.set([])
-  await begin('slow', 'stopped', 'unsent')
-  const holding = holds(cloud.clock.now(), plan)
-  cloud.faults.set(holding.map(({ fault }) => fault))
-  await begin('lazy', 'twice', 'frozen', 'overtaken', 'stalled')
-  const least = holding.map(({ fates }) => photos.filter(({ fate }) => isLate(fate) && fates.includes(fate)).length)
-  // Not for ever: where the storm has left nothing to be signed, nothing is held.
-  for (let i = 0; i < 200 && cloud.faults.list().some(({ struck }, i) => struck < (least[i] ?? 0)); i++) await sleep(10)
+/** Begins what these holds are for, and moves the clock while it is held, and nobody pays. What was begun goes on with the next faults. */
+async function stopTime(run: Run, photos: readonly Photo[], holding: readonly Hold[]) {
+  const { cloud, ways, plan } = run
+  const begun: { photo: Photo; finish: () => Promise<void> }[] = []
+  cloud.faults.set(holding.flatMap(({ fault }) => fault ?? []))
+  for (const photo of photos) {
+    const { fate } = photo
+    const held = isLate(fate) && holding.some(({ fates }) => fates.includes(fate))
+    if (held) begun.push({ photo, finish: await LATE[fate](photo, ways) })
+  }
+  const waiting = () =>
+    holding.some(({ fault, fates }) => {
+      const struck = cloud.faults.list().find(({ on, prefix }) => on === fault?.on && prefix === fault.prefix)?.struck
+      return fault && (struck ?? 0) < begun.filter(({ photo: { fate } }) => isLate(fate) && fates.includes(fate)).length
+    })
+  // Not for ever: where nothing is left to be signed or made, nothing is held.
+  for (let i = 0; i < 200 && waiting(); i++) await sleep(10)
   cloud.clock.advance(HOPS[Math.floor(plan() * HOPS.length)] ?? 0)
   addStruck(run)
-  // What was held goes on.
-  await storm(run, seed + 1, trouble(plan), () =>
-    pool(begun, clients, ({ photo, finish }) => visited(run, photo, finish)),
-  )
+  return begun
 }
 
 async function storm(run: Run, seed: number, faults: Fault[], work: () => Promise<void>): Promise<void> {

@@ -1,22 +1,30 @@
 import type { Fault } from '../../local/faults.ts'
 import type { LateFate } from './photos.ts'
 
-/** Before time passes, who signs, claims or puts these photos is stopped in the middle of it, or is slow. */
-export function holds(now: number, random: () => number): { fates: LateFate[]; fault: Fault }[] {
-  const day = new Date(now).toISOString().slice(0, 10)
-  const grants = `.matting/receipts/${day}/grants/`
+/** What happens to these photos while time passes. */
+export interface Hold {
+  fates: LateFate[]
+  fault?: Fault
+}
+
+/** Who puts, signs, claims or pays is slow, or stopped in the middle of it; in two turns, for the last of them stop all who would pay. */
+export function holds(random: () => number): Hold[][] {
+  const delay = random() < 0.5 ? 3_000 : 12_000
   return [
-    { fates: ['frozen', 'overtaken'], fault: { on: 'PutObject', prefix: grants, kind: 'hold' } },
-    {
-      fates: ['stalled'],
-      fault: { on: 'PutObject', prefix: '.matting/claims/cutouts/uploads/stalled-', kind: 'hold' },
-    },
-    { fates: ['lazy'], fault: { on: 'PutObject', prefix: 'uploads/lazy-', kind: 'hold' } },
-    {
-      fates: ['twice'],
-      fault: { on: 'PutObject', prefix: 'uploads/twice-', kind: 'delay', ms: random() < 0.5 ? 3_000 : 12_000 },
-    },
+    [
+      { fates: ['slow', 'stopped', 'unsent'] },
+      { fates: ['lazy'], fault: hold('uploads/lazy-') },
+      { fates: ['twice'], fault: { on: 'PutObject', prefix: 'uploads/twice-', kind: 'delay', ms: delay } },
+    ],
+    [
+      { fates: ['stalled'], fault: hold('.matting/claims/cutouts/uploads/stalled-') },
+      { fates: ['frozen', 'overtaken', 'paused'], fault: hold('.matting/receipts/') },
+    ],
   ]
+}
+
+function hold(prefix: string): Fault {
+  return { on: 'PutObject', prefix, kind: 'hold' }
 }
 
 /** A mix of everything that can go wrong, another for each seed. */
