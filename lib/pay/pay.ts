@@ -40,8 +40,8 @@ export async function ensure(
 ): Promise<Cutout[]> {
   const { cos, store, config, now, random, deadline } = invocation
   const wanted = wantedCutouts(invocation, source, layouts)
-  /** The cutouts that this call paid for, by which attempt, and whether the vendor told which photo it cut out. */
-  const paid = new Map<string, { attempt: number; told: boolean }>()
+  /** The cutouts that this call paid for, by which attempt, and whether the vendor told that it cut out this photo. */
+  const paid = new Map<string, { attempt: number; sure: boolean }>()
   const first = await timed(invocation, 'look', find(store, wanted))
   const found = new Map<string, Found>(first.found.map((one) => [one.name, one]))
   // If one cutout is blank, the photo's other layouts are blank too.
@@ -65,7 +65,7 @@ export async function ensure(
     for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
       const { bought, original } = await timed(invocation, 'pay', buy(invocation, asker, source, turn.held))
-      for (const { key, attempt } of bought) paid.set(key, { attempt, told: original !== undefined })
+      for (const { key, attempt } of bought) paid.set(key, { attempt, sure: original === source.etag })
       isOther = original !== undefined && original !== source.etag
       if (isOther) break
     }
@@ -79,10 +79,12 @@ export async function ensure(
     if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
     await timed(invocation, 'wait', sleep(pause))
   }
-  const isUnsure = [...paid.values()].some(({ told }) => !told)
+  const unsure = [...paid].flatMap(([key, { sure }]) => (sure ? [] : [key]))
   // CI cuts out the photo that is there when it reads. A cutout of another photo must not keep the name of the one that we saw.
-  if (isOther || (first.missing.length > 0 && source.url === undefined && !(await isThere(cos, source, isUnsure)))) {
-    await Promise.all([...paid.keys()].map((key) => store.delete(key)))
+  const inBucket = first.missing.length > 0 && source.url === undefined
+  if (isOther || (inBucket && !(await isThere(cos, source, unsure.length > 0)))) {
+    const dropped = config.onDelete === 'remove' ? [...paid.keys()] : unsure
+    await Promise.all(dropped.map((key) => store.delete(key)))
     throw new MattingError('changed')
   }
   if (isBlank()) {
