@@ -1,240 +1,96 @@
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
-import { setTimeout as sleep } from 'node:timers/promises'
-import { XMLParser } from 'fast-xml-parser'
-import { type Code, MattingError } from './errors.ts'
-import { type Layout, parameters } from './layout.ts'
-import { type Credentials, encode, encodeKey, presign, signHeaders, signingKey } from './sign.ts'
+import {
+  type Answer,
+  failure,
+  isPng,
+  type Listed,
+  type ObjectHead,
+  type ObjectPart,
+  type ObjectRead,
+  readHead,
+  readObject,
+  readPage,
+  readPart,
+  readPng,
+  readResult,
+  vendorCode,
+} from './answer.ts'
+import type { MattingError } from './errors.ts'
+import { LongBody } from './http.ts'
+import { parameters } from './layout.ts'
+import { type Paid, type PicRule, paid } from './paid.ts'
+import { type Call, createRequests, MAX_BODY, type RequestOptions } from './request.ts'
+import { type Credentials, presign, signingKey } from './sign.ts'
 
-/** What HEAD tells of an object. `etag` without its quotes, `size` in bytes. */
-export interface ObjectHead {
-  etag: string
-  size: number
-  /** Content-Type, '' if it has none. */
-  type: string
-  /** Its own metadata `x-cos-meta-matting`. */
-  matting?: string
-}
+export type { ObjectHead } from './answer.ts'
 
-/** How a PUT is done. */
+/** Options of a PUT. */
 export interface PutOptions {
   type: string
   forbidOverwrite?: boolean
 }
 
-/** A small object, and by COS's own clock when it was written and when it was read; milliseconds since the epoch. */
-export interface ObjectRead {
-  body: string
-  written: number
-  read: number
-}
-
-/** A rule of Pic-Operations: `fileid` is the result's key with a leading slash, which makes it absolute. */
-export interface PicRule {
-  /** Where the result goes, if not into the bucket of the photo. */
-  bucket?: string
-  fileid: string
-  rule: string
-}
-
 export interface Cos {
   /** Undefined if there is no such object. */
   head(key: string): Promise<ObjectHead | undefined>
-  /** Undefined if there is no such object. For small objects: at most 8 MiB. */
+  /** Undefined if there is no such object. Only for objects of at most 8 MiB. */
   get(key: string): Promise<ObjectRead | undefined>
-  /** Its bytes from the start, 16 KiB and then ever more of them, fetched as they are asked for. Undefined if there is no such object. */
-  pieces(key: string): Promise<{ size: number; pieces: AsyncIterable<Buffer> } | undefined>
-  /** False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: its own lost answer would look like a loser's. */
+  /**
+   * The object's bytes from the start: 16 KiB, then larger and larger pieces, each fetched when it is read. Undefined if there
+   * is no such object.
+   */
+  pieces(key: string): Promise<{ size: number; modified: number; pieces: AsyncIterable<Buffer> } | undefined>
+  /**
+   * False if `forbidOverwrite` is set and the object exists. Such a put is never repeated: if only its answer was lost, the
+   * repetition would see its own object and return false.
+   */
   put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
-  list(prefix: string): AsyncGenerator<{ key: string; size: number; etag: string; written: number }>
-  /**
-   * Method three of the vendor's page: makes cutouts from a stored photo. PAID, at most five rules, sent once and never
-   * repeated. Its signature ends at `until` (COS's clock), so that however late it arrives it is not done after that; the
-   * answer is waited for until `deadline` (our clock). Both in milliseconds since the epoch.
-   * @throws MattingError unknown-outcome when it may have been done and billed all the same.
-   */
-  process(key: string, rules: readonly PicRule[], time: { until: number; deadline: number }): Promise<void>
-  /** Method two: stores a photo and makes cutouts from it on the way. PAID, and otherwise as `process`. */
-  upload(
-    key: string,
-    photo: { body: Buffer; type: string },
-    rules: readonly PicRule[],
-    time: { until: number; deadline: number },
-  ): Promise<void>
-  /**
-   * Method one, of a picture elsewhere: the cutout, or undefined if it has more than 32 MiB. PAID, also then, and otherwise as
-   * `process`.
-   */
-  detect(url: string, layout: Layout, time: { until: number; deadline: number }): Promise<Buffer | undefined>
-  /** COS's clock, as far as its answers told; milliseconds since the epoch. Instances' own clocks differ by minutes. */
+  /** In the order of the keys; with `after`, only the keys behind it. */
+  list(prefix: string, after?: string): AsyncGenerator<Listed>
+  /** The calls that cost money. */
+  readonly [paid]: Paid
+  /** COS's time by the dates of its answers, in milliseconds since the epoch. The clocks of instances differ by minutes. */
   clock(): number
-  /** A URL to GET the object, or what `options` say, valid from `start` to `end`, both in Unix seconds. */
+  /** A URL to GET the object, or for the request in `options`; valid from `start` to `end`, both in Unix seconds. */
   presign(key: string, start: number, end: number, options?: PresignOptions): string
 }
 
 export interface PresignOptions {
   method?: 'GET' | 'PUT'
   query?: Record<string, string>
-  /** To be sent by whoever uses the URL: all are signed. */
+  /** All are signed, so whoever uses the URL must send them. */
   headers?: Record<string, string>
-  /** Instead of the role. */
+  /** The key that signs, instead of the role's. */
   signer?: Credentials | undefined
 }
 
-export interface CosOptions {
-  endpoint: string
-  credentials: Credentials
-  /** Milliseconds since the epoch; nothing is waited for past it. */
-  deadline: number
-  now: () => number
-  random: () => number
-}
-
-interface Call {
-  method: 'GET' | 'HEAD' | 'PUT' | 'POST' | 'DELETE'
-  key: string
-  query?: Record<string, string>
-  /** Signed, all of them. */
-  headers?: Record<string, string>
-  type?: string
-  body?: string | Buffer
-  /** When its signature ends, by COS's clock; default a quarter of an hour from now. */
-  until?: number
-  /** Never to be repeated. */
-  once?: boolean
-  /** Most bytes of the answer. */
-  limit?: number
-}
-
-interface Answer {
-  status: number
-  headers: IncomingMessage['headers']
-  body: Buffer
-}
-
-const FREE_TIMEOUT = 5_000
-const FREE_ATTEMPTS = 3
-const MAX_BODY = 8 * 1024 * 1024
 const MAX_CUTOUT = 32 * 1024 * 1024
-/** Enough of most cutouts to see that there is something: rows that show nothing take next to no bytes. */
+/** Enough of most cutouts to see that they are not blank: transparent rows take almost no bytes. */
 const PIECE = 16 * 1024
-/** Connections that were never made: nothing was sent, so nothing was done. */
-const UNSENT = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'])
 
-class LongAnswer extends Error {}
+/** COS and Cloud Infinite as this project uses them. */
+export function createCos(options: RequestOptions): Cos {
+  const { endpoint, credentials } = options
+  const { host } = new URL(endpoint)
+  const { free, pay, clock } = createRequests(options)
 
-// Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
-const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
-
-/** COS and Cloud Infinite as this project uses them; with external.ts and announce.ts the only place that touches the network. */
-export function createCos({ endpoint, credentials, deadline, now, random }: CosOptions): Cos {
-  const { protocol, hostname, port, host } = new URL(endpoint)
-
-  /** How far COS's clock is ahead of ours: never more than it is, for dates have whole seconds; the greatest seen is the nearest. */
-  let skew: number | undefined
-
-  /** Sends one request, once. Rejects with Node's error if there is no whole answer in time. */
-  function send(
-    { method, key, query, headers, type, body, until, once, limit = MAX_BODY }: Call,
-    timeout: number,
-  ): Promise<Answer> {
-    const seconds = Math.floor((now() + (skew ?? 0)) / 1000)
-    // Five minutes back, because the clocks of instances differ; COS refuses more than fifteen.
-    const signing = signingKey(credentials, seconds - 300, until ? Math.floor(until / 1000) : seconds + 900)
-    const signed = signHeaders(
-      { method, pathname: `/${key}`, ...(query && { query }), headers: { host, ...headers } },
-      signing,
-    )
-    const search = query
-      ? `?${Object.entries(query)
-          .map(([name, value]) => `${encode(name)}=${encode(value)}`)
-          .join('&')}`
-      : ''
-    return new Promise((resolve, reject) => {
-      const outgoing = (protocol === 'https:' ? httpsRequest : httpRequest)(
-        {
-          method,
-          hostname,
-          port,
-          // Raw, not through URL: that would resolve the dots of a key such as `a/../b`.
-          path: `${encodeKey(key)}${search}`,
-          headers: {
-            ...signed,
-            ...(type && { 'content-type': type }),
-            'content-length': Buffer.byteLength(body ?? ''),
-          },
-          // What is not repeated opens its own connection: on a kept one that just died, "sent or not?" has no answer.
-          ...(once && { agent: false }),
-          signal: AbortSignal.timeout(Math.max(1, Math.ceil(timeout))),
-        },
-        (incoming) => {
-          const date = Date.parse(incoming.headers.date ?? '')
-          if (date) skew = Math.max(skew ?? Number.NEGATIVE_INFINITY, date - now())
-          const chunks: Buffer[] = []
-          let size = 0
-          incoming.on('data', (chunk: Buffer) => {
-            size += chunk.length
-            if (size > limit) incoming.destroy(new LongAnswer())
-            chunks.push(chunk)
-          })
-          incoming.on('error', reject)
-          incoming.on('end', () =>
-            resolve({ status: incoming.statusCode ?? 0, headers: incoming.headers, body: Buffer.concat(chunks) }),
-          )
-        },
-      )
-      outgoing.on('error', reject)
-      outgoing.end(body)
-    })
-  }
-
-  /** A call that costs nothing: repeated, with growing and jittered pauses, while time is left. */
-  async function free(call: Call): Promise<Answer> {
-    for (let attempt = 1; ; attempt++) {
-      const last = call.once || attempt >= FREE_ATTEMPTS || now() >= deadline
-      const before = skew
-      try {
-        // A second more for each megabyte that is sent.
-        const timeout = FREE_TIMEOUT + (call.body?.length ?? 0) / 1_000
-        const answer = await send(call, Math.min(timeout, deadline - now()))
-        // Refused for our clock, most likely; the answer told the right time. HEAD's says no more than 403.
-        const late = answer.status === 403 && Math.abs((skew ?? 0) - (before ?? 0)) > 60_000
-        if (answer.status < 500 && answer.status !== 429 && !late) return answer
-        if (last) throw failure(answer)
-      } catch (error) {
-        if (error instanceof MattingError) throw error
-        if (last) throw new MattingError('unavailable', undefined, { cause: error })
-      }
-      await sleep(Math.max(0, Math.min(100 * 2 ** attempt * (0.5 + random()), deadline - now())))
-    }
-  }
-
-  function pay(call: Call, deadline: number): Promise<Answer> {
-    return send(call, deadline - now()).catch((cause: NodeJS.ErrnoException) => {
-      throw new MattingError(UNSENT.has(cause.code ?? '') ? 'unavailable' : 'unknown-outcome', undefined, { cause })
-    })
-  }
-
-  /** Undefined if there is no such object; `total` is the size of it all. */
-  async function range(key: string, start: number, length: number) {
+  /** Undefined if there is no such object. */
+  async function part(key: string, start: number, length: number): Promise<ObjectPart | undefined> {
     const headers = { range: `bytes=${start}-${start + length - 1}` }
     const answer = await free({ method: 'GET', key, headers })
-    if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
-    // 416: there are no bytes there, as of an empty object.
+    if (isMissing(answer)) return undefined
     if (![200, 206, 416].includes(answer.status)) throw failure(answer)
-    const total = Number(/\/(\d+)$/.exec(answer.headers['content-range'] ?? '')?.[1] ?? 0)
-    return { bytes: answer.status === 416 ? Buffer.alloc(0) : answer.body, total }
+    return readPart(answer, start)
   }
 
-  async function* rest(key: string, first: { bytes: Buffer; total: number }): AsyncGenerator<Buffer> {
+  async function* rest(key: string, first: ObjectPart): AsyncGenerator<Buffer> {
     yield first.bytes
     for (
       let start = first.bytes.length, length = 4 * PIECE;
       start < first.total;
       length = Math.min(4 * length, MAX_BODY)
     ) {
-      const next = await range(key, start, length)
+      const next = await part(key, start, length)
       if (!next || next.bytes.length === 0) return
       yield next.bytes
       start += next.bytes.length
@@ -245,92 +101,75 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
     async head(key) {
       const answer = await free({ method: 'HEAD', key })
       if (answer.status === 404) return undefined
-      // 403 is not "absent": COS may answer it for a missing object when listing is not allowed.
+      // 403 does not mean "absent", though COS may answer it for a missing object when listing is not allowed.
       if (answer.status !== 200) throw failure(answer)
-      const etag = unquote(answer.headers.etag ?? '')
-      // It is what tells one version of a photo from another: without it nothing can be named.
-      if (etag.length < 16) throw new MattingError('unavailable', 'COS told no ETag.')
-      const { 'content-length': size = 0, 'content-type': type = '', 'x-cos-meta-matting': matting } = answer.headers
-      return { etag, size: Number(size), type, ...(typeof matting === 'string' && { matting }) }
+      return readHead(answer)
     },
 
     async get(key) {
       const answer = await free({ method: 'GET', key })
-      if (answer.status === 404 && vendorCode(answer) !== 'NoSuchBucket') return undefined
+      if (isMissing(answer)) return undefined
       if (answer.status !== 200) throw failure(answer)
-      const { date, 'last-modified': modified } = answer.headers
-      const [written, read] = [Date.parse(modified ?? ''), Date.parse(date ?? '')]
-      // Without them no claim would ever end.
-      if (Number.isNaN(written) || Number.isNaN(read)) throw new MattingError('unavailable', 'COS told no dates.')
-      return { body: answer.body.toString(), written, read }
+      return readObject(answer)
     },
 
     async pieces(key) {
-      const first = await range(key, 0, PIECE)
-      return first && { size: first.total, pieces: rest(key, first) }
+      const first = await part(key, 0, PIECE)
+      return first && { size: first.total, modified: first.modified, pieces: rest(key, first) }
     },
 
     async put(key, body, { type, forbidOverwrite = false }) {
       const headers = forbidOverwrite ? { 'x-cos-forbid-overwrite': 'true' } : {}
       const answer = await free({ method: 'PUT', key, headers, type, body, once: forbidOverwrite })
       if (answer.status === 409 && forbidOverwrite) return false
-      if (answer.status !== 200) throw failure(answer)
+      if (answer.status !== 200 || !answer.headers.etag) throw failure(answer)
       return true
     },
 
     async delete(key) {
       const answer = await free({ method: 'DELETE', key })
-      if (answer.status !== 204 && answer.status !== 404) throw failure(answer)
+      if (answer.status !== 204 && !isMissing(answer)) throw failure(answer)
     },
 
-    async *list(prefix) {
-      for (let marker = ''; ; ) {
+    async *list(prefix, after = '') {
+      for (let marker = after; ; ) {
         const query = { prefix, marker, 'encoding-type': 'url' }
         const answer = await free({ method: 'GET', key: '', query })
         if (answer.status !== 200) throw failure(answer)
-        const page = child(xml.parse(answer.body), 'ListBucketResult')
-        const contents = Array.isArray(page.Contents) ? page.Contents : []
-        for (const entry of contents.map(Object)) {
-          marker = decodeURIComponent(String(entry.Key))
-          const written = Date.parse(String(entry.LastModified))
-          yield { key: marker, size: Number(entry.Size), etag: unquote(String(entry.ETag)), written }
-        }
-        if (page.IsTruncated !== 'true' || contents.length === 0) return
+        const { objects, more } = readPage(answer, prefix)
+        yield* objects
+        if (!more) return
+        const next = objects.at(-1)?.key ?? ''
+        // Keys are listed in the order of their bytes; a list that does not advance would never end.
+        if (Buffer.compare(Buffer.from(next), Buffer.from(marker)) <= 0) throw failure(answer)
+        marker = next
       }
     },
 
-    async process(key, rules, { until, deadline }) {
-      const call: Call = {
-        until,
-        once: true,
-        method: 'POST',
-        key,
-        query: { image_process: '' },
-        headers: picOperations(rules),
-      }
-      checkPaid(await pay(call, deadline))
+    [paid]: {
+      async process(key, rules, { until, deadline }) {
+        const query = { image_process: '' }
+        const call: Call = { until, method: 'POST', key, query, headers: picOperations(rules) }
+        return readResult(await pay(call, deadline))
+      },
+
+      async upload(key, { body, type }, rules, { until, deadline }) {
+        const call: Call = { until, method: 'PUT', key, headers: picOperations(rules), type, body }
+        return readResult(await pay(call, deadline))
+      },
+
+      async detect(url, layout, { until, deadline }) {
+        const query = { ...parameters(layout), 'detect-url': url }
+        const call: Call = { until, method: 'GET', key: '', query, limit: MAX_CUTOUT }
+        const answer = await pay(call, deadline).catch((error: MattingError) => {
+          if (error.cause instanceof LongBody && isPng(error.cause.start)) return undefined
+          throw error
+        })
+        return answer && readPng(answer)
+      },
     },
 
-    async upload(key, { body, type }, rules, { until, deadline }) {
-      const call: Call = { until, once: true, method: 'PUT', key, headers: picOperations(rules), type, body }
-      checkPaid(await pay(call, deadline))
-    },
-
-    async detect(url, layout, { until, deadline }) {
-      const query = { ...parameters(layout), 'detect-url': url }
-      const call: Call = { until, once: true, method: 'GET', key: '', query, limit: MAX_CUTOUT }
-      const answer = await pay(call, deadline).catch((error: MattingError) => {
-        if (error.cause instanceof LongAnswer) return undefined
-        throw error
-      })
-      if (!answer) return undefined
-      // Also of method one 200 is no proof.
-      if (answer.status !== 200 || !answer.body.toString('latin1', 0, 4).startsWith('\x89PNG'))
-        throw paidFailure(answer)
-      return answer.body
-    },
-
-    clock: () => now() + (skew ?? 0),
+    clock,
 
     presign(key, start, end, { method = 'GET', query, headers, signer = credentials } = {}) {
       const request = { method, pathname: `/${key}`, ...(query && { query }), headers: { host, ...headers } }
@@ -339,83 +178,12 @@ export function createCos({ endpoint, credentials, deadline, now, random }: CosO
   }
 }
 
-/** The header that asks for cutouts, as a request or a signature has it. */
+/** The header that asks for cutouts, for a request or for a signature. */
 export function picOperations(rules: readonly PicRule[]): { 'pic-operations': string } {
   return { 'pic-operations': JSON.stringify({ rules }) }
 }
 
-/** 200 is no proof: CI may put an <Error> into it. */
-function checkPaid(answer: Answer): void {
-  if (answer.status !== 200 || answer.body.includes('<Error>')) throw paidFailure(answer)
-}
-
-function unquote(etag: string): string {
-  return etag.replace(/^(W\/)?"|"$|&quot;/g, '')
-}
-
-function child(parent: unknown, name: string): Record<string, unknown> {
-  return Object(Object(parent)[name])
-}
-
-/** The vendor's error code of an answer; answers to HEAD have no body, so they have none. */
-function vendorCode({ body }: Answer): string {
-  const text = body.toString().trim()
-  try {
-    // Cloud Infinite answers errors in XML or in JSON.
-    const code = text.startsWith('{') ? Object(JSON.parse(text)).code : child(xml.parse(text), 'Error').Code
-    return typeof code === 'string' ? code : ''
-  } catch {
-    return '' // A proxy's page, or half an answer: the status has to do.
-  }
-}
-
-/** What a free call's answer means that is neither success nor "not there". */
-function failure(answer: Answer): MattingError {
-  const code = vendorCode(answer)
-  const cause = new MattingError('denied', `COS answered ${answer.status} ${code}`.trim())
-  if (code === 'NoSuchBucket') return new MattingError('misconfigured', 'There is no such bucket.', { cause })
-  if (answer.status >= 500 || answer.status === 429) return new MattingError('unavailable', undefined, { cause })
-  return new MattingError('denied', undefined, { cause })
-}
-
-/** The vendor's codes (product/436/7730) that tell what became of a paid call. */
-const PAID: Readonly<Record<string, Code>> = {
-  // It was there a moment ago, and may be again.
-  NoSuchKey: 'changed',
-  InvalidImageFormat: 'not-an-image',
-  InvalidImageSource: 'not-an-image',
-  ImageTooLarge: 'too-large',
-  ImageResolutionExceed: 'too-large',
-  EntityTooLarge: 'too-large',
-  // Something about this very photo, such as its key. What concerns the bucket or the account is `denied`, with any code not known here.
-  InvalidArgument: 'refused',
-  InvalidRequest: 'refused',
-  InvalidURI: 'refused',
-  InvalidObjectName: 'refused',
-  KeyTooLong: 'refused',
-  InvalidPicOperations: 'refused',
-  NoSuchBucket: 'misconfigured',
-  SlowDown: 'busy',
-  // Nothing was done, and the next try may have new credentials.
-  ExpiredToken: 'unavailable',
-  RequestTimeTooSkewed: 'unavailable',
-  // Of a result that could not be stored, after the work.
-  PathConflict: 'unknown-outcome',
-}
-
-function paidFailure(answer: Answer): MattingError {
-  const code = vendorCode(answer)
-  const cause = new MattingError('denied', `CI answered ${answer.status} ${code}`.trim())
-  const known = PAID[code]
-  // In a 200, "later" comes too late to be sure that nothing was done.
-  if (known && !(known === 'busy' && answer.status === 200)) return new MattingError(known, undefined, { cause })
-  if (answer.status === 429) return new MattingError('busy', undefined, { cause })
-  // Its signature had ended when it arrived: nothing was done. Not anywhere in the body: that holds the photo's key as well.
-  if (answer.status === 403 && /<Message>[^<]*expired/i.test(answer.body.toString())) {
-    return new MattingError('unavailable', undefined, { cause })
-  }
-  // After a 5xx, or an error inside a 200, the work may have been done and billed.
-  return new MattingError(answer.status >= 400 && answer.status < 500 ? 'denied' : 'unknown-outcome', undefined, {
-    cause,
-  })
+/** For GET only: the body of a 404 tells whether object or bucket is missing. */
+function isMissing(answer: Answer): boolean {
+  return answer.status === 404 && vendorCode(answer) === 'NoSuchKey'
 }

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import sharp, { type PngOptions } from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { isBlank } from '../lib/blank.ts'
+import { isBlank } from '../lib/pay/blank.ts'
 import { photo, startForTest } from './helpers/cloud.ts'
 
 /** In pieces of such a size; `asked` counts them. */

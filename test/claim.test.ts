@@ -5,7 +5,8 @@ import type { Cos } from '../lib/cos.ts'
 import { cutoutKey } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import { ensure, type Source } from '../lib/pay.ts'
+import { paid } from '../lib/paid.ts'
+import { ensure, type Source } from '../lib/pay/pay.ts'
 import type { Fault } from '../local/faults.ts'
 import {
   ask,
@@ -141,9 +142,11 @@ describe('the fence', () => {
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     const rules = [{ fileid: '/cutouts/x.png', rule: 'ci-process=GoodsMatting' }]
     const late = { until: Date.now() - 2_000, deadline: Date.now() + 5_000 }
-    await expect(cloud.bucket.process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({ code: 'unavailable' })
+    await expect(cloud.bucket[paid].process('uploads/mug.jpg', rules, late)).rejects.toMatchObject({
+      code: 'unavailable',
+    })
     expect(cloud.cos.bill()).toEqual([])
-    await cloud.bucket.process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
+    await cloud.bucket[paid].process('uploads/mug.jpg', rules, { ...late, until: Date.now() + 2_000 })
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 })
@@ -160,7 +163,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, by: 'joined' }])
+  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, obtained: 'joined' }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })
@@ -204,7 +207,7 @@ it('a claim is not kept when the look after it fails', async () => {
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'unavailable' })
   // Not after the claim's minute: at once.
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ obtained: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -213,14 +216,17 @@ it('a photo that is put back while its claim lasts is cut out', async () => {
   const source = await quietSource(cloud)
   const cos: Cos = {
     ...cloud.bucket,
-    async process(...args) {
-      await cloud.bucket.delete(source.key)
-      return cloud.bucket.process(...args)
+    [paid]: {
+      ...cloud.bucket[paid],
+      async process(...args) {
+        await cloud.bucket.delete(source.key)
+        return cloud.bucket[paid].process(...args)
+      },
     },
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })
   await putQuietly(cloud, source.key, await photo())
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ obtained: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -247,7 +253,7 @@ describe('an instance that is frozen between claim and payment', () => {
     const first = pay(frozen, source, 20_000, settings, () => standing).catch((error: unknown) => Object(error).code)
     await expect.poll(() => looks).toBe(2)
     lapse(cloud)
-    expect(await pay(cloud.bucket, source, 20_000, settings, cloud.clock.now)).toMatchObject([{ by: 'made' }])
+    expect(await pay(cloud.bucket, source, 20_000, settings, cloud.clock.now)).toMatchObject([{ obtained: 'made' }])
     thaw()
     await first
     expect(cloud.cos.bill()).toHaveLength(1)

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { DEFERRED, FINAL, type Outcome, upload } from '../functions/upload/upload.ts'
+import { type Outcome, upload } from '../functions/upload/upload.ts'
 import type { Announcement } from '../lib/announce.ts'
 import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
 import type { Code } from '../lib/errors.ts'
+import { codes } from '../lib/errors.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
 import type { RefusalCode } from '../local/cos/answer.ts'
 import type { Fault } from '../local/faults.ts'
@@ -151,7 +152,15 @@ describe('promise 3: every error of every call ends as cutout, announced failure
   })
 
   it('what is acknowledged is final, and what is deferred is thrown', () => {
-    expect([...FINAL].sort()).toEqual(['bad-layout', 'no-product', 'not-an-image', 'refused', 'too-large'])
-    expect([...DEFERRED].sort()).toEqual(['changing-too-fast', 'limit-reached'])
+    const about = (...what: string[]) => [...codes].filter(([, one]) => what.includes(one.about)).map(([code]) => code)
+    expect(about('photo', 'layout').sort()).toEqual([
+      'bad-layout',
+      'no-product',
+      'not-an-image',
+      'refused',
+      'too-large',
+    ])
+    expect(about('order').sort()).toEqual(['changing-too-fast', 'limit-reached'])
+    expect(about('account').sort()).toEqual(['denied', 'misconfigured'])
   })
 })

@@ -110,7 +110,8 @@ const junk = fc.oneof(
   fc.string({ unit: 'binary' }),
 )
 
-const FIELDS = ['path', 'rawPath', 'httpMethod', 'requestContext', 'queryString', 'rawQueryString', 'headers']
+const QUERIES = ['queryString', 'rawQueryString', 'queryStringParameters', 'multiValueQueryStringParameters']
+const FIELDS = ['path', 'rawPath', 'httpMethod', 'requestContext', ...QUERIES, 'headers']
 
 function seldom<T>(arbitrary: fc.Arbitrary<T>) {
   return fc.oneof({ weight: 9, arbitrary: fc.constant(null) }, { weight: 1, arbitrary })

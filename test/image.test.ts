@@ -63,7 +63,7 @@ function isProblem(answer: Answer, code: string): void {
 async function leadsTo(answer: Answer, how: string): Promise<Buffer> {
   expect([answer.status, answer.body]).toEqual([302, ''])
   expect(answer.headers).toMatchObject({ 'x-matting': how, 'access-control-allow-origin': '*' })
-  expect(answer.headers['cache-control']).toMatch(/^public, max-age=\d+/)
+  expect(answer.headers['cache-control']).toMatch(how === 'direct' ? /^private, no-store$/ : /^public, max-age=\d+/)
   const picture = await fetch(answer.headers.location ?? '')
   // Or a browser that has shown it could not draw it on a canvas any more.
   expect([picture.status, picture.headers.get('vary')]).toEqual([200, 'Origin'])
@@ -109,7 +109,7 @@ async function withPictures(environment: Record<string, string> = {}) {
 const elsewhere = (path: string, layout = 'plain') =>
   `/${layout}/${encodeURIComponent(`http://pictures.example${path}`)}`
 
-/** First cell of a row of README's table "request → answer" → its test. */
+/** First cell of a row of docs/http.md's table "request → answer" → its test. */
 const rows: Record<string, () => Promise<void>> = {
   'the cutout is there': async () => {
     const cloud = await withMug()
@@ -168,7 +168,7 @@ const rows: Record<string, () => Promise<void>> = {
     isProblem(await strict.image(`/${spellings[0]}/uploads/mug.jpg`), 'layout-refused')
     expect(strict.cos.bill()).toEqual([])
   },
-  'a layout that there is not': async () => {
+  'a layout that does not exist': async () => {
     const cloud = await withMug()
     for (const layout of [
       'nope',
@@ -216,7 +216,8 @@ const rows: Record<string, () => Promise<void>> = {
       'bad-signature',
     )
     isProblem(await cloud.image(signed('uploads/mug.jpg', -1)), 'expired')
-    expect(cloud.cos.requests().filter(({ path }) => path.includes('uploads/'))).toHaveLength(1)
+    // The photo that was put, and one look for COS's clock: whose time is over, it says.
+    expect(cloud.cos.requests().filter(({ path }) => path.includes('uploads/'))).toHaveLength(2)
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60)), 'made')
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60, 'plain', 'spare', 'fedcba9876543210')), 'hit')
     await isCutout(await cloud.image(signed('uploads/mug.jpg', 60, 'center-layout=1')), 'made')
@@ -228,7 +229,7 @@ const rows: Record<string, () => Promise<void>> = {
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1')), 'hit')
     expect(cloud.cos.bill()).toMatchObject([{ method: 'download', source: 'http://pictures.example/mug.jpg' }])
     expect(await cloud.keys('cutouts/')).toEqual([
-      expect.stringMatching(/^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3Fsize_3D1\/[0-9a-f]{16}-plain\.png$/),
+      expect.stringMatching(/^cutouts\/http_3A\/_2Fpictures\.example\/mug\.jpg_3F\w{32}\/[0-9a-f]{64}-plain\.png$/),
     ])
     pictures.set('/mug.jpg?size=1', await photo('#2040b0'))
     await isCutout(await cloud.image(elsewhere('/mug.jpg?size=1', 'card')), 'made')
@@ -253,7 +254,7 @@ const rows: Record<string, () => Promise<void>> = {
     ]
     const cutouts = [
       'cutouts/uploads/mug.jpg/0123456789abcdef-plain.png',
-      'uploads/x/0123456789abcdef-plain.png',
+      'uploads/x/0123456789abcdef0123456789abcdef-plain.png',
       'uploads/..%2Fother%2Fa.jpg',
       '.matting/claims/x',
     ]
@@ -336,10 +337,10 @@ const rows: Record<string, () => Promise<void>> = {
 }
 
 describe('request → answer', () => {
-  const readme = readFileSync(new URL('../README.md', import.meta.url), 'utf8')
+  const readme = readFileSync(new URL('../docs/http.md', import.meta.url), 'utf8')
   const [, table = ''] = readme.split('| request | answer |\n|---|---|\n')
   const listed = (table.split('\n\n')[0] ?? '').split('\n').map((line) => line.split('|')[1]?.trim() ?? '')
-  it('README has a row for each, and each row a test', () => {
+  it('docs/http.md has a row for each, and each row a test', () => {
     expect(listed).toEqual(Object.keys(rows))
   })
   it.each(Object.entries(rows))('%s', async (_, row) => row())
@@ -461,7 +462,8 @@ describe('an instance that is warm', () => {
     await cloud.upload('uploads/mug.jpg', await photo())
     const first = await cloud.image(MUG)
     const maxAge = ({ headers }: Answer) => Number(/max-age=(\d+)/.exec(headers['cache-control'] ?? '')?.[1])
-    expect(maxAge(first)).toBe(300)
+    // The second begun while it looked counts.
+    expect(maxAge(first)).toBeLessThan(300)
     const before = cloud.cos.requests().length
     await putQuietly(cloud, 'uploads/mug.jpg', await photo('#2040b0'))
     const put = cloud.cos.requests().length - before
@@ -498,9 +500,9 @@ describe('within a window', () => {
     await cloud.upload('uploads/a b.jpg', await photo())
     const { headers } = await cloud.image('/plain/uploads/a%20b.jpg')
     expect(headers.location).toMatch(
-      /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{16}-plain\.png$/,
+      /^https:\/\/cdn\.example\.com\/cutouts\/uploads\/a_20b\.jpg\/[0-9a-f]{32}-plain\.png$/,
     )
-    expect(headers['cache-control']).toBe('public, max-age=60, stale-while-revalidate=60')
+    expect(headers['cache-control']).toMatch(/^public, max-age=5\d, stale-while-revalidate=60$/)
     await putQuietly(cloud, 'uploads/c d.jpg', await wall())
     expect((await cloud.image('/plain/uploads/c%20d.jpg')).headers.location).toBe(
       'https://cdn.example.com/uploads/c%20d.jpg',

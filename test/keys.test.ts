@@ -1,7 +1,16 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { imageUrl } from '../lib/access.ts'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
-import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import {
+  type Answer,
+  codeOf,
+  photo,
+  putQuietly,
+  startForTest,
+  startTestCloud,
+  type TestCloud,
+} from './helpers/cloud.ts'
 
 /** Every way in which the platform may hand over keys and paths: which one it does is not documented. */
 const settings = [
@@ -94,16 +103,79 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
   })
 })
 
-it('a key that reads differently encoded and raw means the photo that exists', async () => {
-  const cloud = await startTestCloud({ environment: { REDIRECT_TTL: '0' } })
-  try {
-    await cloud.upload('uploads/a%20b.jpg', await photo())
-    expect((await cloud.image('/plain/uploads/a%20b.jpg')).status).toBe(302)
-    await cloud.upload('uploads/a b.jpg', await photo('#2040b0'))
-    expect((await cloud.image('/plain/uploads/a%20b.jpg')).headers.location).toContain('/uploads/a_20b.jpg/')
-    expect((await cloud.image('/plain/uploads/a%2520b.jpg')).headers.location).toContain('/uploads/a_2520b.jpg/')
-    expect(cloud.cos.bill()).toHaveLength(2)
-  } finally {
-    await cloud.close()
-  }
-})
+describe.each(settings)(
+  'two photos, the name of one being the encoded name of the other, with $paths paths',
+  ({ paths }) => {
+    const secret = '0123456789abcdef'
+    const [spaced, encoded] = ['uploads/a b.jpg', 'uploads/a%20b.jpg'] as const
+    /** Of the cutouts, without the photo's version. */
+    const folderOf = (answer: Answer) =>
+      /\/uploads\/([^/]+)\//.exec(answer.headers.location ?? '')?.[1] ?? codeOf(answer)
+    const [ofSpaced, ofEncoded] = ['a_20b.jpg', 'a_2520b.jpg']
+
+    async function start(keys: readonly string[], environment: Record<string, string> = {}) {
+      const cloud = await startForTest({ paths, instances: 1, environment })
+      for (const [i, key] of keys.entries()) await putQuietly(cloud, key, await photo(i ? '#2040b0' : '#b03020'))
+      return cloud
+    }
+
+    it('alone, each is what its address means', async () => {
+      for (const [key, folder] of [
+        [spaced, ofSpaced],
+        [encoded, ofEncoded],
+      ] as const) {
+        const cloud = await start([key])
+        for (let i = 0; i < 2; i++) expect(folderOf(await cloud.image(encodeURI(`/plain/${key}`)))).toBe(folder)
+        expect(cloud.cos.bill()).toHaveLength(1)
+      }
+    })
+
+    it('together, neither is shown for the other, by a warm instance neither', async () => {
+      const cloud = await start([spaced])
+      // A platform that decodes hands over a blank, which was encoded for sure; one that does not, the name of the other.
+      const one = encodeURI(`/plain/${paths === 'decoded' ? spaced : encoded}`)
+      const both = encodeURI(`/plain/${paths === 'decoded' ? encoded : spaced}`)
+      expect(folderOf(await cloud.image(both))).toBe(ofSpaced)
+      await putQuietly(cloud, encoded, await photo('#2040b0'))
+      expect(folderOf(await cloud.image(one))).toBe(paths === 'decoded' ? ofSpaced : ofEncoded)
+      // Until then it is known as the photo that it was.
+      cloud.clock.advance(300_000)
+      const before = cloud.cos.requests().length
+      for (let i = 0; i < 2; i++) {
+        const answer = await cloud.image(both)
+        expect([answer.status, codeOf(answer)]).toEqual([400, 'ambiguous-key'])
+      }
+      // Free ones alone.
+      expect(
+        cloud.cos
+          .requests()
+          .slice(before)
+          .map(({ operation }) => operation),
+      ).toEqual(Array(4).fill('HeadObject'))
+      expect(folderOf(await cloud.image(one))).toBe(paths === 'decoded' ? ofSpaced : ofEncoded)
+      expect(cloud.cos.bill().length).toBe(paths === 'decoded' ? 1 : 2)
+    })
+
+    it('signed, each is the one whose key was signed, by whatever spelling, be it warm or not', async () => {
+      const cloud = await start([spaced, encoded], { ACCESS: 'signed', URL_KEYS: `shop:${secret}` })
+      const expires = Math.floor(cloud.clock.now() / 1000) + 60
+      for (let i = 0; i < 2; i++) {
+        for (const [key, folder] of [
+          [spaced, ofSpaced],
+          [encoded, ofEncoded],
+        ] as const) {
+          const url = imageUrl('', { layout: 'plain', key, expires }, 'shop', secret)
+          expect(folderOf(await cloud.image(url))).toBe(folder)
+          if (paths === 'decoded' || key === spaced) continue
+          // A signer that forgets to encode; or an attacker, who wants his photo kept in a cache under the path of another.
+          const answer = await cloud.image(url.replace('%2520', '%20'))
+          expect([folderOf(answer), answer.headers['cache-control']]).toEqual([
+            folder,
+            expect.stringMatching(/^private,/),
+          ])
+        }
+      }
+      expect(cloud.cos.bill()).toHaveLength(2)
+    })
+  },
+)

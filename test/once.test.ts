@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -25,6 +26,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(() => void victim.kill('SIGKILL'))
+  const ended = once(victim, 'exit')
   const endpoint = await new Promise<string>((resolve) =>
     victim.stdout.once('data', (line) => resolve(JSON.parse(String(line)).cosUrl)),
   )
@@ -38,7 +40,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
     // In the middle of it: some are cut out, some wait, some are on their way.
     if (accepted.length === 60) victim.kill('SIGKILL')
   })
-  await Promise.allSettled(uploads)
+  await Promise.allSettled([...uploads, ended])
   expect(accepted.length).toBeGreaterThanOrEqual(60)
 
   const cloud = await startTestCloud({ data })

@@ -11,6 +11,7 @@ import { createFunction, type FunctionOptions, type Invocation } from '../local/
 import { createQueue } from '../local/scf/queue.ts'
 import { type FunctionSpec, readServerless } from '../local/scf/serverless.ts'
 import { createUrlServer } from '../local/scf/url.ts'
+import type { Way } from '../local/scf/variables.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -84,6 +85,31 @@ describe('a function', () => {
     expect(await invoke({})).toMatchObject({ served: 2, env: { TENCENTCLOUD_SECRETID: 'id-2' } })
   })
 
+  it('gets its variables in the way that is set', async () => {
+    let n = 0
+    const role = () => ({ TENCENTCLOUD_SECRETID: `id-${++n}` })
+    const environment = { GREETING: 'hello=you;there;B=1=2' }
+    const spec = { name: 'probe', handler: 'probe.main_handler', timeout: 5, memory: 128, environment }
+    const told = async (variables: Way) => Object(await probe({ spec, role, variables }).invoke({}))
+    const environ = (id: number) => `GREETING=hello=you;there;B=1=2;TENCENTCLOUD_SECRETID=id-${id}`
+
+    const process = await told('process')
+    expect(process.env).toMatchObject({ ...environment, TENCENTCLOUD_SECRETID: 'id-1' })
+    for (const name of ['environment', 'environ']) expect(process.context).not.toHaveProperty(name)
+
+    const context = await told('context')
+    expect(context.env).toMatchObject({ TENCENTCLOUD_SECRETID: 'id-2', TENCENTCLOUD_RUNENV: 'SCF' })
+    expect(context.env).not.toHaveProperty('GREETING')
+    expect(context.context.environ).toBe(environ(3))
+    expect(JSON.parse(context.context.environment)).toEqual({ ...environment, TENCENTCLOUD_SECRETID: 'id-3' })
+
+    const split = await told('split')
+    // As `process.env[name] = undefined` has it.
+    expect(split.env).toMatchObject({ GREETING: 'hello', there: 'undefined', B: '1', TENCENTCLOUD_SECRETID: 'id-4' })
+    expect(split.context.environ).toBe(environ(4))
+    expect(split.context).not.toHaveProperty('environment')
+  })
+
   it('serves one request at a time in an instance, and has no more instances than allowed', async () => {
     const { invoke, runs } = probe()
     await Promise.all(Array.from({ length: 6 }, () => invoke({ todo: 'wait' })))
@@ -127,7 +153,22 @@ describe('the queue', () => {
     await queue.push('probe', { a: 1 })
     await queue.idle()
     expect(tries).toEqual([0, 1, 2])
-    expect(queue.deadLetters()).toMatchObject([{ function: 'probe', event: { a: 1 }, error: 'Error: no' }])
+    // As SCF writes it (product/583/39704).
+    const [{ id: RequestId, ...letter } = { id: '' }] = queue.deadLetters()
+    expect(letter).toEqual({
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      function: 'probe',
+      RequestId,
+      ErrorCode: -1,
+      ErrorMessage: 'Error: no',
+      Body: {
+        FunctionName: 'probe',
+        Namespace: 'default',
+        Qualifier: '$DEFAULT',
+        ClientContext: '{"a":1}',
+        RequestId,
+      },
+    })
   })
 
   it('promise 3: loses nothing when it ends in the middle, and keeps its dead letters', async () => {
@@ -142,7 +183,8 @@ describe('the queue', () => {
     const second = await createQueue({ ...options, invoke: async (_, event) => delivered.push(event) })
     await second.idle()
     expect(delivered).toEqual(['waits'])
-    expect(second.deadLetters().map(({ event }) => event)).toEqual(['dead'])
+    expect(second.deadLetters()).toEqual(first.deadLetters())
+    expect(second.deadLetters()).toHaveLength(1)
     const third = await createQueue({ ...options, invoke: async (_, event) => delivered.push(event) })
     await third.idle()
     expect(delivered).toEqual(['waits'])

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { send } from './helpers/cloud.ts'
 
 interface Started {
   output: () => string
@@ -55,20 +56,26 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('puts a sample, tells what happened to it, and stays until Ctrl-C; a second start pays nothing, and prints a signed URL where one is needed', async () => {
+  it('puts a sample, tells what happened to it, and stays until Ctrl-C; one beside it is refused; a second start pays nothing, and prints a signed URL where one is needed', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
-    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{16}-plain\.png, \d+ kB/)
+    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{32}-plain\.png, \d+ kB/)
     expect(first.output()).toMatch(/calls paid +1\n/)
     const [url = ''] = await first.until(/http:\S+\/plain\/uploads\/mug\.jpg/)
     const answer = await fetch(url)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
     const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
     expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    const beside = start('--port', '0', '--data', data)
+    expect(await beside.exit).toBe(1)
+    expect(beside.output()).toBe(
+      `The folder ${join(data, 'cos')} is in use by another local cloud; choose another with --data DIR.\n`,
+    )
     first.interrupt()
     expect(await first.exit).toBe(0)
-    const signed = ['--set', 'ACCESS=signed', '--set', 'URL_KEYS=shop:0123456789abcdef']
+    const key = 'URL_KEYS=encoded(shop:0123456789abcd%3D%3D)'
+    const signed = ['--set', 'ACCESS=signed', '--set', key, '--variables', 'split']
     const second = start('--port', '0', '--data', data, ...signed)
     await second.until(/Ctrl-C/)
     expect(second.output()).toMatch(/calls paid +0: the cutout of this photo was already there/)
@@ -77,6 +84,18 @@ describe('npm start', () => {
     expect((await fetch(signedUrl.replace(/\?.*/, ''), { redirect: 'manual' })).status).toBe(403)
     second.interrupt()
     expect(await second.exit).toBe(0)
+  })
+
+  it('--origin lets a page ask', async () => {
+    const data = await folder()
+    const started = start('--port', '0', '--no-sample', '--data', data, '--origin', 'http://localhost:80/')
+    await started.until(/Ctrl-C/)
+    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
+    const ask = async (origin: string) =>
+      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
+    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
+    started.interrupt()
+    expect(await started.exit).toBe(0)
   })
 
   it('--events receives events, at an address of its own; --no-sample puts nothing', async () => {
@@ -124,6 +143,11 @@ describe('npm start', () => {
   it.each([
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
+    [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
+    [['--variables', 'odd'], '--variables: expected process or context or split\n'],
+    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *\n'],
+    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*\n$/],
+    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*\n$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { Duplex, Readable } from 'node:stream'
+import type { Readable } from 'node:stream'
 import { XMLBuilder } from 'fast-xml-parser'
 
 export interface Answer {
@@ -141,16 +141,4 @@ export function encode(text: string): string {
 /** A key as it stands in a URL's path. */
 export function encodeKey(key: string): string {
   return key.split('/').map(encode).join('/')
-}
-
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
-export function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) return
-  const id = newRequestId(Date.now())
-  const { status, headers, body } =
-    error.code === 'HPE_INVALID_EOF_STATE'
-      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
-      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
-  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
-  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }

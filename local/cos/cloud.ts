@@ -1,4 +1,5 @@
 import type { Faults } from '../faults.ts'
+import type { Pages } from '../guard.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
@@ -42,8 +43,14 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
-  /** Host names, as in a detect-url, that lead to ports of this machine. */
+  /** Ends after so many milliseconds: the pauses of a line with a speed limit. */
+  wait?: (ms: number) => Promise<unknown>
+  /** Host names that lead to ports of this machine: in a detect-url, and as names of this COS. */
   hosts?: ReadonlyMap<string, number>
+  /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
+  lastModified?: 'end' | 'start'
+  /** The web pages that may use it; its own port is added to them. */
+  pages?: Pages
   /** Further buckets that are there from the start. */
   otherBuckets?: readonly string[]
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
@@ -55,17 +62,19 @@ export interface CosOptions {
 /** What the operations share. */
 export interface Cloud extends CosOptions {
   now: () => number
+  pages: Pages
+  wait: (ms: number) => Promise<unknown>
   objects: Objects
   uploads: Uploads
   buckets: Buckets
   bill: Bill
-  /** Paid calls under way. */
-  paying: Set<unknown>
 }
 
 /** One request on its way, and the faults that strike it. */
 export interface Call {
   request: CosRequest
+  /** When its headers were read: ms since the epoch. */
+  began: number
   /** The answer is going to be lost. */
   lose: boolean
   /** The last result of a GoodsMatting request is going to be dropped. */
@@ -88,7 +97,8 @@ export async function create(
   return stored
 }
 
-type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'>
+/** Written now, unless it says otherwise. */
+type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'> & Partial<Pick<Stored, 'modified'>>
 
 export function publish(
   cloud: Cloud,
@@ -97,10 +107,15 @@ export function publish(
   object: NewObject,
   forbidOverwrite = false,
 ): Stored {
-  const modified = cloud.now()
+  const now = cloud.now()
   const existing = cloud.objects.get(object.bucket, object.key)
-  const overlooked = existing !== undefined && modified - existing.modified < race
-  return cloud.objects.publish(draft, { ...object, modified }, forbidOverwrite && !overlooked)
+  const overlooked = existing !== undefined && now - existing.modified < race
+  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked)
+}
+
+/** Last-Modified of an upload that began then and has just ended. */
+export function uploaded({ lastModified, now }: Cloud, began: number): number {
+  return lastModified === 'start' ? began : now()
 }
 
 export async function tell(
@@ -116,7 +131,7 @@ export async function tell(
   await cloud.onEvent({
     ...what,
     bucket,
-    region: cloud.region,
+    region: cloud.buckets.get(bucket)?.region ?? cloud.region,
     key,
     size,
     etag,

@@ -24,15 +24,52 @@ export class Crc64 {
   }
 }
 
+const POLYNOMIAL = 0xc96c5795d7870f42n
 const TABLE = table()
 
 function table(): Uint32Array {
   const entries = new Uint32Array(512)
   for (let i = 0; i < 256; i++) {
     let crc = BigInt(i)
-    for (let bit = 0; bit < 8; bit++) crc = crc & 1n ? (crc >> 1n) ^ 0xc96c5795d7870f42n : crc >> 1n
+    for (let bit = 0; bit < 8; bit++) crc = crc & 1n ? (crc >> 1n) ^ POLYNOMIAL : crc >> 1n
     entries[i * 2] = Number(crc >> 32n)
     entries[i * 2 + 1] = Number(crc & 0xffffffffn)
   }
   return entries
+}
+
+/** Of bytes laid end to end, from the sums and lengths of their pieces alone: no byte is read again. */
+export function joinedCrc64(pieces: readonly { crc64: string; size: number }[]): string {
+  const shifts = new Map<number, bigint>()
+  const joined = pieces.reduce((sum, { crc64, size }) => {
+    // Bytes that follow multiply the sum of those before by x⁸ for each; what inverts the ends cancels out.
+    const shift = shifts.get(size) ?? xToThe8(size)
+    shifts.set(size, shift)
+    return times(shift, sum) ^ BigInt(crc64)
+  }, 0n)
+  return joined.toString()
+}
+
+// Polynomials modulo that of ECMA-182, lowest power in the highest bit.
+const ONE = 1n << 63n
+
+function times(a: bigint, b: bigint): bigint {
+  let product = 0n
+  let factor = b
+  for (let bit = ONE; bit > 0n; bit >>= 1n) {
+    if (a & bit) product ^= factor
+    factor = factor & 1n ? (factor >> 1n) ^ POLYNOMIAL : factor >> 1n
+  }
+  return product
+}
+
+/** x to the power of 8n, by squaring. */
+function xToThe8(n: number): bigint {
+  let power = ONE
+  let square = ONE >> 8n
+  for (let rest = n; rest > 0; rest = Math.floor(rest / 2)) {
+    if (rest % 2 === 1) power = times(power, square)
+    square = times(square, square)
+  }
+  return power
 }

@@ -1,10 +1,11 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
-import sharp from 'sharp'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
 import { type Call, type Cloud, type Layout, publish, tell } from './cloud.ts'
 import { fetchImage, readDetectUrl } from './detect.ts'
+import { imageInfo } from './info.ts'
 import type { Draft, Stored } from './objects.ts'
 import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
@@ -57,7 +58,13 @@ export async function processUpload(
   image: Buffer | undefined,
   operations: PicOperations,
 ): Promise<Answer> {
-  return uploadResult(await applyRules(cloud, call, 'upload', source, image, operations))
+  const { headers, ...answer } = uploadResult(await applyRules(cloud, call, 'upload', source, image, operations))
+  return { ...answer, headers: { ...headers, ...uploadHeaders(source) } }
+}
+
+/** What an answer says of the object that was uploaded. */
+export function uploadHeaders({ etag, crc64 }: Stored): Record<string, string> {
+  return { ETag: `"${etag}"`, 'x-cos-hash-crc64ecma': crc64 }
 }
 
 /** The request's Pic-Operations, if it has any and the bucket may use them. */
@@ -97,15 +104,15 @@ export async function applyRules(
   { isPicInfo, rules }: PicOperations,
 ): Promise<Processed> {
   if (!image) throw new Refusal('ImageTooLarge')
+  if (rules.length > 0) {
+    for (const { kind, ms } of cloud.faults.draw(['Cut'], source.key)) {
+      if (kind === 'delay') await sleep(ms ?? 0)
+      if (kind === 'hold') await cloud.faults.hold(source.key)
+    }
+  }
+  const layouts = rules.map(({ layout }) => layout)
+  const cutouts = layouts.length > 0 ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
-  const cutouts =
-    rules.length > 0
-      ? await cut(
-          cloud,
-          image,
-          rules.map(({ layout }) => layout),
-        )
-      : []
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
   const results: object[] = []
@@ -120,7 +127,7 @@ export async function applyRules(
     made.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
     // An empty Format, and neither width nor height: as the page's sample has it.
-    const place = { Key: key, Location: location(cloud, bucket, key) }
+    const place = { Key: key, Location: location(call.request, bucket, key) }
     results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
   }
   const at = new Date(cloud.now()).toISOString()
@@ -132,7 +139,7 @@ export async function applyRules(
     }),
   )
   for (const stored of made) await tell(cloud, call.request, stored, { kind: 'created', via: 'Put' })
-  const place = { Key: source.key, Location: location(cloud, source.bucket, source.key) }
+  const place = { Key: source.key, Location: location(call.request, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }
 
@@ -147,8 +154,8 @@ function uploadResult({ original, results }: Processed): Answer {
 }
 
 /** `<bucket>.cos.<region>.myqcloud.com/<key>`, without a scheme. */
-function location(cloud: Cloud, bucket: string, key: string): string {
-  return `${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
+function location({ region }: CosRequest, bucket: string, key: string): string {
+  return `${bucket}.cos.${region}.myqcloud.com/${encodeKey(key)}`
 }
 
 async function readSource(cloud: Cloud, request: CosRequest): Promise<{ image: Buffer; name: string; etag: string }> {
@@ -172,14 +179,5 @@ async function cut(cloud: Cloud, image: Buffer, layouts: Layout[]) {
   } catch (error) {
     const code = CUT_REFUSALS.find((c) => error instanceof Error && 'code' in error && error.code === c)
     throw code ? new Refusal(code) : error
-  }
-}
-
-async function imageInfo(image: Buffer): Promise<object> {
-  try {
-    const { format, width, height, orientation } = await sharp(image).metadata()
-    return { Format: format?.toUpperCase(), Width: width, Height: height, Orientation: orientation ?? 1 }
-  } catch {
-    throw new Refusal('InvalidImageFormat')
   }
 }

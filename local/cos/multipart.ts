@@ -1,6 +1,7 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import { type Call, type Cloud, tell } from './cloud.ts'
+import { type Call, type Cloud, tell, uploaded } from './cloud.ts'
+import { joinedCrc64 } from './crc64.ts'
 import { applyRules, draftImage, picOperations } from './matting.ts'
 import type { Stored } from './objects.ts'
 import { listPage, readCount, readEncoding, readMax } from './read.ts'
@@ -53,9 +54,12 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   let stored: Stored
   let image: Buffer | undefined
   try {
-    const draft = await cloud.objects.receive(cloud.uploads.stream(upload.id, parts), MAX_OBJECT_BYTES)
+    const size = parts.reduce((sum, part) => sum + part.size, 0)
+    if (size > MAX_OBJECT_BYTES) throw new Refusal('EntityTooLarge')
+    const sums = { size, md5: '', crc64: joinedCrc64(parts) }
+    const draft = await cloud.objects.join(cloud.uploads.stream(upload.id, parts), sums)
     image = operations && draftImage(cloud, draft)
-    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: cloud.now() }
+    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: uploaded(cloud, upload.started) }
     stored = cloud.objects.publish(draft, object, forbidsOverwrite(request))
   } catch (error) {
     cloud.uploads.putBack(upload)
@@ -64,17 +68,20 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   cloud.uploads.remove(upload.id)
   await tell(cloud, request, stored, { kind: 'created', via: 'CompleteMultipartUpload' })
   const processed = operations && (await applyRules(cloud, call, 'upload', stored, image, operations))
-  const url = `http://${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
-  return xmlAnswer({
-    CompleteMultipartUploadResult: {
-      Location: url,
-      Bucket: bucket,
-      Key: key,
-      ETag: `"${stored.etag}"`,
-      // Where the vendor's own SDK looks for them.
-      ...(processed && { ...processed.original, Location: url, ProcessResults: { Object: processed.results } }),
+  const url = `http://${bucket}.cos.${request.region}.myqcloud.com/${encodeKey(key)}`
+  return xmlAnswer(
+    {
+      CompleteMultipartUploadResult: {
+        Location: url,
+        Bucket: bucket,
+        Key: key,
+        ETag: `"${stored.etag}"`,
+        // Where the vendor's own SDK looks for them.
+        ...(processed && { ...processed.original, Location: url, ProcessResults: { Object: processed.results } }),
+      },
     },
-  })
+    { 'x-cos-hash-crc64ecma': stored.crc64 },
+  )
 }
 
 /** Abort Multipart Upload (product/436/7740). */

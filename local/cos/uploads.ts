@@ -17,6 +17,7 @@ export interface Part {
   number: number
   size: number
   md5: string
+  crc64: string
   /** ms since the epoch */
   modified: number
 }
@@ -30,7 +31,7 @@ export interface Upload {
   headers: Record<string, string>
 }
 
-/** Multipart uploads under way: a folder each, with `upload.json` and one file a part, `<number>-<md5>`. */
+/** Multipart uploads under way: a folder each, with `upload.json` and one file a part, `<number>-<md5>-<crc64>`. */
 export class Uploads {
   readonly #dir: string
   readonly #uploads = new Map<string, { upload: Upload; parts: Map<number, Part> }>()
@@ -72,7 +73,7 @@ export class Uploads {
   add(id: string, number: number, draft: Draft, modified: number): void {
     const entry = this.#uploads.get(id)
     if (!entry) return
-    const part = { number, size: draft.size, md5: draft.md5, modified }
+    const part = { number, size: draft.size, md5: draft.md5, crc64: draft.crc64, modified }
     const before = entry.parts.get(number)
     renameSync(draft.path, this.#file(id, part))
     entry.parts.set(number, part)
@@ -108,8 +109,8 @@ export class Uploads {
     )
   }
 
-  #file(id: string, { number, md5 }: Pick<Part, 'md5' | 'number'>): string {
-    return join(this.#dir, id, `${number}-${md5}`)
+  #file(id: string, { number, md5, crc64 }: Part): string {
+    return join(this.#dir, id, `${number}-${md5}-${crc64}`)
   }
 
   #read(id: string): Upload | undefined {
@@ -126,13 +127,14 @@ export class Uploads {
   #readParts(id: string): Map<number, Part> {
     const parts = new Map<number, Part>()
     for (const name of readdirSync(join(this.#dir, id))) {
-      const match = /^(\d+)-([0-9a-f]{32})$/.exec(name)
-      if (!match?.[2]) continue
-      const number = Number(match[1])
+      const match = /^(\d+)-([0-9a-f]{32})-(\d+)$/.exec(name)
+      const [, digits, md5, crc64] = match ?? []
+      if (!md5 || !crc64) continue
+      const number = Number(digits)
       const { size, mtimeMs } = statSync(join(this.#dir, id, name))
       // Killed between the two steps of replacing a part: the later one counts.
       if (mtimeMs >= (parts.get(number)?.modified ?? 0))
-        parts.set(number, { number, size, md5: match[2], modified: mtimeMs })
+        parts.set(number, { number, size, md5, crc64, modified: mtimeMs })
     }
     return parts
   }

@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../clock.ts'
 import type { FunctionSpec } from './serverless.ts'
+import { atStart, forInvocation, type Way } from './variables.ts'
 
 /** One run of a function, as `GET /api/invocations` shows it. */
 export interface Invocation {
@@ -27,8 +28,10 @@ export interface FunctionOptions {
   dist: URL
   /** Most instances at a time; further invocations wait. */
   instances: number
-  /** Environment that is set anew for every invocation: the role's credentials. */
+  /** The role's credentials, asked for at every invocation. */
   role: (instance: number) => Record<string, string>
+  /** How variables and credentials are handed over; as Nodejs20.19 is taken to do it if not told. */
+  variables?: Way
   /** Names that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
   /** How far the clock of a new instance is ahead, in milliseconds. */
@@ -68,6 +71,7 @@ export function createFunction({
   dist,
   instances,
   role,
+  variables = 'process',
   hosts = new Map(),
   skew,
   clock,
@@ -82,7 +86,8 @@ export function createFunction({
 
   function start(): Instance {
     // Its own environment, and not ours: what is not in serverless.yml is not there in the cloud either.
-    const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
+    const given = atStart(variables, spec.environment, () => role(started + 1))
+    const env = { ...given, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
     const ahead = skew()
     const worker = new Worker(INSTANCE, {
@@ -178,7 +183,9 @@ export function createFunction({
   function run(instance: Instance, event: string, id: string) {
     const { worker } = instance
     const limit = spec.timeout * 1000
+    const { set, told } = forInvocation(variables, spec.environment, role(instance.id))
     const context = {
+      ...told,
       request_id: id,
       function_name: spec.name,
       function_version: '$LATEST',
@@ -205,7 +212,7 @@ export function createFunction({
         resolve({ outcome, ...(error !== undefined && { error }), ...(result !== undefined && { result }) })
       }
       worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-      worker.postMessage({ event, environment: role(instance.id), context, deadline: Date.now() + limit })
+      worker.postMessage({ event, environment: set, context, deadline: Date.now() + limit })
     })
   }
 }

@@ -5,14 +5,21 @@ import { join } from 'node:path'
 import sharp from 'sharp'
 import { expect, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
-import { readReceipts } from '../../lib/receipt.ts'
+import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import type { RequestRecord } from '../../local/cos/cos.ts'
 import { createMatte } from '../../local/matte/matte.ts'
 
-export interface TestCloud extends Cloud {
-  /** The owner's way into the bucket. */
+/** The owner's way into the bucket. */
+export interface Bucket {
   bucket: Cos
+  /** The bytes of an object. */
+  bytes(key: string): Promise<Buffer>
+  /** Keys under a prefix, sorted. */
+  keys(prefix: string): Promise<string[]>
+}
+
+export interface TestCloud extends Cloud, Bucket {
   data: string
   /** Ends it, and leaves its folder. */
   stop(): Promise<void>
@@ -20,10 +27,6 @@ export interface TestCloud extends Cloud {
   ended(): boolean
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
-  /** The bytes of an object. */
-  bytes(key: string): Promise<Buffer>
-  /** Keys under a prefix, sorted. */
-  keys(prefix: string): Promise<string[]>
   /** One request to the image function, with the path on the wire exactly as given. */
   image(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<Answer>
 }
@@ -56,13 +59,7 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     data,
     environment,
   })
-  const bucket = createCos({
-    endpoint: cloud.cosUrl,
-    credentials: CREDENTIALS,
-    deadline: Number.POSITIVE_INFINITY,
-    now: cloud.clock.now,
-    random: Math.random,
-  })
+  const own = openBucket(cloud)
   let ended = false
   const stop = () => {
     ended = true
@@ -70,15 +67,36 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
   }
   return {
     ...cloud,
-    bucket,
+    ...own,
     data,
     reset: () => cloud.reset(warm),
     async upload(key, body) {
-      await bucket.put(key, body, { type: 'image/jpeg' })
+      await own.bucket.put(key, body, { type: 'image/jpeg' })
       await cloud.scf.idle()
     },
+    image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
+    stop,
+    ended: () => ended,
+    async close() {
+      await stop()
+      await rm(data, { recursive: true, force: true })
+    },
+  }
+}
+
+/** `clock` tells COS's time. */
+export function openBucket({ cosUrl, clock }: { cosUrl: string; clock: { now(): number } }): Bucket {
+  const bucket = createCos({
+    endpoint: cosUrl,
+    credentials: CREDENTIALS,
+    deadline: Number.POSITIVE_INFINITY,
+    now: clock.now,
+    random: Math.random,
+  })
+  return {
+    bucket,
     async bytes(key) {
-      const seconds = Math.floor(cloud.clock.now() / 1000)
+      const seconds = Math.floor(clock.now() / 1000)
       const answer = await fetch(bucket.presign(key, seconds - 60, seconds + 60))
       if (!answer.ok) throw new Error(`${key}: ${answer.status}`)
       return Buffer.from(await answer.arrayBuffer())
@@ -87,13 +105,6 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
       const keys: string[] = []
       for await (const { key } of bucket.list(prefix)) keys.push(key)
       return keys.sort()
-    },
-    image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
-    stop,
-    ended: () => ended,
-    async close() {
-      await stop()
-      await rm(data, { recursive: true, force: true })
     },
   }
 }

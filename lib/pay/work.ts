@@ -1,0 +1,84 @@
+import type { Cos } from '../cos.ts'
+import { cutoutKey, olderKeys } from '../cutout.ts'
+import type { Invocation } from '../invocation.ts'
+import { type Layout, layoutName } from '../layout.ts'
+import { isBlank } from './blank.ts'
+
+/** A photo as HEAD saw it, or a picture elsewhere. */
+export interface Source {
+  /** The key, or the name of a picture elsewhere. */
+  key: string
+  etag: string
+  size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified?: number
+  /** Only of a picture elsewhere: the URL where the vendor fetches it. */
+  url?: string
+  /** Only of a picture elsewhere: the requested URL, and the version as keys had it before 1.0. Secret, and never stored. */
+  asked?: { url: string; version: string }
+}
+
+/** A cutout that is asked for. */
+export interface Wanted {
+  key: string
+  layout: Layout
+  /** The layout's short name. */
+  name: string
+  /** Other keys that it may have, if it was made after `since`. */
+  older: readonly string[]
+  since: number
+}
+
+/** A cutout that is there. */
+export interface Found extends Wanted {
+  /** Bytes. */
+  size: number
+  blank: boolean
+}
+
+/** The cutouts of a source in these layouts, each once. */
+export function wantedCutouts(
+  { config }: Pick<Invocation, 'config'>,
+  source: Source,
+  layouts: readonly Layout[],
+): Wanted[] {
+  const { cutoutPrefix: prefix } = config
+  const { modified: since } = source
+  const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
+  return [...named].map(([name, layout]) => {
+    const key = cutoutKey(prefix, source, layout)
+    // Of a photo that is still to be stored no cutout can have been made.
+    return { key, layout, name, older: since === undefined ? [] : olderKeys(prefix, source, layout), since: since ?? 0 }
+  })
+}
+
+/**
+ * Finds which of the cutouts are there. It asks for each with a GET of its first bytes, not with a HEAD, because the bytes also
+ * tell whether it is blank.
+ */
+export async function find<T extends Wanted>(
+  store: Cos,
+  wanted: readonly T[],
+): Promise<{ found: (T & Found)[]; missing: T[] }> {
+  const looks = await Promise.all(
+    wanted.map(async (one) => {
+      for (const key of [one.key, ...one.older]) {
+        const cutout = await store.pieces(key)
+        // An object with an older key may have been made of another version.
+        if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
+        return { ...one, key, size: cutout.size, blank: await isBlank(cutout.pieces) }
+      }
+      return undefined
+    }),
+  )
+  // Older keys are asked for only once, because nobody writes there any more.
+  const missing = wanted.filter((_, i) => !looks[i]).map((one) => ({ ...one, older: [] }))
+  return { found: looks.filter((one) => one !== undefined), missing }
+}
+
+/** Whether the photo that was seen is still there; with `exactly`, also whether it was not stored again since. */
+export async function isThere(cos: Cos, { key, etag, modified }: Source, exactly: boolean): Promise<boolean> {
+  const head = await cos.head(key)
+  // Another photo may have been there in between; then only the date tells.
+  return head?.etag === etag && (!exactly || modified === undefined || head.modified === modified)
+}
