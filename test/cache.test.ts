@@ -27,7 +27,7 @@ interface Cached extends TestCloud {
 }
 
 async function startCached(environment: Record<string, string>, instances = 8): Promise<Cached> {
-  const cloud = await startForTest({ environment, instances })
+  const cloud = await startForTest({ environment: { REDIRECT_TTL: '300', ...environment }, instances })
   const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))
   const [port, inside] = [await freePort(), await freePort()]
