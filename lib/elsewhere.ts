@@ -2,32 +2,33 @@ import { createHash } from 'node:crypto'
 import type { Cos } from './cos.ts'
 import { RECORDS } from './cutout.ts'
 
-/** The bytes of a picture elsewhere: their SHA-256 in hex, and how many they are. */
+/** The SHA-256 of the bytes of a picture elsewhere, in hex, and their number. */
 export interface Content {
   sha256: string
   size: number
 }
 
-/** Where it is remembered which bytes were behind a validator, so that they are fetched once and not at every look. */
+/** Remembers which bytes belong to a validator, so that they are fetched once and not for every request. */
 export type Memory = Pick<Cos, 'get' | 'put'>
 
 /**
- * What a picture elsewhere is called in keys and records, and so in the URLs of its cutouts: its URL, but a hash in the place of
- * its query, which may hold a token.
+ * The name of a picture elsewhere in keys and records, and so in the URLs of its cutouts: its URL, but with a hash instead of
+ * the query, which may hold a token.
  */
 export function elsewhereName({ origin, pathname, search }: URL): string {
   return origin + pathname + (search && `?${sha256(search).slice(0, 32)}`)
 }
 
 /**
- * The key of a record: for a picture by its URL, where redirects led (not by its query, which may hold a signature that is new
- * each time), and what its host tells versions apart by, for validators are those of one resource (RFC 9110 8.8).
+ * The key of a record. It depends on the picture's URL, on where redirects led (without the query, which may hold a new
+ * signature each time), and on the validator that its host sent, because a validator is valid for one resource only (RFC 9110
+ * 8.8).
  */
 export function recordKey(asked: URL, found: string, validator: string): string {
   return `${RECORDS}elsewhere/${sha256(JSON.stringify([asked.href, found, validator]))}.json`
 }
 
-/** Undefined if nothing is remembered, or what is there has not the form of it. */
+/** Undefined if nothing is remembered, or the record is malformed. */
 export async function recall(memory: Memory, key: string): Promise<Content | undefined> {
   const found = await memory.get(key)
   try {
@@ -38,7 +39,7 @@ export async function recall(memory: Memory, key: string): Promise<Content | und
   }
 }
 
-/** Should this fail, the bytes are fetched again by the next who looks. */
+/** If this fails, the next request fetches the bytes again. */
 export async function remember(memory: Memory, key: string, { sha256, size }: Content): Promise<void> {
   await memory.put(key, JSON.stringify({ sha256, size }), { type: 'application/json' }).catch(() => {})
 }

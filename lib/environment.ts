@@ -1,7 +1,7 @@
 import { type Config, type Environment, readConfig, readCredentials } from './config.ts'
 import type { Credentials } from './sign.ts'
 
-/** What an invocation is done with. */
+/** What an invocation reads from its environment. */
 export interface Settings {
   config: Config
   credentials: Credentials
@@ -11,16 +11,16 @@ export interface Settings {
 const ROLE = /(?:^|;)(TENCENTCLOUD_[A-Z]+)=([^;]*)/g
 
 /**
- * Gives every invocation its settings, by its context. Which way SCF hands over the environment depends on the runtime: in the
- * process's variables; as JSON in `context.environment`, which may hold only a part of it, and comes first, name by name (as in
- * the vendor's own SDK, @cloudbase/node-sdk); or, older ones, as the text `context.environ`, from which the bootstrap sets the
- * process's variables for every invocation, cut at `;` and `=` (scfcli, runtime/nodejs8.9/bootstrap.js).
+ * Gives every invocation its settings, by its context. How SCF passes the environment depends on the runtime: in the process's
+ * variables; or as JSON in `context.environment`, which may hold only some of the variables, and each of them takes precedence
+ * (as in the vendor's own SDK, @cloudbase/node-sdk); or, in older runtimes, as the text `context.environ`, which the bootstrap
+ * cuts at `;` and `=` to set the process's variables for every invocation (scfcli, runtime/nodejs8.9/bootstrap.js).
  *
  * Credentials rotate. Those of the context were made for this invocation, those of the process perhaps when the instance
- * started. Id, key and token are taken from one place: of two they would fit no role.
+ * started. Id, key and token come from one place, because values of two places do not belong together.
  *
- * Caches the configuration, for as long as the variables that it was read from stay as they are. Of the process's own that is
- * looked at only when the context is another: reading them would cost a hit a quarter of its time.
+ * Caches the configuration while the variables that it was read from stay the same. They are compared only when the context has
+ * changed, because reading the process's variables would take a quarter of the time of a hit.
  */
 export function createSettings(process: Environment): (context: unknown) => Settings {
   let seen: { text?: string | undefined; environ?: unknown } = {}
@@ -63,7 +63,7 @@ function attempt<T>(make: () => T): T | undefined {
   }
 }
 
-/** What of it is text; nothing else can be a variable. */
+/** Only the entries that are text; nothing else can be a variable. */
 function texts(value: unknown): Environment {
   const entries: [string, unknown][] = Object.entries(Object(value))
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))

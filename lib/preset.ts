@@ -4,20 +4,20 @@ import { readEntries } from './spelling.ts'
 export const ON_PENDING = ['wait', 'retry', 'original'] as const
 export const ON_FAILURE = ['error', 'original'] as const
 
-/** What is answered while somebody else makes the cutout, and when it cannot be made. */
+/** The answer while another instance makes the cutout, and the answer when it cannot be made. */
 export interface Fallbacks {
   onPending: (typeof ON_PENDING)[number]
   onFailure: (typeof ON_FAILURE)[number]
 }
 
-/** A named layout; what it leaves open, ON_PENDING and ON_FAILURE say. */
+/** A named layout. What it does not set comes from ON_PENDING and ON_FAILURE. */
 export interface Preset extends Partial<Fallbacks> {
   layout: Layout
 }
 
 /**
- * Reads PRESETS. Undefined if it is malformed, or `plain` means something else than it always does.
- * @throws MattingError, TypeError for words that there are not
+ * Reads PRESETS. Undefined if the text is malformed, or gives `plain` another layout.
+ * @throws MattingError, TypeError for unknown words
  */
 export function readPresets(text: string): Map<string, Preset> | undefined {
   const entries = readEntries(text, '&')
@@ -45,12 +45,12 @@ function readPreset(words: readonly string[]): Preset {
   return { layout: parseLayout(parts.join('&'), '&'), ...(onPending && { onPending }), ...(onFailure && { onFailure }) }
 }
 
-/** Folder → its layouts, longest folder first. */
+/** Folder → its layouts, the longest folder first. */
 export type Folders = readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
 
 /**
- * Reads ON_UPLOAD. Undefined if it is malformed.
- * @throws TypeError for a preset that there is not
+ * Reads ON_UPLOAD. Undefined if the text is malformed.
+ * @throws TypeError for an unknown preset
  */
 export function readFolders(text: string, presets: ReadonlyMap<string, Preset>): Folders | undefined {
   const entries = readEntries(text, ',')

@@ -1,14 +1,15 @@
-/** What a replay delivers again, and what could not be read. */
+/** The events to deliver again, and the letters that could not be read. */
 export interface Replay {
   events: { Records: unknown[] }[]
   unreadable: unknown[]
 }
 
 /**
- * Dead letters → events to give to the upload function again: each object once, however often it was given up, one record an
- * event, so that one that fails again does not take others with it. Nothing is paid twice by that: what was made meanwhile is found.
- * Letters are taken as they come: SCF's `{Body: {ClientContext: "<event>"}}` (product/583/39704), a message of CMQ's or a whole
- * batch of them (product/1496/70958), a list, the event itself; each of them, and what is in it, as an object or as JSON text.
+ * Dead letters → events to give to the upload function again. Each object comes once, even if it failed several times, and each
+ * event has one record, so that an object that fails again does not affect others. Nothing is paid twice: a cutout that was
+ * made meanwhile is found. Letters may have any of these forms: SCF's `{Body: {ClientContext: "<event>"}}` (product/583/39704),
+ * a message of CMQ's or a whole batch of them (product/1496/70958), a list, the event itself; each of them, and its content, as
+ * an object or as JSON text.
  */
 export function replay(letters: readonly unknown[]): Replay {
   const records = new Map<string, unknown>()
@@ -28,7 +29,7 @@ function unpack(letters: unknown): unknown[] {
   return Array.isArray(list) ? list.flatMap((letter) => unpack(letter)) : [letters]
 }
 
-/** What is in a letter, out of all its envelopes. `event` is that of letters which the local cloud kept before. */
+/** The content of a letter, without its envelopes. `event` is the envelope of letters that earlier local clouds kept. */
 function open(letter: unknown): unknown {
   const inside = parsed(letter)
   const { msgBody, Body, ClientContext, event } = Object(inside)
@@ -44,12 +45,12 @@ function parsed(value: unknown): unknown {
   }
 }
 
-/** Of the same object, and arrived or gone: then the later one will do. */
+/** The same for all records of one object and one kind (stored or deleted): the latest is enough. */
 function identity(record: unknown): string {
   const { cos, event } = Object(record)
   const { cosBucket, cosObject } = Object(cos)
   const { name, appid } = Object(cosBucket)
-  // Also where `cos:` is missing, or followed by a space.
+  // `cos:` may be missing or followed by a space.
   const [, kind] = /object(\w+)/i.exec(String(Object(event).eventName)) ?? []
   const { key } = Object(cosObject)
   return typeof key === 'string' ? JSON.stringify([kind?.toLowerCase(), name, appid, key]) : JSON.stringify(record)

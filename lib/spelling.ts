@@ -1,11 +1,11 @@
-/** What a name stands before, such as the words of a preset. */
+/** A name with its words, such as a preset and its settings. */
 type Entry = [name: string, words: string[]]
 
 /**
- * How the values of variables are spelt. Older runtimes of SCF hand the environment over as one text, `NAME=value;NAME=value`,
- * and cut it at every `;` and `=` (scfcli, runtime/nodejs8.9/bootstrap.js): what stands behind them in a value is lost.
+ * Reads a variable's value. Older runtimes of SCF pass the environment as one text, `NAME=value;NAME=value`, and cut it at
+ * every `;` and `=` (scfcli, runtime/nodejs8.9/bootstrap.js), so the part of a value behind these is lost.
  *
- * `encoded(…)` is a value in percent-encoding. No variable may hold anything else that looks like it.
+ * So a value may be written as `encoded(…)`, in percent-encoding. No variable has another use for this form.
  * @throws URIError
  */
 export function decode(value: string): string {
@@ -15,10 +15,10 @@ export function decode(value: string): string {
 
 /**
  * Reads names with their words, `name: word, word, name: word`; a word with a value is `padding-layout 20x10`, and becomes
- * `padding-layout=20x10`. The older spelling means the same: `name=word&word; name=word`, with `separator` between words. It
- * always has a `=`, the newer one never has, and a name must have its colon: so a text of the older one that was cut is refused,
- * and not half of it obeyed.
- * Undefined if there is nothing or a name comes twice; what has no name has the name ''.
+ * `padding-layout=20x10`. The older spelling `name=word&word; name=word`, with `separator` between words, means the same. It
+ * always has a `=`, and the newer spelling never has one, and needs a colon after a name: so an older text that the runtime has
+ * cut is refused, instead of read in part. Undefined if there is no entry or a name comes twice; words without a name get the
+ * name ''.
  */
 export function readEntries(text: string, separator: '&' | ','): Map<string, string[]> | undefined {
   const pairs = text.includes('=') ? readOlder(text, separator) : readPairs(text)
@@ -29,7 +29,7 @@ export function readEntries(text: string, separator: '&' | ','): Map<string, str
 function readPairs(text: string): Entry[] {
   const entries: Entry[] = []
   for (const item of list(text, ',')) {
-    // The last one: a folder may have a colon in its name, a word has none.
+    // The last colon, because a folder's name may hold one, and a word never does.
     const colon = item.lastIndexOf(':')
     if (colon >= 0 || entries.length === 0) entries.push([item.slice(0, Math.max(colon, 0)).trim(), []])
     const word = item.slice(colon + 1).trim()
@@ -45,7 +45,7 @@ function readOlder(text: string, separator: '&' | ','): Entry[] {
   })
 }
 
-/** What stands between separators, trimmed; what is empty is left out. */
+/** The trimmed parts between separators; empty ones are left out. */
 export function list(text: string, separator: string): string[] {
   return text
     .split(separator)

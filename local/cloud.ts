@@ -66,8 +66,8 @@ export interface Cloud {
   clock: Clock
   /** What is wrong with the functions' variables; they say so themselves when they run. */
   misconfigured: string | undefined
-  /** Everything gone: objects, events, bill, records. */
-  reset(): Promise<void>
+  /** Everything gone: objects, events, bill, records; and all instances, but idle ones of functions that are to stay warm. */
+  reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -143,9 +143,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     })
     opened.unshift(scf)
     tell(scf)
-    const reset = async () => {
+    const reset = async (warm?: readonly string[]) => {
       faults.set([])
-      await scf.reset()
+      await scf.reset(warm)
       await cos.reset()
     }
     const control = createControl({ cos, scf, faults, clock, reset })

@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { replay } from '../lib/replay.ts'
 import type { Clock } from './clock.ts'
+import { isRefusalCode } from './cos/answer.ts'
 import type { Cos } from './cos/cos.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import { guard } from './guard.ts'
@@ -33,7 +34,7 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     'GET /api/faults': () => faults.list(),
     'PUT /api/faults': (body) => {
       const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)
-      faults.set(parseFaults(list), typeof seed === 'number' ? seed : 1)
+      faults.set(parseFaults(list, isRefusalCode), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
     'POST /api/clock': (body) => {

@@ -4,6 +4,7 @@ import { parseArgs } from 'node:util'
 import { imageUrl } from '../lib/access.ts'
 import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
+import { decode } from '../lib/spelling.ts'
 import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
@@ -87,7 +88,7 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
     return
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
-  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(URL_KEYS) ?? []
+  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(decode(URL_KEYS)) ?? []
   const grant = { layout: 'plain', key: source, expires: Math.floor(Date.now() / 1000) + 3_600 }
   const signed = ACCESS === 'signed' && id && secret
   console.log(

@@ -160,7 +160,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, by: 'joined' }])
+  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, obtained: 'joined' }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })
@@ -204,7 +204,7 @@ it('a claim is not kept when the look after it fails', async () => {
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'unavailable' })
   // Not after the claim's minute: at once.
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ obtained: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -223,7 +223,7 @@ it('a photo that is put back while its claim lasts is cut out', async () => {
   }
   await expect(pay(cos, source, 20_000)).rejects.toMatchObject({ code: 'changed', retryable: true })
   await putQuietly(cloud, source.key, await photo())
-  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ by: 'made' }])
+  expect(await pay(cloud.bucket, source, 20_000)).toMatchObject([{ obtained: 'made' }])
   expect(cloud.cos.bill()).toHaveLength(1)
 })
 
@@ -250,7 +250,7 @@ describe('an instance that is frozen between claim and payment', () => {
     const first = pay(frozen, source, 20_000, settings, () => standing).catch((error: unknown) => Object(error).code)
     await expect.poll(() => looks).toBe(2)
     lapse(cloud)
-    expect(await pay(cloud.bucket, source, 20_000, settings, cloud.clock.now)).toMatchObject([{ by: 'made' }])
+    expect(await pay(cloud.bucket, source, 20_000, settings, cloud.clock.now)).toMatchObject([{ obtained: 'made' }])
     thaw()
     await first
     expect(cloud.cos.bill()).toHaveLength(1)

@@ -1,15 +1,8 @@
-import COS from 'cos-nodejs-sdk-v5'
 import { describe, expect, test } from 'vitest'
 import { encode } from '../local/cos/answer.ts'
-import { BUCKET, element, ID, type Lab, REGION, SECRET, sendRaw, startLab } from './helpers/cos.ts'
+import { AT, BUCKET, client, element, REGION, sendRaw, startLab } from './helpers/cos.ts'
 
 // Every header of PUT Object (product/436/7749) and of what else its SDKs send with it.
-
-const at = { Bucket: BUCKET, Region: REGION }
-
-function client({ port }: Lab): COS {
-  return new COS({ SecretId: ID, SecretKey: SECRET, Domain: `127.0.0.1:${port}`, Protocol: 'http:' })
-}
 
 const MD5 = 'XUFAKrxLKna5cZ2REBfFkg=='
 /** What COS would do and this does not. */
@@ -111,7 +104,7 @@ describe('headers of PUT Object', () => {
   test('cannot be added to a URL that somebody was given, neither as headers nor in its query', async () => {
     const lab = await startLab()
     const cos = client(lab)
-    const url = cos.getObjectUrl({ ...at, Key: 'a', Method: 'PUT', Sign: true }, () => {})
+    const url = cos.getObjectUrl({ ...AT, Key: 'a', Method: 'PUT', Sign: true }, () => {})
     const target = url.slice(url.indexOf('/a?'))
     const Host = `127.0.0.1:${lab.port}`
     const put = (added: string, headers: Record<string, string>) =>
@@ -144,7 +137,7 @@ test('requests of the vendor’s Node SDK with headers that COS does not know', 
   const lab = await startLab()
   const cos = client(lab)
   const Headers = { 'x-cos-test': IGNORED[0]?.[1] ?? '' }
-  await cos.putObject({ ...at, Key: '12345.txt', Body: '12345', Headers })
+  await cos.putObject({ ...AT, Key: '12345.txt', Body: '12345', Headers })
   const Prefix = `aksjhdlash sajlhj!@#$%^&*()_+=-[]{}';:"/.<>?.,??sadasd#/.,/~\``
-  expect((await cos.getBucket({ ...at, Prefix, Headers })).Contents).toEqual([])
+  expect((await cos.getBucket({ ...AT, Prefix, Headers })).Contents).toEqual([])
 })

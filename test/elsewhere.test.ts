@@ -10,13 +10,12 @@ type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
 /** How the host of pictures answers the functions, and how the vendor. */
 let [answer, vendor]: [Handler, Handler] = [() => {}, () => {}]
-/** Who asked it. */
-let seen: string[] = []
+/** How often the vendor asked it. */
+let fetches = 0
 const host = createServer((request, response) => {
-  const ours = request.headers.accept === 'image/*'
-  seen.push(`${ours ? 'look' : 'vendor'} ${request.url}`)
-  if (ours) answer(request, response)
-  else vendor(request, response)
+  if (request.headers.accept === 'image/*') return answer(request, response)
+  fetches++
+  vendor(request, response)
 })
 let shared: TestCloud
 
@@ -43,7 +42,7 @@ afterAll(async () => {
 async function start(look: Handler, fetch = look, environment?: Record<string, string>): Promise<TestCloud> {
   answer = look
   vendor = fetch
-  seen = []
+  fetches = 0
   if (!environment) {
     await shared.reset()
     return shared
@@ -76,7 +75,7 @@ describe('a picture elsewhere whose host fails once for the vendor', () => {
     expect(cloud.cos.bill()).toEqual([])
     expect((await cloud.image(at('/a.jpg'))).headers['x-matting']).toBe('made')
     expect(cloud.cos.bill()).toHaveLength(1)
-    expect(seen.filter((line) => line.startsWith('vendor'))).toHaveLength(2)
+    expect(fetches).toBe(2)
   })
 
   it('with a page that says so is no image for as long as its claim lasts, unnoted', async () => {
@@ -85,7 +84,7 @@ describe('a picture elsewhere whose host fails once for the vendor', () => {
     const page: Handler = (_, response) => void response.writeHead(200).end('<html>Busy.</html>')
     const cloud = await start(picture(body), (...asked) => (fails-- > 0 ? page : picture(body))(...asked))
     for (let i = 0; i < 3; i++) expect(codeOf(await cloud.image(at('/a.jpg')))).toBe('not-an-image')
-    expect(seen.filter((line) => line.startsWith('vendor'))).toHaveLength(1)
+    expect(fetches).toBe(1)
     expect(await cloud.keys('.matting/failed/')).toEqual([])
     // As if its minute had passed.
     for (const claim of await cloud.keys('.matting/claims/')) await cloud.bucket.delete(claim)
@@ -133,7 +132,12 @@ describe('a token in the URL of a picture elsewhere', () => {
   })
 
   it('tells pictures apart, and is needed to see the original', async () => {
-    const cloud = await start(picture(Buffer.from('no image')), undefined, { ON_FAILURE: 'original' })
+    // Not where it leads today: that may be signed for a minute, or for one use, which was our look.
+    const away: Handler = (request, response) =>
+      request.url === path
+        ? void response.writeHead(302, { location: '/once?signature=1' }).end()
+        : picture(Buffer.from('no image'))(request, response)
+    const cloud = await start(away, undefined, { ON_FAILURE: 'original' })
     const { headers } = await cloud.image(at(path))
     expect([headers['x-matting'], headers.location]).toEqual(['original', `http://pictures.example${path}`])
     const [one, other, none] = ['?a=1', '?a=2', ''].map((query) => elsewhereName(new URL(`http://h.example/a${query}`)))
@@ -154,7 +158,6 @@ describe('a token in the URL of a picture elsewhere', () => {
       await cloud.bucket.put(older, await sharp(body).png().toBuffer(), { type: 'image/png' })
       const { headers: found } = await cloud.image(at(path))
       expect([found['x-matting'], new URL(found.location ?? '').pathname]).toEqual(['hit', `/${older}`])
-      expect(cloud.cos.bill()).toEqual([])
     }
   })
 
@@ -202,15 +205,14 @@ describe('the same bytes elsewhere with a new ETag each time', () => {
   it('are fetched once for each ETag: a look costs one GET more', async () => {
     const body = await photo()
     const cloud = await start(picture(body))
-    expect((await cloud.image(at('/a.jpg'))).headers['x-matting']).toBe('made')
+    await cloud.image(at('/a.jpg'))
     answer = endless(body)
     const before = cloud.cos.requests().length
     expect((await cloud.image(at('/a.jpg'))).headers['x-matting']).toBe('hit')
-    const operations = cloud.cos
-      .requests()
-      .slice(before)
-      .map(({ operation, status }) => `${operation} ${status}`)
-    expect(operations).toEqual(['GetObject 200', 'GetObject 206'])
+    const calls = cloud.cos.requests().slice(before)
+    // COS's time, what the ETag stands for, and the cutout.
+    const told = calls.map(({ operation, status }) => `${operation} ${status}`)
+    expect(told).toEqual(['HeadObject 404', 'GetObject 200', 'GetObject 206'])
   })
 
   it('are not fetched at all for direct delivery, and nothing is remembered', async () => {

@@ -76,7 +76,7 @@ describe('what became of a photo is announced', () => {
 
   it('not made, for good: once, and acknowledged', async () => {
     const { cloud, events } = await withReceiver({ MAX_SOURCE_BYTES: '20000' })
-    const wall = await sharp({ create: { width: 99, height: 99, channels: 3, background: '#eee' } })
+    const wall = await sharp({ create: { width: 50, height: 50, channels: 3, background: '#eee' } })
       .jpeg()
       .toBuffer()
     await cloud.upload('uploads/fake.jpg', Buffer.from('no image'))

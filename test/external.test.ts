@@ -1,92 +1,25 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { lookup as dnsLookup } from 'node:dns'
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import { type AddressInfo, getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from 'node:net'
+import { get } from 'node:http'
+import { getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import type { Memory } from '../lib/elsewhere.ts'
 import { MattingError } from '../lib/errors.ts'
-import { isPublic, type LookOptions, type Lookup, lookAt, readExternal } from '../lib/external.ts'
+import { isPublic, lookAt, readExternal } from '../lib/external.ts'
 import { divert } from './helpers/divert.ts'
-
-const PUBLIC = '93.184.215.14'
-const HOSTS = ['good.example', 'img.good.example']
-
-/** A resolver that knows these addresses for every name; for the n-th question the n-th list, or the last. */
-function resolver(...answers: string[][]): Lookup & { asked: string[] } {
-  const asked: string[] = []
-  const lookup: Lookup = (host, { all }, done) => {
-    const addresses = answers[Math.min(asked.push(host), answers.length) - 1] ?? []
-    const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-    setImmediate(() => done(null, all ? found : []))
-  }
-  return Object.assign(lookup, { asked })
-}
-
-const failing =
-  (code: string): Lookup =>
-  (_, __, done) =>
-    void setImmediate(() => done(Object.assign(new Error(code), { code }), []))
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void
-
-/** A key and a certificate that nobody vouches for, made here and now; none where there is no openssl. */
-const pem = spawnSync(
-  'openssl',
-  [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-'],
-    ...['-subj', '/CN=good.example', '-addext', 'subjectAltName=DNS:good.example,DNS:*.good.example'],
-  ],
-  { encoding: 'utf8' },
-).stdout
-if (!pem) console.warn('SKIPPED: pictures over https, for there is no openssl here')
-
-/** An HTTP and an HTTPS server that answer as told; every connection to port 80 or 443 of anywhere leads to them. */
-async function internet(answer: Handler) {
-  const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
-  let open = 0
-  const handle: Handler = (request, response) => {
-    seen.push({ url: `http://${request.headers.host}${request.url}`, headers: request.headers })
-    answer(request, response)
-  }
-  const servers = [createServer(handle), pem ? createTlsServer({ key: pem, cert: pem }, handle) : createServer(handle)]
-  for (const server of servers) {
-    server.on('connection', (socket) => {
-      open++
-      socket.on('close', () => open--)
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-  }
-  const [http = 0, https = 0] = servers.map((server) => (server.address() as AddressInfo).port)
-  const handed = divert({ 80: http, 443: https })
-  return { seen, handed, open: () => open }
-}
-
-function options(more: Partial<LookOptions> = {}): LookOptions {
-  return {
-    hosts: HOSTS,
-    maxBytes: 1000,
-    lookup: resolver([PUBLIC]),
-    now: Date.now,
-    deadline: Date.now() + 9_000,
-    ...more,
-  }
-}
-
-/** As a caller does it. */
-async function see(text: string, more: Partial<LookOptions> = {}) {
-  const given = options(more)
-  return lookAt(readExternal(text, given.hosts), given)
-}
-
-const IMAGE = { 'content-type': 'image/jpeg', 'content-length': '4', etag: '"1"' }
-const picture: Handler = (_, response) => void response.writeHead(200, IMAGE).end('abcd')
+import {
+  failing,
+  type Handler,
+  HOSTS,
+  IMAGE,
+  internet,
+  options,
+  PUBLIC,
+  pem,
+  picture,
+  resolver,
+  see,
+} from './helpers/internet.ts'
 
 /** Spellings of this machine, of its networks and of other hosts: none of them is good.example. */
 const refused: Record<string, string[]> = {
@@ -651,52 +584,6 @@ describe('a look', () => {
     const sha256 = createHash('sha256').update('abcd').digest('hex')
     expect(await version({})).toBe(sha256.slice(0, 32))
     expect(await see('http://good.example/')).toMatchObject({ etag: sha256 })
-  })
-
-  it('remembers the bytes behind a validator, wherever a redirect with a new signature leads', async () => {
-    const stored = new Map<string, string>()
-    const memory: Memory = {
-      get: async (key) => ({ body: stored.get(key) ?? '', written: 0, read: 0 }),
-      put: async (key, body) => Boolean(stored.set(key, String(body))),
-    }
-    let times = 0
-    await internet((request, response) => {
-      if (request.url === '/a') return void response.writeHead(302, { location: `/b?signature=${++times}` }).end()
-      response.writeHead(200, IMAGE)
-      // Whoever wants to read it again waits for ever.
-      if (times === 1) response.end('abcd')
-      else response.write('ab')
-    })
-    const first = await see('http://good.example/a', { memory })
-    expect(first).toMatchObject({ etag: createHash('sha256').update('abcd').digest('hex'), size: 4 })
-    expect(await see('http://good.example/a', { memory })).toEqual({
-      ...first,
-      url: 'http://good.example/b?signature=2',
-    })
-    expect([...stored.values()]).toEqual([JSON.stringify({ sha256: first?.etag, size: 4 })])
-    // By another URL, or on another host, the same validator may mean other bytes.
-    const others = ['http://good.example/b', 'http://img.good.example/b', 'http://good.example/b?signature=3']
-    for (const url of others) {
-      await expect(see(url, { memory, timeout: 100 })).rejects.toMatchObject({ code: 'unavailable' })
-    }
-  })
-
-  it('takes nothing for the picture that broke off while it was asked what is remembered', async () => {
-    let broken: () => void = () => {}
-    const gone = new Promise<void>((resolve) => {
-      broken = resolve
-    })
-    await internet((_, response) => {
-      response.on('close', broken).writeHead(200, { etag: '"1"' })
-      response.write('ab', () => response.destroy())
-    })
-    const stored: string[] = []
-    const memory: Memory = {
-      get: () => gone.then(() => undefined),
-      put: async (key) => Boolean(stored.push(key)),
-    }
-    await expect(see('http://good.example/', { memory })).rejects.toMatchObject({ code: 'unavailable' })
-    expect(stored).toEqual([])
   })
 
   it('tells resources apart that have the same validators, but for their signatures', async () => {

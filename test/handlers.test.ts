@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type ImageParts, image } from '../functions/image/image.ts'
+import { type ImageInvocation, image } from '../functions/image/image.ts'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
@@ -104,7 +104,8 @@ describe('upload', () => {
 
   it('does not take a missing bucket for a deleted photo: the event is not lost', async () => {
     const server = createServer(
-      (_, response) => void response.writeHead(404).end('<Error><Code>NoSuchBucket</Code></Error>'),
+      (_, response) =>
+        void response.writeHead(404, { 'x-cos-request-id': 'a' }).end('<Error><Code>NoSuchBucket</Code></Error>'),
     )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => server.close().closeAllConnections())
@@ -222,7 +223,7 @@ describe('promise 6, with the clock in hand', () => {
   const config = (extra: Record<string, string>) =>
     readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', COS_ENDPOINT: cloud.cosUrl, ...extra })
 
-  async function at(now: number, extra: Record<string, string>, known: ImageParts['known'] = new Map()) {
+  async function at(now: number, extra: Record<string, string>, known: ImageInvocation['known'] = new Map()) {
     const parts = {
       config: config(extra),
       cos: { ...cloud.bucket, clock: () => now },
@@ -268,7 +269,7 @@ describe('promise 6, with the clock in hand', () => {
   it('a redirect that an instance has known for a part of a second is cached for a whole one less', async () => {
     await cloud.upload('uploads/a.jpg', await photo())
     const begin = Math.floor(Date.now() / 900_000) * 900_000
-    const known: ImageParts['known'] = new Map()
+    const known: ImageInvocation['known'] = new Map()
     const ages: number[] = []
     for (const after of [0, 1, 1_000, 1_001, 59_001])
       ages.push(60 - (await at(begin + after, { REDIRECT_TTL: '60' }, known)).maxAge)

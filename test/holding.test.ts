@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import type { Cos } from '../lib/cos.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
-import { type Source, upload } from '../lib/pay/pay.ts'
+import { putPhoto, type Source } from '../lib/pay/pay.ts'
 import { photo } from './helpers/cos.ts'
 import {
   CLAIMS,
@@ -122,7 +122,7 @@ describe('a claim', () => {
   it('of an upload that was refused is no upload that is late', async () => {
     const cos = await startStill()
     cos.faults.set([{ on: 'PutObject', prefix: KEY, kind: 'error', code: 'AccessDenied', times: 1 }])
-    expect(await upload(cos.parts(), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(cos.parts(), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
     cos.advance(8 * SECOND)
     expect(await cutOut(cos.parts(), await cos.source(body))).toBe('made')
     expect(await cos.json(claimOf(await cos.source(body)))).toMatchObject({ photo: 'awaited', failure: 'unavailable' })

@@ -1,5 +1,4 @@
 import fc from 'fast-check'
-import sharp from 'sharp'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { imageUrl } from '../lib/access.ts'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
@@ -15,8 +14,8 @@ import {
 
 /** Every way in which the platform may hand over keys and paths: which one it does is not documented. */
 const settings = [
-  { eventKeys: 'encoded', paths: 'raw' },
-  { eventKeys: 'raw', paths: 'decoded' },
+  { eventKeys: 'encoded', paths: 'raw', count: 150 },
+  { eventKeys: 'raw', paths: 'decoded', count: 60 },
 ] as const
 
 const long = 'uploads/'.length + '.jpg'.length
@@ -48,7 +47,7 @@ const nasty = [
   `uploads/${'杯'.repeat(98)}.jpg`,
 ]
 
-describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths', (setting) => {
+describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths', ({ count, ...setting }) => {
   let cloud: TestCloud
   let body: Buffer
   let receiver: Receiver
@@ -64,9 +63,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     receiver.close()
   })
 
-  it('150 nasty keys at once: each is cut out, announced and redirected to, and none paid twice', {
-    timeout: 120_000,
-  }, async () => {
+  it(`${count} nasty keys at once: each is cut out, announced and redirected to, and none paid twice`, async () => {
     const part = fc.oneof(
       fc.constantFrom(...' +%#?&\'"/;=@:,.~_-!*()[]{}|^`<>\\', '%2F', '%', '红', '😀'),
       fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }),
@@ -76,14 +73,12 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
       .array(part, { minLength: 1, maxLength: 12 })
       .map((parts) => `uploads/${parts.join('')}.jpg`)
       .filter((key) => !/\/\.{1,2}\//.test(key) && !nasty.includes(key))
-    const length = { minLength: 150 - nasty.length, maxLength: 150 - nasty.length, size: 'max' as const }
+    const length = { minLength: count - nasty.length, maxLength: count - nasty.length, size: 'max' as const }
     const [more = []] = fc.sample(fc.uniqueArray(key, length), { seed: 7, numRuns: 1 })
     const keys = [...nasty, ...more]
-    expect(new Set(keys).size).toBe(150)
+    expect(new Set(keys).size).toBe(count)
     const before = receiver.events().length
-    // A small photo, for it is the keys that count.
-    const small = await sharp(body).resize(48).jpeg().toBuffer()
-    for (const key of keys) await cloud.bucket.put(key, small, { type: 'image/jpeg' })
+    for (const key of keys) await cloud.bucket.put(key, body, { type: 'image/jpeg' })
     await cloud.scf.idle()
     expect(
       cloud.cos
@@ -94,7 +89,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     expect(cloud.scf.deadLetters()).toEqual([])
     const told = receiver.events().slice(before).map(Object)
     expect(told.map(({ data }) => data.source.key).sort()).toEqual([...keys].sort())
-    expect(new Set(told.map(({ id }) => id)).size).toBe(150)
+    expect(new Set(told.map(({ id }) => id)).size).toBe(count)
     for (const { data } of told) {
       const { status, headers } = await cloud.image(
         `/plain/${data.source.key.split('/').map(encodeURIComponent).join('/')}`,
@@ -104,7 +99,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
       const picture = await fetch(headers.location ?? '')
       expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png'])
     }
-    expect(cloud.cos.bill()).toHaveLength(150)
+    expect(cloud.cos.bill()).toHaveLength(count)
   })
 })
 

@@ -47,14 +47,14 @@ describe('a photo put over another whose MD5 begins with the same 16 digits', ()
     await cos.put(KEY, red, { type: 'image/jpeg' })
     const [older = ''] = olderKeys('cutouts/', { key: KEY, etag: hash('md5', red) }, plain)
     await cos.put(older, red, { type: 'image/png' })
-    expect(await see()).toMatchObject({ cutouts: [{ key: older, size: red.length, by: 'hit' }] })
+    expect(await see()).toMatchObject({ cutouts: [{ key: older, size: red.length, obtained: 'hit' }] })
     const mark = `.matting/failed/cutouts/${KEY}/${hash('md5', red).slice(0, 16)}.not-an-image.json`
     await cos.put(mark, '{}', { type: 'application/json' })
     expect(lab.bill()).toEqual([])
     later()
     await cos.put(KEY, blue, { type: 'image/jpeg' })
     const cutout = cutoutKey('cutouts/', { key: KEY, etag: hash('md5', blue) }, plain)
-    expect(await see()).toMatchObject({ cutouts: [{ key: cutout, by: 'made' }] })
+    expect(await see()).toMatchObject({ cutouts: [{ key: cutout, obtained: 'made' }] })
     expect(lab.bill()).toHaveLength(1)
     // What is newer than the photo is the photo's, as far as anybody can tell.
     later()
@@ -108,8 +108,10 @@ describe('what was made before 1.0', () => {
     expect(operations).toEqual(['HeadObject 200', 'GetObject 404', 'GetObject 206'])
     expect((await cloud.image(`/plain/${KEY}`, { method: 'HEAD' })).status).toBe(302)
     expect(cloud.cos.bill()).toEqual([])
-    // In another layout there is none.
+    // In another layout there is none; that is looked at once.
     expect((await cloud.image(`/card/${KEY}`)).headers['x-matting']).toBe('made')
+    const looks = cloud.cos.requests().filter(({ path }) => path.endsWith(older.replace('plain', 'c1-p20x10')))
+    expect(looks.map(({ status }) => status)).toEqual([404])
   })
 
   it('keeps a photo that was noted from being paid for', async () => {

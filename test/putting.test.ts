@@ -4,7 +4,7 @@ import type { Cos } from '../lib/cos.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
 import { type Paid, paid } from '../lib/paid.ts'
-import { presignUpload, upload } from '../lib/pay/pay.ts'
+import { presignUpload, putPhoto } from '../lib/pay/pay.ts'
 import { UPLOAD } from '../local/cloud.ts'
 import { photo } from './helpers/cos.ts'
 import {
@@ -33,8 +33,8 @@ beforeAll(async () => {
 })
 
 /** Puts the photo as a server does, through what `parts` says, and tells how many of its cutouts were paid. */
-function put(parts: Parameters<typeof upload>[0], layouts = [plain]): Promise<unknown> {
-  return outcome(upload(parts, KEY, { body: mine, type: 'image/jpeg' }, layouts).then(({ paid }) => paid))
+function put(parts: Parameters<typeof putPhoto>[0], layouts = [plain]): Promise<unknown> {
+  return outcome(putPhoto(parts, KEY, { body: mine, type: 'image/jpeg' }, layouts).then(({ paid }) => paid))
 }
 
 const claimed = () => claimOf({ key: KEY, etag: md5(mine) })

@@ -125,7 +125,7 @@ describe('replay', () => {
   })
 
   it('of the local cloud’s dead letters makes the cutouts, once each, when the trouble is over', async () => {
-    const cloud = await startForTest({ timeout: 9 })
+    const cloud = await startForTest()
     const api = async (method: string, path: string) => (await fetch(`${cloud.controlUrl}${path}`, { method })).json()
     cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
     for (const key of ['uploads/a.jpg', 'uploads/b.jpg', 'uploads/a.jpg'])

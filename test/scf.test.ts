@@ -7,9 +7,9 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createClock } from '../local/clock.ts'
 import type { ObjectEvent } from '../local/cos/cos.ts'
 import { cosEvent } from '../local/scf/event.ts'
-import { createFunction, type FunctionOptions, type Invocation, type ScfFunction } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
 import { createQueue } from '../local/scf/queue.ts'
-import { readServerless } from '../local/scf/serverless.ts'
+import { type FunctionSpec, readServerless } from '../local/scf/serverless.ts'
 import { createUrlServer } from '../local/scf/url.ts'
 import type { Way } from '../local/scf/variables.ts'
 
@@ -24,10 +24,17 @@ async function folder(): Promise<string> {
   return dir
 }
 
-function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction & { runs: Invocation[] } {
+function probe(options: Partial<FunctionOptions> = {}, timeout = 60) {
   const runs: Invocation[] = []
+  const spec: FunctionSpec = {
+    name: 'probe',
+    handler: 'probe.main_handler',
+    timeout,
+    memory: 128,
+    environment: { GREETING: 'hello' },
+  }
   const made = createFunction({
-    spec: { name: 'probe', handler: 'probe.main_handler', timeout, memory: 128, environment: { GREETING: 'hello' } },
+    spec,
     dist: new URL('fixtures/functions/', import.meta.url),
     instances: 2,
     role: () => ({}),
@@ -37,7 +44,7 @@ function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction
     ...options,
   })
   cleanups.push(() => made.kill())
-  return { ...made, runs }
+  return { ...made, runs, spec }
 }
 
 describe('a function', () => {
@@ -51,8 +58,8 @@ describe('a function', () => {
     const second = Object(await invoke({}))
     expect(second.served).toBe(2)
     expect(second.env).not.toHaveProperty('PATH')
-    expect(second.context).toMatchObject({ function_name: 'probe', time_limit_in_ms: 5000, memory_limit_in_mb: 128 })
-    expect(second.left).toBeLessThanOrEqual(5000)
+    expect(second.context).toMatchObject({ function_name: 'probe', time_limit_in_ms: 60_000, memory_limit_in_mb: 128 })
+    expect(second.left).toBeLessThanOrEqual(60_000)
     expect(runs.map(({ cold, instance, outcome }) => [cold, instance, outcome])).toEqual([
       [true, 1, 'ok'],
       [false, 1, 'ok'],
@@ -116,9 +123,10 @@ describe('a function', () => {
     ['hang', 'timeout', 'Invoking task timed out after 1 seconds'],
     ['block', 'timeout', 'Invoking task timed out after 1 seconds'],
   ])('that is told to %s ends in %s, and the next request is served', async (todo, outcome, error) => {
-    const { invoke, runs } = probe({}, 1)
+    const { invoke, runs, spec } = probe({}, outcome === 'timeout' ? 1 : 60)
     await expect(invoke({ todo })).rejects.toThrow(error)
     expect(runs[0]).toMatchObject({ outcome, error })
+    spec.timeout = 60
     expect(await invoke({})).toMatchObject({ served: todo === 'throw' ? 2 : 1 })
   })
 
@@ -187,7 +195,7 @@ describe('the function URL', () => {
   async function ask(paths: 'raw' | 'decoded', path: string, method = 'GET', body = '') {
     const server = createUrlServer(
       (event) =>
-        probe({ spec: { name: 'probe', handler: 'probe.answer', timeout: 5, memory: 128, environment: {} } }).invoke(
+        probe({ spec: { name: 'probe', handler: 'probe.answer', timeout: 60, memory: 128, environment: {} } }).invoke(
           event,
         ),
       paths,

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest'
 import { plain } from '../lib/layout.ts'
 import { type Paid, paid } from '../lib/paid.ts'
-import { upload } from '../lib/pay/pay.ts'
+import { putPhoto } from '../lib/pay/pay.ts'
 import { photo } from './helpers/cos.ts'
 import { card, cutOut, KEY, SECOND, seven, startStill, through } from './helpers/still.ts'
 
@@ -24,7 +24,7 @@ describe('an ETag of the photo that Cloud Infinite tells', () => {
     for (const by of ['made', 'hit']) expect(await cutOut(through(parts, {}, { process }), source)).toBe(by)
     expect(cos.bill()).toHaveLength(1)
     const putting = through(parts, {}, { upload: saying(parts.cos[paid].upload, sha1) })
-    expect(await upload(putting, 'uploads/b.jpg', { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 1 })
+    expect(await putPhoto(putting, 'uploads/b.jpg', { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 1 })
     expect(await cos.under('cutouts/')).toHaveLength(2)
   })
 

@@ -1,9 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import type { ClientRequest, IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { type Layout, plain } from '../lib/layout.ts'
-import { type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
+import { type PresignedUpload, presignUpload, putPhoto } from '../lib/pay/pay.ts'
 import { BUCKET, REGION, UPLOAD } from '../local/cloud.ts'
 import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 import { begin, md5, partsOf, put } from './helpers/uploads.ts'
@@ -34,11 +32,6 @@ async function granted(cloud: TestCloud, body: Buffer, wish: Wish = {}): Promise
   return signed
 }
 
-async function statusOf(put: ClientRequest): Promise<number | undefined> {
-  const [answer] = (await once(put, 'response')) as [IncomingMessage]
-  return answer.resume().statusCode
-}
-
 /** How often CI was asked, by method. */
 const methods = (cloud: TestCloud) => cloud.cos.bill().map(({ method }) => method)
 
@@ -56,7 +49,7 @@ describe('a slow upload is paid once', () => {
     async (lastModified) => {
       const cloud = await startForTest({ lastModified, environment: LONG })
       const body = await photo()
-      const slow = await begin(await granted(cloud, body, { settings: LONG }), body)
+      const { put: slow, status } = await begin(await granted(cloud, body, { settings: LONG }), body)
       slow.write(body.subarray(0, 100))
       cloud.clock.advance(20 * MINUTE)
       cloud.faults.set([{ on: 'Cut', kind: 'hold', times: 1 }])
@@ -65,7 +58,7 @@ describe('a slow upload is paid once', () => {
       await expect.poll(() => claimIn(cloud)).toMatchObject({ photo: 'seen' })
       expect(cloud.faults.held()).toEqual([KEY])
       cloud.faults.release()
-      expect(await statusOf(slow)).toBe(200)
+      expect(await status).toBe(200)
       await cloud.scf.idle()
       expect(methods(cloud)).toEqual(['upload'])
       expect(await claimsOf(cloud)).toHaveLength(1)
@@ -83,7 +76,7 @@ describe('a slow upload is paid once', () => {
         { on: 'PutObject', prefix: 'uploads/', kind: 'hold', times: 1 },
         { on: 'Cut', kind: 'hold', times: 1 },
       ])
-      const uploading = upload(partsOf(cloud, LONG), KEY, { body, type: 'image/jpeg' }, [plain])
+      const uploading = putPhoto(partsOf(cloud, LONG), KEY, { body, type: 'image/jpeg' }, [plain])
       await expect.poll(() => cloud.faults.held()).toEqual([KEY])
       cloud.clock.advance(20 * MINUTE)
       cloud.faults.release()
@@ -101,7 +94,7 @@ describe('a slow upload is paid once', () => {
     await putQuietly(cloud, KEY, body)
     cloud.clock.advance(MINUTE)
     cloud.faults.set([{ on: 'PutObject', prefix: 'uploads/', kind: 'hold', times: 1 }])
-    const uploading = upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
+    const uploading = putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
     await expect.poll(() => cloud.faults.held()).toEqual([KEY])
     // CLAIM_TIME has passed, but not the time for which the server may be putting it.
     cloud.clock.advance(12 * SECOND)
@@ -283,7 +276,7 @@ describe('one gate for both ways in', () => {
     const cloud = await startForTest()
     const body = await photo()
     const key = 'uploads/0123456789abcdef-plain.png'
-    expect(await upload(partsOf(cloud), key, { body, type: 'image/png' }, [plain])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(partsOf(cloud), key, { body, type: 'image/png' }, [plain])).toMatchObject({ paid: 0 })
     await cloud.scf.idle()
     expect(await cloud.bytes(key)).toEqual(body)
     expect(cloud.cos.bill()).toEqual([])

@@ -7,25 +7,26 @@ export interface UrlResult {
   body: string
 }
 
-/** What is read of a `Request`; a whole one, with its AbortSignal, would add a fifth to a warm hit. */
-export type Asking = Pick<Request, 'method' | 'url' | 'headers'> & {
-  /** Whether the platform had decoded the path for sure, so that it has but one reading. */
+/** The part of a `Request` that is read here; a whole one, with its AbortSignal, would make a warm hit a fifth slower. */
+export type HttpRequest = Pick<Request, 'method' | 'url' | 'headers'> & {
+  /** Whether the platform has certainly decoded the path, so that it has only one meaning. */
   decoded?: boolean
 }
 
 /**
- * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
- * `rawPath`, `rawQueryString`; other gateways tell the query in `queryStringParameters` and `multiValueQueryStringParameters`.
+ * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0)
+ * `requestContext.http.method`, `rawPath`, `rawQueryString`; other gateways give the query in `queryStringParameters` and
+ * `multiValueQueryStringParameters`.
  * @throws MattingError bad-request
  */
-export function toRequest(event: unknown): Asking {
+export function toRequest(event: unknown): HttpRequest {
   const { path, rawPath, httpMethod, requestContext, rawQueryString, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
     const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
-    // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
+    // Only the one header that is needed: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
     const escaped = escapePath(pathname)
     const { href: url } = new URL(`http://function${escaped}?${search}`)
@@ -44,9 +45,9 @@ export async function toResult(response: Response): Promise<UrlResult> {
 }
 
 /**
- * The query, from wherever the event tells it; some gateways tell it in several places, one of them only in part
- * (product/583/12513). What was given twice must be seen twice, for the access check refuses it: so a parameter has the values
- * of the place that tells most of it, and whatever else another one tells.
+ * The query, wherever the event holds it. Some gateways give it in several places, and one of these may hold only a part of it
+ * (product/583/12513). The access check refuses a parameter that was given twice, so both values must be kept: a parameter has
+ * all values of the place that holds most of them, and every other value that another place holds.
  */
 function readQuery(event: Record<string, unknown>): URLSearchParams {
   const { queryString, queryStringParameters, multiValueQueryStringParameters } = event
@@ -71,11 +72,12 @@ function joined(a: readonly string[], b: readonly string[]): string[] {
 }
 
 /**
- * Whether the platform hands over the path raw or decoded is not documented. A path with a character that no request line
- * can carry was decoded, so it is encoded again; any other stays as it is, and request.ts weighs both readings.
+ * It is not documented whether the platform passes the path raw or decoded. A path with a character that no request line can
+ * carry was decoded, so it is encoded again. Any other path stays as it is, and request.ts considers both readings.
  */
 function escapePath(path: string): string {
-  // Nor the ones that a URL's path encodes (WHATWG URL 1.3): were they left to `Request`, the path as it stands would be lost.
+  // Also encoded here: the characters that a URL's path encodes (WHATWG URL 1.3). If `Request` encoded them, the path as it
+  // came would be lost.
   if (/^\/[\x21-\x7e]*$/.test(path) && !/["#<>?\\^`{}]/.test(path)) return path
   return `/${encodeURIComponent(path.replace(/^\//, '')).replaceAll('%2F', '/')}`
 }

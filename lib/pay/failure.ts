@@ -7,14 +7,14 @@ interface Version extends Named {
   modified?: number
 }
 
-/** The folders of what is known against the versions of a photo: the first is written to. */
+/** The folders of the failures noted for the versions of a photo. New ones are written to the first folder. */
 export function failureFolders(prefix: string, key: string): string[] {
   return cutoutFolders(prefix, key).map((folder) => `${RECORDS}failed/${folder}`)
 }
 
 /**
- * Notes that a photo cannot be cut out, at all or in one layout, so that nobody asks the vendor again until it changes. All that
- * is read again stands in the name, `<ETag>[-<layout>].<code>.json`; what is in it is for people.
+ * Notes that a photo cannot be cut out, at all or in one layout, so that the vendor is not asked again until it changes. All
+ * that is read again is in the name, `<ETag>[-<layout>].<code>.json`; the content is for people.
  */
 export async function writeFailure(
   cos: Cos,
@@ -29,7 +29,7 @@ export async function writeFailure(
   await cos.put(folder + name, text, { type: 'application/json' })
 }
 
-/** @throws MattingError why this version of a photo cannot be cut out in one of the layouts, if that is known: one LIST */
+/** @throws MattingError the noted reason why this version of a photo cannot be cut out in one of the layouts. Takes one LIST */
 export async function checkFailure(
   cos: Cos,
   prefix: string,
@@ -42,20 +42,21 @@ export async function checkFailure(
   const keys = [...new Set([source.key, former.key])]
   for (const start of starts(prefix, keys, [older, version])) {
     for await (const found of cos.list(start)) {
-      const [, of, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
-      // Before 1.0 a mark had 16 digits of the ETag: another version that begins with the same may be the one that was judged. And
-      // a picture elsewhere was condemned when it was its host that failed.
-      const fair = modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
-      const known = of === version || (of === older && fair)
+      const [, marked, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
+      // Before 1.0 a mark had 16 digits of the ETag, so it may be about another version with the same digits. And a picture
+      // elsewhere was marked even if only its host had failed.
+      const olderCounts =
+        modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
+      const known = marked === version || (marked === older && olderCounts)
       if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
     }
   }
 }
 
-/** ETag, layout and code of a mark, by its name. */
+/** ETag, layout and code in the name of a mark. */
 const MARK = /^([\da-f]+(?:-\d+)?)(?:-([a-z][a-z\d-]*))?\.([a-z-]+)\.json$/
 
-/** What to list: most ETags begin with what they were shortened to, and that is one LIST for both. */
+/** The prefixes to list. Most ETags begin with their own short form, so one LIST finds both. */
 function starts(prefix: string, keys: readonly string[], versions: readonly string[]): string[] {
   const folders = keys.flatMap((key) => failureFolders(prefix, key))
   const all = folders.flatMap((folder) => versions.map((version) => folder + version))
@@ -63,5 +64,5 @@ function starts(prefix: string, keys: readonly string[], versions: readonly stri
 }
 
 function isFinal(code: string | undefined): code is Code {
-  return code !== undefined && codes.get(code)?.retryable === false
+  return ['photo', 'layout'].includes(codes.get(code ?? '')?.about ?? '')
 }

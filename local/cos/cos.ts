@@ -1,12 +1,11 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Duplex, Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
 import { checkFolder, holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
-import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
+import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
@@ -15,6 +14,7 @@ import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
+import { refuseBroken, send } from './send.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
@@ -82,11 +82,14 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     done.finally(() => under.delete(done))
   })
   server.on('clientError', refuseBroken)
+  // What is under way would write into what was emptied or ended.
+  const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
     port,
     bill: () => cloud.bill.items(),
     requests: () => [...records],
     async reset() {
+      await settled()
       cloud.objects.clear()
       cloud.uploads.clear()
       cloud.bill.clear()
@@ -95,7 +98,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       options.faults.release()
-      await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
+      await settled()
       server.closeAllConnections()
       await closed
       letGo()
@@ -195,6 +198,7 @@ async function answerTo(
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'
   const paid = isPaid(operation, request)
+  // Before its signature is judged: from then on it counts as arrived.
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
   const began = cloud.now()
@@ -215,7 +219,7 @@ async function answerTo(
   }
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   const error = struck.find(({ kind }) => kind === 'error')
-  if (error) throw new Refusal(error.code ?? 'InternalError')
+  if (error) throw new Refusal(isRefusalCode(error.code) ? error.code : 'InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
   if (has('error-in-200') && paid)
@@ -234,39 +238,9 @@ function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: st
   if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 
-async function send(
-  message: IncomingMessage,
-  response: ServerResponse,
-  { status, headers, body }: Answer,
-): Promise<void> {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.alloc(0))
-  const empty = message.method === 'HEAD' || status === 204 || status === 304
-  const { 'Content-Length': length = bytes instanceof Readable ? '' : `${bytes.length}`, ...rest } = headers ?? {}
-  // Last: after it, Node garbles a Content-Disposition that is not ASCII.
-  response.writeHead(status, { ...rest, ...(status !== 204 && status !== 304 && { 'Content-Length': length }) })
-  if (!(bytes instanceof Readable)) {
-    response.end(empty ? undefined : bytes)
-    return
-  }
-  // The client may go away while it is sent: that is its right.
-  await pipeline(bytes, response).catch(() => response.destroy())
-}
-
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
   if (error instanceof Refusal) return error
   if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)
   return new Refusal('InternalError')
-}
-
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
-function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) return
-  const id = newRequestId(Date.now())
-  const { status, headers, body } =
-    error.code === 'HPE_INVALID_EOF_STATE'
-      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
-      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
-  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
-  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }

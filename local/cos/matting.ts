@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
 import { type Call, type Cloud, type Layout, publish, tell } from './cloud.ts'
@@ -104,7 +105,8 @@ export async function applyRules(
 ): Promise<Processed> {
   if (!image) throw new Refusal('ImageTooLarge')
   if (rules.length > 0) {
-    for (const { kind } of cloud.faults.draw(['Cut'], source.key)) {
+    for (const { kind, ms } of cloud.faults.draw(['Cut'], source.key)) {
+      if (kind === 'delay') await sleep(ms ?? 0)
       if (kind === 'hold') await cloud.faults.hold(source.key)
     }
   }

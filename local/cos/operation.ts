@@ -1,5 +1,5 @@
+import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
 import { type Answer, Refusal } from './answer.ts'
-import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './buckets.ts'
 import type { Call, Cloud } from './cloud.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'

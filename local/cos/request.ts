@@ -63,9 +63,9 @@ export function readTarget(message: IncomingMessage): { host: string; local: str
   return { host, local: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
-/** Whether it is one of the vendor's names for a bucket or a service; whose they are, no page can change. */
+/** Whether it is one of the vendor's names, be it for what is not here; whose they are, no page can change. */
 export function isVendorHost(name: string): boolean {
-  return VENDOR_HOST.test(name) || SERVICE_HOST.test(name)
+  return VENDOR.test(name)
 }
 
 /** A path of nothing but slashes and dots is the bucket's, as the comments in the suite of the vendor's Node SDK say; others stay. */
@@ -83,7 +83,7 @@ function readHost(
   // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
   const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
   if (other) return { bucket: other, region: home.region, door: 'cos' }
-  if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : VENDOR.test(name)) {
+  if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : isVendorHost(name)) {
     const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
     throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
   }

@@ -46,6 +46,8 @@ export interface ScfFunction {
   invoke(event: unknown, retry?: number): Promise<unknown>
   /** Ends an instance, or all of them, in the middle of what they do. */
   kill(instance?: number): Promise<void>
+  /** Ends all but those that are idle and whose clock is right: they stay warm. */
+  rest(): Promise<void>
 }
 
 export class FunctionError extends Error {
@@ -55,6 +57,8 @@ export class FunctionError extends Error {
 interface Instance {
   id: number
   worker: Worker
+  /** How far its clock is ahead, in milliseconds. */
+  skew: number
   invocations: number
   current?: Invocation
 }
@@ -85,15 +89,16 @@ export function createFunction({
     const given = atStart(variables, spec.environment, () => role(started + 1))
     const env = { ...given, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
+    const ahead = skew()
     const worker = new Worker(INSTANCE, {
-      workerData: { file, method, hosts, skew: skew(), ahead: clock.ahead },
+      workerData: { file, method, hosts, skew: ahead, ahead: clock.ahead },
       env,
       execArgv: [],
       resourceLimits,
       stdout: true,
       stderr: true,
     })
-    const instance: Instance = { id: ++started, worker, invocations: 0 }
+    const instance: Instance = { id: ++started, worker, skew: ahead, invocations: 0 }
     all.add(instance)
     for (const stream of [worker.stdout, worker.stderr]) {
       createInterface(stream).on('line', (line) => instance.current?.logs.push(line))
@@ -123,6 +128,16 @@ export function createFunction({
     if (!usable) return
     if (next) next.resolve(usable)
     else idle.push(usable)
+  }
+
+  function dismiss(): void {
+    for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
+  }
+
+  async function end(which: (instance: Instance) => boolean): Promise<void> {
+    const ended = [...all].filter(which)
+    for (const one of ended) forget(one)
+    await Promise.all(ended.map(({ worker }) => worker.terminate()))
   }
 
   return {
@@ -155,12 +170,13 @@ export function createFunction({
     },
 
     async kill(instance) {
-      if (instance === undefined) {
-        for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
-      }
-      const ended = [...all].filter(({ id }) => instance === undefined || id === instance)
-      for (const one of ended) forget(one)
-      await Promise.all(ended.map(({ worker }) => worker.terminate()))
+      if (instance === undefined) dismiss()
+      await end(({ id }) => instance === undefined || id === instance)
+    },
+
+    async rest() {
+      dismiss()
+      await end((instance) => !idle.includes(instance) || instance.skew !== 0)
     },
   }
 

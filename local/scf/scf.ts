@@ -55,7 +55,8 @@ export interface Scf {
   waiting(): number
   /** Resolves when all events are dealt with. */
   idle(): Promise<void>
-  reset(): Promise<void>
+  /** Events, dead letters and records are gone, and all instances but idle ones of functions that are to stay warm. */
+  reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -119,9 +120,9 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     waiting: queue.waiting,
     idle: queue.idle,
 
-    async reset() {
+    async reset(warm = []) {
       await queue.reset()
-      await kill()
+      await Promise.all([...functions].map(([name, target]) => (warm.includes(name) ? target.rest() : target.kill())))
       invocations.length = 0
     },
 

@@ -3,9 +3,10 @@ import { expect } from 'vitest'
 import { readConfig } from '../../lib/config.ts'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { cutoutKey } from '../../lib/cutout.ts'
+import type { Invocation } from '../../lib/invocation.ts'
 import { type Layout, plain } from '../../lib/layout.ts'
 import { type Paid, paid } from '../../lib/paid.ts'
-import { ensure, type Parts, type Source } from '../../lib/pay/pay.ts'
+import { ensure, type Source } from '../../lib/pay/pay.ts'
 import { BUCKET, ID, type Lab, type LabOptions, REGION, SECRET, startLab } from './cos.ts'
 
 export const KEY = 'uploads/mug.jpg'
@@ -25,7 +26,7 @@ export interface Still extends Lab {
   /** The owner's way into the bucket, without an end. */
   bucket: Cos
   /** Settings for `lib/pay`, which has so much time; all clocks are this one. */
-  parts(settings?: Record<string, string>, more?: Partial<Parts>): Parts
+  parts(settings?: Record<string, string>, more?: Partial<Invocation>): Invocation
   /** Puts a photo, and tells what HEAD sees of it. */
   source(body: Buffer, key?: string): Promise<Source>
   under(prefix: string): Promise<string[]>
@@ -91,9 +92,9 @@ export function outcome(work: Promise<unknown>): Promise<unknown> {
 }
 
 /** What became of the plain cutout: how it was come by, or the code of why not. */
-export async function cutOut(parts: Parts, source: Source, layouts = [plain], wait = true): Promise<unknown> {
+export async function cutOut(parts: Invocation, source: Source, layouts = [plain], wait = true): Promise<unknown> {
   const made = await outcome(ensure(parts, 'url', source, layouts, { wait }))
-  return Array.isArray(made) ? made.map(({ by }) => by).join() : made
+  return Array.isArray(made) ? made.map(({ obtained }) => obtained).join() : made
 }
 
 /** The key of the first claim of a cutout. */
@@ -102,7 +103,11 @@ export function claimOf(source: { key: string; etag: string }, layout = plain): 
 }
 
 /** With a client that is interfered with. */
-export function through(parts: Parts, change: Partial<Omit<Cos, typeof paid>>, paying: Partial<Paid> = {}): Parts {
+export function through(
+  parts: Invocation,
+  change: Partial<Omit<Cos, typeof paid>>,
+  paying: Partial<Paid> = {},
+): Invocation {
   const cos = { ...parts.cos, ...change, [paid]: { ...parts.cos[paid], ...paying } }
   return { ...parts, cos, store: cos }
 }

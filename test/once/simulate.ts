@@ -1,8 +1,11 @@
-import sharp from 'sharp'
-import { readReceipts } from '../../lib/pay/receipt.ts'
-import type { BillItem } from '../../local/cos/cos.ts'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Fault, mulberry32 } from '../../local/faults.ts'
 import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+import { checkBill, checkColours, checkEnds, checkLimit } from './check.ts'
+import { drawPhotos, isLate, LATE, type Photo, STORM } from './photos.ts'
+import { type Evidence, watch } from './story.ts'
+import { type Hold, holds, trouble } from './trouble.ts'
+import { createWays, PRESETS, SETTINGS, type Ways } from './ways.ts'
 
 /** What one seed did, and what it found wrong. */
 export interface Report {
@@ -10,202 +13,199 @@ export interface Report {
   photos: number
   requests: number
   events: number
-  invocations: number
   ended: number
   faults: Record<string, number>
   paid: number
   cutouts: number
   deadLetters: number
+  /** What README's table of bounds allows, by how often it was needed. */
+  exceptions: Record<string, number>
   problems: string[]
 }
 
-const LAYOUTS = ['plain', 'card']
-const INSTANCES = 8
-const CLAIM_TIME = 6
+const WAVE = 40
+const MINUTE = 60_000
+const DAY = 24 * 60 * MINUTE
+/** How far the clock is moved while photos are on their way. */
+const HOPS = [1_000, 7_000, MINUTE, 20 * MINUTE]
 
 /**
  * Promise 1 under fire: every photo is hit at the same moment by duplicated, reordered and delayed events and by image URLs, on
- * the built functions in 16 instances, while faults are injected by seed.
+ * the built functions in many instances, while faults are injected by seed. Photos come in all ways, are replaced, deleted and
+ * put back; and in each wave some are on their way while time passes.
  */
-export async function simulate(seed: number, photos: number): Promise<Report> {
-  const random = mulberry32(seed)
-  const cloud = await startTestCloud({
-    instances: INSTANCES,
-    retryDelay: 200,
-    timeout: 10,
-    environment: {
-      CLAIM_TIME: String(CLAIM_TIME),
-      PRESETS: 'plain=; card=center-layout=1&padding-layout=4x4',
-      ON_UPLOAD: 'uploads/=plain,card',
+export async function simulate(seed: number, count: number): Promise<Report> {
+  const plan = mulberry32(seed)
+  // One seed in four is held by DAILY_LIMIT, and goes over midnight. Few act at a time there, for each may go beyond it once.
+  const limit = plan() < 0.25 ? 8 + Math.floor(plan() * 20) : undefined
+  const [instances, clients] = limit === undefined ? [8, 24] : [2, 3]
+  const settings = {
+    ...SETTINGS,
+    ON_DELETE: plan() < 0.3 ? 'remove' : 'keep',
+    ...(limit !== undefined && { DAILY_LIMIT: String(limit) }),
+  }
+  const lastModified = plan() < 0.5 ? 'start' : 'end'
+  const cloud = await startTestCloud({ instances, retryDelay: 200, timeout: 10, lastModified, environment: settings })
+  const watcher = watch(
+    {
+      requests: async () => cloud.cos.requests(),
+      invocations: async () => cloud.scf.invocations(),
+      bill: async () => cloud.cos.bill(),
     },
-  })
+    500,
+  )
   try {
-    cloud.faults.set(trouble(random), seed)
-    let requests = 0
-    const ask = async (path: string, tries: number) => {
-      for (let i = 0; i < tries; i++) {
-        requests++
-        const { status } = await cloud.image(path)
-        if (status === 302) return true
-        await pause(200 + random() * 300)
-      }
-      return false
-    }
-    const names = Array.from({ length: photos }, (_, i) => `uploads/${seed}-${i}.jpg`)
-    await pool(names, 24, async (name, i) => {
-      const body = await tiny(i)
-      const visits = Array.from({ length: 2 + Math.floor(random() * 3) }, async () => {
-        await pause(random() * 400)
-        await ask(`/${LAYOUTS[Math.floor(random() * LAYOUTS.length)]}/${name}`, 12)
-      })
-      await put(cloud, name, body)
-      await Promise.all(visits)
-    })
-    await cloud.scf.idle()
-    const faults = countFaults(cloud)
-    const problems = await unaccounted(cloud, names)
-    const deadLetters = cloud.scf.deadLetters().length
+    if (limit !== undefined) cloud.clock.advance(2 * DAY - (cloud.clock.now() % DAY) - 15 * MINUTE)
+    const random = mulberry32(-seed)
+    const skew = () => (random() < 0.5 ? Math.round((random() - 0.5) * 20 * MINUTE) : 0)
+    const ways = createWays(cloud, cloud.bucket, settings, skew)
+    const run: Run = { cloud, ways, clients, seed, plan, random, requests: 0, faults: {} }
+    const photos = await drawPhotos(seed, count)
+    for (let from = 0; from < photos.length; from += WAVE) await wave(run, photos.slice(from, from + WAVE))
+    const stormy = await watcher.evidence()
+    const deadLetters = cloud.scf.deadLetters()
+    const problems = await checkEnds(cloud, stormy, deadLetters, photos)
 
-    // With the trouble over, nothing that it left behind may keep anybody from a cutout.
+    // With the trouble over, nothing that it left behind may keep anybody from a cutout for longer than a claim lasts.
     cloud.faults.set([])
-    await pool(names, 16, async (name) => {
-      for (const layout of LAYOUTS) {
-        if (!(await ask(`/${layout}/${name}`, 4))) problems.push(`${name} ${layout}: blocked`)
-      }
-    })
+    cloud.clock.advance(20 * MINUTE)
+    let left = photos.flatMap((photo) => PRESETS.map((preset) => ({ photo, preset })))
+    // As many days as the limit makes of them, and one that had begun.
+    for (let days = limit === undefined ? 1 : 1 + Math.ceil(left.length / limit); days > 0 && left.length > 0; days--) {
+      const blocked: typeof left = []
+      await pool(left, limit === undefined ? 16 : 1, async (one) => {
+        const { fate, key } = one.photo
+        if (!(await ask(run, `/${one.preset}/${key}`, 4, fate === 'gone' ? 404 : 302))) blocked.push(one)
+      })
+      left = blocked
+      if (limit !== undefined) cloud.clock.advance(DAY)
+    }
+    for (const { photo, preset } of left) problems.push(`${photo.key} ${preset}: blocked`)
     await cloud.scf.idle()
-    const bill = cloud.cos.bill()
-    problems.push(...(await checkBill(cloud, bill, names)))
+    const evidence = await watcher.evidence()
+    const exceptions: Record<string, number> = {}
+    problems.push(...(await checkBill(cloud, evidence, photos, exceptions)))
+    problems.push(...(await checkColours(cloud, evidence, photos, exceptions)))
+    if (limit !== undefined) problems.push(...(await checkLimit(cloud, evidence, limit, 2 * instances + clients)))
     return {
+      ...figures(stormy),
       seed,
-      photos,
-      requests,
-      events: cloud.scf.invocations().filter((run) => run.function === 'upload').length,
-      invocations: cloud.scf.invocations().length,
-      ended: cloud.scf.invocations().filter((run) => run.outcome === 'crash' || run.outcome === 'timeout').length,
-      faults,
-      paid: bill.length,
-      cutouts: new Set(bill.map(({ fileid }) => fileid)).size,
-      deadLetters,
+      photos: count,
+      requests: run.requests,
+      faults: run.faults,
+      paid: evidence.bill.length,
+      cutouts: new Set(evidence.bill.map(({ fileid }) => fileid)).size,
+      deadLetters: deadLetters.length,
+      exceptions,
       problems,
     }
   } finally {
+    watcher.stop()
     await cloud.close()
   }
 }
 
-/** A mix of everything that can go wrong, another for each seed. */
-function trouble(random: () => number): Fault[] {
-  const claims = '.matting/claims/'
-  const some = (most: number) => random() * most
-  // A call whose answer and whose last result are both lost cannot be told from its receipt: one or the other.
-  const lossy: Fault[] =
-    random() < 0.3
-      ? [{ on: 'GoodsMatting', kind: 'drop-result', rate: some(0.05) }]
-      : [
-          { on: 'GoodsMatting', kind: 'lose-answer', rate: some(0.1) },
-          { on: 'GoodsMatting', kind: 'kill', rate: some(0.06) },
-        ]
-  return [
-    ...lossy,
-    { on: 'GoodsMatting', kind: 'reset', rate: some(0.06) },
-    { on: 'GoodsMatting', kind: 'error', rate: some(0.06) },
-    { on: 'GoodsMatting', kind: 'error-in-200', rate: some(0.03) },
-    { on: 'GoodsMatting', kind: 'slow-down', rate: some(0.3) },
-    { on: 'GoodsMatting', kind: 'delay', ms: 2_500, rate: some(0.05) },
-    { on: 'GoodsMatting', kind: 'delay', ms: 400, rate: some(0.5) },
-    { on: 'PutObject', prefix: claims, kind: 'kill', rate: some(0.05) },
-    { on: 'PutObject', prefix: claims, kind: 'lose-answer', rate: some(0.1) },
-    { on: 'PutObject', prefix: claims, kind: 'error', rate: some(0.1) },
-    { on: 'PutObject', prefix: '.matting/receipts/', kind: 'kill', rate: some(0.03) },
-    { on: 'PutObject', prefix: '.matting/receipts/', kind: 'lose-answer', rate: some(0.1) },
-    { on: 'HeadObject', kind: 'error', rate: some(0.05) },
-    { on: 'HeadObject', kind: 'reset', rate: some(0.05) },
-    { on: 'GetObject', kind: 'reset', rate: some(0.05) },
-    { on: 'Event', kind: 'duplicate', rate: 0.3 + some(0.5) },
-    { on: 'Event', kind: 'delay', ms: 300, rate: some(0.6) },
-    { on: 'Instance', kind: 'skew', ms: 600_000, rate: 0.25 },
-    { on: 'Instance', kind: 'skew', ms: -600_000, rate: 0.25 },
-  ]
+interface Run {
+  cloud: TestCloud
+  ways: Ways
+  clients: number
+  seed: number
+  /** What is planned; drawn in the same order whatever happens. */
+  plan: () => number
+  /** For pauses and the like, of which nobody knows how many there will be. */
+  random: () => number
+  requests: number
+  faults: Record<string, number>
 }
 
-/** Photos that have ended in nothing: neither all cutouts, nor a failure in the log, nor a dead letter. */
-async function unaccounted(cloud: TestCloud, names: readonly string[]): Promise<string[]> {
-  const keys = await cloud.keys('cutouts/')
-  const letters = JSON.stringify(cloud.scf.deadLetters())
-  const logs = cloud.scf
-    .invocations()
-    .flatMap((run) => run.logs)
-    .filter((line) => line.includes('"failed"'))
-    .join('\n')
-  return names
-    .filter((name) => keys.filter((key) => key.startsWith(`cutouts/${name}/`)).length < LAYOUTS.length)
-    .filter((name) => !letters.includes(name) && !logs.includes(name))
-    .map((name) => `${name}: lost`)
-}
-
-async function checkBill(cloud: TestCloud, bill: readonly BillItem[], names: readonly string[]): Promise<string[]> {
-  const problems: string[] = []
-  const claims = await cloud.keys('.matting/claims/')
-  const cutouts = await cloud.keys('cutouts/')
-  if (cutouts.length !== names.length * LAYOUTS.length)
-    problems.push(`${cutouts.length} cutouts for ${names.length} photos`)
-  for (const cutout of cutouts) {
-    const items = bill.filter(({ fileid }) => fileid === cutout)
-    const done = items.filter(({ outcome }) => outcome !== 'dropped').length
-    const attempts = claims.filter((key) => key.startsWith(`.matting/claims/${cutout}/`)).length
-    if (done !== 1) problems.push(`${cutout}: paid ${done} times: ${JSON.stringify(items)}`)
-    if (items.length > attempts) problems.push(`${cutout}: paid ${items.length} times on ${attempts} claims`)
-  }
-  const days = new Set(bill.map(({ at }) => at.slice(0, 10)))
-  const receipts = (await Promise.all([...days].map((day) => readReceipts(cloud.bucket, day)))).flat()
-  const receipted = receipts.reduce((sum, { billed }) => sum + billed, 0)
-  if (receipted !== bill.length) {
-    problems.push(`receipts say ${receipted} paid calls, the bill ${bill.length}`)
-    for (const item of bill) {
-      const own = receipts.filter(({ receipt }) => receipt.cutouts.includes(item.fileid))
-      if (own.reduce((sum, { billed }) => sum + billed, 0) === 0) problems.push(JSON.stringify({ item, own }))
-    }
-  }
-  return problems
-}
-
-function countFaults(cloud: TestCloud): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const { on, kind, prefix, struck } of cloud.faults.list()) {
-    const name = `${on}${prefix ? ` ${prefix.replace(/^\.matting\/|\/$/g, '')}` : ''} ${kind}`
-    counts[name] = (counts[name] ?? 0) + struck
-  }
-  return counts
-}
-
-/** Its own put can be struck, too: until it is answered the photo is not accepted. */
-async function put(cloud: TestCloud, key: string, body: Buffer): Promise<void> {
-  for (;;) {
-    try {
-      await cloud.bucket.put(key, body, { type: 'image/jpeg' })
-      return
-    } catch {
-      await pause(50)
-    }
-  }
-}
-
-function tiny(i: number): Promise<Buffer> {
-  const colour = `hsl(${(i * 47) % 360} 80% ${25 + (i % 30)}%)`
-  const svg = `<svg width="64" height="48"><rect width="64" height="48" fill="#e4e4e6"/><circle cx="30" cy="24" r="14" fill="${colour}"/></svg>`
-  return sharp(Buffer.from(svg)).jpeg().toBuffer()
-}
-
-async function pool<T>(items: readonly T[], size: number, work: (item: T, i: number) => Promise<void>): Promise<void> {
-  const queue = items.entries()
-  await Promise.all(
-    Array.from({ length: size }, async () => {
-      for (const [i, item] of queue) await work(item, i)
+/** Some photos in the storm; then, all being quiet, some that are on their way while time passes, into the storm as well. */
+async function wave(run: Run, photos: readonly Photo[]): Promise<void> {
+  const { ways, clients, seed, plan } = run
+  await storm(run, seed, trouble(plan), () =>
+    pool(photos, clients, async (photo) => {
+      const { fate } = photo
+      if (!isLate(fate)) await visited(run, photo, () => STORM[fate](photo, ways))
     }),
   )
+  for (const holding of holds(plan)) {
+    const begun = await stopTime(run, photos, holding)
+    await storm(run, seed + 1, trouble(plan), () =>
+      pool(begun, clients, ({ photo, finish }) => visited(run, photo, finish)),
+    )
+  }
 }
 
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms))
+/** Begins what these holds are for, and moves the clock while it is held, and nobody pays. What was begun goes on with the next faults. */
+async function stopTime(run: Run, photos: readonly Photo[], holding: readonly Hold[]) {
+  const { cloud, ways, plan } = run
+  const begun: { photo: Photo; finish: () => Promise<void> }[] = []
+  cloud.faults.set(holding.flatMap(({ fault }) => fault ?? []))
+  for (const photo of photos) {
+    const { fate } = photo
+    const held = isLate(fate) && holding.some(({ fates }) => fates.includes(fate))
+    if (held) begun.push({ photo, finish: await LATE[fate](photo, ways) })
+  }
+  const waiting = () =>
+    holding.some(({ fault, fates }) => {
+      const struck = cloud.faults.list().find(({ on, prefix }) => on === fault?.on && prefix === fault.prefix)?.struck
+      return fault && (struck ?? 0) < begun.filter(({ photo: { fate } }) => isLate(fate) && fates.includes(fate)).length
+    })
+  // Not for ever: where nothing is left to be signed or made, nothing is held.
+  for (let i = 0; i < 200 && waiting(); i++) await sleep(10)
+  cloud.clock.advance(HOPS[Math.floor(plan() * HOPS.length)] ?? 0)
+  addStruck(run)
+  return begun
+}
+
+async function storm(run: Run, seed: number, faults: Fault[], work: () => Promise<void>): Promise<void> {
+  run.cloud.faults.set(faults, seed)
+  await work()
+  await run.cloud.scf.idle()
+  addStruck(run)
+}
+
+/** Something happens to a photo while some ask for its cutouts. */
+async function visited(run: Run, { key }: Photo, act: () => Promise<void>): Promise<void> {
+  const { random } = run
+  const visits = Array.from({ length: 2 + Math.floor(random() * 3) }, async () => {
+    const preset = PRESETS[Math.floor(random() * PRESETS.length)]
+    await sleep(random() * 400)
+    await ask(run, `/${preset}/${key}`, 6)
+  })
+  await Promise.all([act(), ...visits])
+}
+
+function addStruck({ cloud, faults }: Run): void {
+  for (const { on, kind, prefix, struck } of cloud.faults.list()) {
+    const name = `${on}${prefix ? ` ${prefix.replace(/^\.matting\/|\/$/g, '')}` : ''} ${kind}`
+    faults[name] = (faults[name] ?? 0) + struck
+  }
+}
+
+/** Whether it is answered so in the end. */
+async function ask(run: Run, path: string, tries: number, expected = 302): Promise<boolean> {
+  for (let i = 0; i < tries; i++) {
+    run.requests++
+    const { status } = await run.cloud.image(path)
+    if (status === expected) return true
+    if (status === 429) return false
+    await sleep(200 + run.random() * 300)
+  }
+  return false
+}
+
+function figures({ invocations }: Evidence): { events: number; ended: number } {
+  return {
+    events: invocations.filter((run) => run.function === 'upload').length,
+    ended: invocations.filter(({ outcome }) => outcome === 'crash' || outcome === 'timeout').length,
+  }
+}
+
+async function pool<T>(items: readonly T[], size: number, work: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values()
+  await Promise.all(
+    Array.from({ length: size }, async () => {
+      for (const item of queue) await work(item)
+    }),
+  )
 }

@@ -1,0 +1,197 @@
+import { cutoutKey, etagPart } from '../../lib/cutout.ts'
+import { countPaid, readReceipts } from '../../lib/pay/receipt.ts'
+import type { BillItem } from '../../local/cos/cos.ts'
+import type { Bucket } from '../helpers/cloud.ts'
+import { md5 } from '../helpers/uploads.ts'
+import { colourOf, type Photo } from './photos.ts'
+import { type Evidence, tellStory } from './story.ts'
+import { LAYOUTS } from './ways.ts'
+
+/** How often each bound of README's table was needed. */
+export type Exceptions = Record<string, number>
+
+const CLAIM_TIME = 6_000
+/** As long as the vendor may need. */
+const VENDOR_TIME = CLAIM_TIME / 2
+const SECOND = 1_000
+
+/** Photos that have ended in nothing: neither all cutouts, nor a failure in the log, nor a dead letter. */
+export async function checkEnds(
+  bucket: Bucket,
+  { invocations }: Evidence,
+  letters: unknown,
+  photos: readonly Photo[],
+): Promise<string[]> {
+  const keys = new Set(await bucket.keys('cutouts/'))
+  const lines = invocations.flatMap((run) => run.logs).filter((line) => /"(failed|deferred)"/.test(line))
+  const told = JSON.stringify(letters) + lines.join()
+  return photos
+    .filter(({ fate }) => fate !== 'gone')
+    .filter((photo) => !cutoutsOf(photo, photo.body).every((key) => keys.has(key)))
+    .filter(({ key }) => !told.includes(key))
+    .map(({ key }) => `${key}: lost`)
+}
+
+/** Each cutout is there and was paid once, or as often as README says; and the receipts say so, too. */
+export async function checkBill(
+  bucket: Bucket,
+  evidence: Evidence,
+  photos: readonly Photo[],
+  exceptions: Exceptions,
+): Promise<string[]> {
+  const problems: string[] = []
+  const keys = new Set(await bucket.keys('cutouts/'))
+  const claims = await bucket.keys('.matting/claims/')
+  const receipts = await receiptsOf(bucket)
+  for (const photo of photos) {
+    const wrong: string[] = []
+    for (const body of [photo.body, photo.other]) {
+      const cutouts = cutoutsOf(photo, body)
+      for (const cutout of cutouts) {
+        const items = evidence.bill.filter(({ fileid }) => fileid === cutout)
+        const allowed = 1 + allowances(photo, items, evidence, exceptions)
+        if (items.length > allowed) wrong.push(`${cutout}: paid ${items.length} times, and not ${allowed}`)
+        const attempts = claims.filter((key) => key.startsWith(`.matting/claims/${cutout}/`)).length
+        const own = photo.fate === 'resent' ? items.length - 1 : items.length
+        if (own > attempts) wrong.push(`${cutout}: paid ${items.length} times on ${attempts} claims`)
+        if (body === photo.body && photo.fate !== 'gone' && !keys.has(cutout)) wrong.push(`${cutout}: missing`)
+      }
+      const items = evidence.bill.filter(({ fileid }) => cutouts.includes(fileid))
+      const own = receipts.filter(({ receipt }) => receipt.source === photo.key && receipt.etag === md5(body))
+      const counted = own.reduce((sum, { billed }) => sum + billed, 0)
+      // Who had no answer goes by what lies there: once for each cutout, however often it was paid.
+      const open = own.reduce((sum, { receipt, billed }) => sum + receipt.cutouts.length - billed, 0)
+      const lying = new Set(items.flatMap(({ fileid }) => (keys.has(fileid) ? [fileid] : []))).size
+      const again = photo.fate === 'resent' ? LAYOUTS.length : 0
+      const days = new Set(own.map(({ receipt }) => receipt.at.slice(0, 10))).size
+      const gap = items.length - counted
+      if ((gap < 0 && days < 2) || counted < lying || gap > open + again) {
+        wrong.push(`${photo.key}: receipts say ${counted} paid calls, the bill ${items.length}`)
+      }
+      add(exceptions, 'receipt without an answer, and nothing (or one for two calls) there: not accounted for', gap)
+      add(exceptions, 'receipt without an answer, and the cutout paid on another day: accounted for twice', -gap)
+    }
+    if (wrong.length > 0) problems.push(...wrong, await tellStory(bucket, evidence, photo.key))
+  }
+  const known = new Set(photos.flatMap((photo) => [photo.body, photo.other].flatMap((body) => cutoutsOf(photo, body))))
+  for (const { fileid } of evidence.bill) if (!known.has(fileid)) problems.push(`${fileid}: nobody's`)
+  return problems
+}
+
+/** How often more than once a cutout may have been paid, by README's table of bounds. */
+function allowances(photo: Photo, items: readonly BillItem[], evidence: Evidence, exceptions: Exceptions): number {
+  if (items.length < 2) return 0
+  const { fate, key } = photo
+  const path = `/${key}`
+  const own = evidence.requests.filter((request) => request.path === path)
+  const puts = own.filter(({ operation, status }) => operation === 'PutObject' && (status === 200 || status === 0))
+  const deleted = own.some(({ operation }) => operation === 'DeleteObject')
+  const removed = evidence.requests.filter(
+    ({ operation, path }) => operation === 'DeleteObject' && path === `/${items[0]?.fileid}`,
+  ).length
+  const lost = items.some(({ outcome }) => outcome === 'lost')
+  // The slow one began first.
+  const [, put = Number.POSITIVE_INFINITY] = puts.map(({ at }) => Date.parse(at)).sort((a, b) => a - b)
+  const bounds: [name: string, count: number][] = [
+    ['the vendor dropped the result', items.filter(({ outcome }) => outcome === 'dropped').length],
+    ['the photo was replaced or deleted, so its cutout was', fate === 'replaced' || deleted ? removed : 0],
+    ['the photo was put again, and the answer lost', puts.length > 1 && lost ? removed : 0],
+    ['the same signed PUT was sent again', fate === 'resent' ? 1 : 0],
+    [
+      'two put the photo at once, one of them slowly',
+      fate === 'twice' && items.some(({ method, at }) => method === 'upload' && Date.parse(at) - put >= VENDOR_TIME)
+        ? 1
+        : 0,
+    ],
+    [
+      'the vendor took longer than half of CLAIM_TIME',
+      own.filter(({ operation, ms }) => operation === 'ImageProcess' && ms > VENDOR_TIME).length,
+    ],
+  ]
+  let left = items.length - 1
+  for (const [name, count] of bounds) {
+    const needed = Math.min(left, count)
+    add(exceptions, name, needed)
+    left -= needed
+  }
+  return items.length - 1 - left
+}
+
+/** What lies under a photo's name is cut out of that photo. */
+export async function checkColours(
+  bucket: Bucket,
+  evidence: Evidence,
+  photos: readonly Photo[],
+  exceptions: Exceptions,
+): Promise<string[]> {
+  const problems: string[] = []
+  const keys = await bucket.keys('cutouts/')
+  for (const photo of photos) {
+    const colours = await Promise.all([photo.body, photo.other].map(colourOf))
+    for (const [i, body] of [photo.body, photo.other].entries()) {
+      for (const cutout of cutoutsOf(photo, body).filter((key) => keys.includes(key))) {
+        const colour = await colourOf(await bucket.bytes(cutout))
+        const [own = 0, others = 0] = [colours[i], colours[1 - i]].map((other) => distance(colour, other ?? []))
+        if (own < others) continue
+        const bound = unseen(photo, evidence, cutout)
+        if (bound) add(exceptions, bound, 1)
+        else problems.push(`${cutout}: the cutout of another photo`, await tellStory(bucket, evidence, photo.key))
+      }
+    }
+  }
+  return problems
+}
+
+/** Why nobody may have seen that the vendor has cut another photo, by README's table of bounds. */
+function unseen({ key }: Photo, { bill, requests, invocations }: Evidence, cutout: string): string | undefined {
+  const items = bill.filter(({ fileid, etag }) => fileid === cutout && !cutout.includes(`/${etagPart(etag)}-`))
+  // It was at it while, or not long before, the vendor was done; whoever crashed has told nothing.
+  const ended = invocations.some(({ at, ms, outcome, logs }) => {
+    const [start, end] = [Date.parse(at), Date.parse(at) + ms]
+    const crashed = outcome === 'crash' || outcome === 'timeout'
+    const early = crashed || logs.some((line) => line.includes(key) && /"(pending|timeout|unavailable)"/.test(line))
+    return early && items.map(({ at }) => Date.parse(at)).some((done) => start <= done && done - CLAIM_TIME <= end)
+  })
+  if (ended) return 'another photo was cut, and the payer ended before it could look'
+  const puts = requests.filter(({ operation, path }) => operation === 'PutObject' && path === `/${key}`)
+  const seconds = puts.flatMap(({ at, ms }) =>
+    [Date.parse(at), Date.parse(at) + ms].map((time) => Math.floor(time / SECOND)),
+  )
+  const within = new Set(seconds).size < seconds.length && items.some(({ outcome }) => outcome === 'lost')
+  return within ? 'another photo was cut within one second, and the answer lost' : undefined
+}
+
+/** No day has more paid calls than its limit, and one request for each of those who may have counted at the same moment. */
+export async function checkLimit(bucket: Bucket, { bill }: Evidence, limit: number, payers: number): Promise<string[]> {
+  const problems: string[] = []
+  const cos = bucket.bucket
+  const days = new Map<string, number>()
+  for (const { at, source } of bill) {
+    // What ends after its day, or after its claim, or is sent again, is not counted on the day on which it is paid.
+    if (!/\/(slow|lazy|twice|resent)-/.test(source)) days.set(at.slice(0, 10), (days.get(at.slice(0, 10)) ?? 0) + 1)
+  }
+  for (const [day, paid] of days) {
+    if (paid > limit + payers * LAYOUTS.length) problems.push(`${day}: ${paid} paid calls, and a limit of ${limit}`)
+    const counted = await countPaid({ cos, store: cos }, day)
+    if (counted < paid) problems.push(`${day}: ${paid} paid calls, and ${counted} are counted`)
+  }
+  return problems
+}
+
+async function receiptsOf(bucket: Bucket) {
+  const keys = await bucket.keys('.matting/receipts/')
+  const days = new Set(keys.map((key) => key.split('/')[2] ?? ''))
+  return (await Promise.all([...days].map((day) => readReceipts(bucket.bucket, day)))).flat()
+}
+
+function cutoutsOf({ key }: Photo, body: Buffer): string[] {
+  return LAYOUTS.map((layout) => cutoutKey('cutouts/', { key, etag: md5(body) }, layout))
+}
+
+function distance(a: readonly number[], b: readonly number[]): number {
+  return a.reduce((sum, value, i) => sum + (value - (b[i] ?? 0)) ** 2, 0)
+}
+
+function add(exceptions: Exceptions, name: string, count: number): void {
+  if (count > 0) exceptions[name] = (exceptions[name] ?? 0) + count
+}
