@@ -138,7 +138,9 @@ describe('DAILY_LIMIT', () => {
     expect(await cos.under(CLAIMS)).toEqual([])
     expect(await cutOut(limit(2), source, [plain, card])).toBe('made,made')
     expect(await cutOut(limit(2), source, seven)).toBe('limit-reached')
+    const heads = cos.asked('HeadObject')
     expect(await cutOut(limit(2), source, [plain, card])).toBe('hit,hit')
+    expect(cos.asked('HeadObject')).toBe(heads)
   })
 
   it('is that of COS’s day, in whose receipts it is written', async () => {
