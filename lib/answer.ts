@@ -193,7 +193,7 @@ export function paidFailure(answer: Answer, codes = PAID): MattingError {
   const fail = (code: Code) => new MattingError(code, undefined, { cause })
   // The call may have reached the vendor nevertheless.
   if (!isVendors(answer)) return fail('unknown-outcome')
-  const known = codes[code]
+  const known = Object.hasOwn(codes, code) ? codes[code] : undefined
   // "Busy" inside a 200 comes too late to be sure that nothing was done.
   if (known && !(known === 'busy' && status === 200)) return fail(known)
   if (status === 429) return fail('busy')

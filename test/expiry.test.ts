@@ -33,7 +33,11 @@ async function start(environment: Record<string, string> = {}, skew = 0) {
   onTestFinished(() => void server.close().closeAllConnections())
   const { port } = server.address() as AddressInfo
   const hosts = new Map([['pictures.example', port]])
-  const cloud = await startForTest({ instances: 1, hosts, environment: { REDIRECT_TTL: '300', ...SIGNED, ...environment } })
+  const cloud = await startForTest({
+    instances: 1,
+    hosts,
+    environment: { REDIRECT_TTL: '300', ...SIGNED, ...environment },
+  })
   await putQuietly(cloud, 'uploads/mug.jpg', picture)
   cloud.faults.set([{ on: 'Instance', kind: 'skew', ms: skew }])
   const before = cloud.cos.requests().length

@@ -1,15 +1,41 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import type { Cos } from '../lib/cos.ts'
+import { cutoutKey } from '../lib/cutout.ts'
+import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
 import { type Paid, paid } from '../lib/paid.ts'
 import { putPhoto } from '../lib/pay/pay.ts'
 import { photo } from './helpers/cos.ts'
-import { card, cutOut, KEY, SECOND, seven, startStill, through } from './helpers/still.ts'
+import { CLAIMS, card, cutOut, KEY, MINUTE, SECOND, seven, startStill, through } from './helpers/still.ts'
 
 let body: Buffer
 let other: Buffer
 beforeAll(async () => {
   body = await photo()
   other = await photo(80, 60)
+})
+
+it('what an attempt of one’s own brings late is of the photo that lay there then, and goes if that was another', async () => {
+  const cos = await startStill()
+  const source = await cos.source(body)
+  const parts = cos.parts()
+  const cutout = cutoutKey('cutouts/', source, plain)
+  const process: Paid['process'] = async () => {
+    throw new MattingError('unknown-outcome')
+  }
+  const get: Cos['get'] = async (key) => {
+    const found = await parts.cos.get(key)
+    // Whoever waits sees the claim's time pass; and then, as it has claimed anew, what came of the first call.
+    if (key.endsWith('/0')) cos.advance(9 * SECOND)
+    if (key.endsWith('/1')) await cos.source(body)
+    if (key.endsWith('/1')) await cos.bucket.put(cutout, 'a cutout', { type: 'image/png' })
+    return found
+  }
+  expect(await cutOut(through({ ...parts, deadline: cos.now() + MINUTE }, { get }, { process }), source)).toBe(
+    'changed',
+  )
+  expect(await cos.under('cutouts/')).toEqual([])
+  expect(await cos.under(CLAIMS)).toHaveLength(2)
 })
 
 describe('an ETag of the photo that Cloud Infinite tells', () => {
@@ -48,9 +74,10 @@ describe('an ETag of the photo that Cloud Infinite tells', () => {
   })
 
   it.each([
-    ['says so', 'ed60e3598e6862d8c8443a06acfb2153'],
-    ['does not say', undefined],
-  ])('of the first of two calls counts for both: it %s', async (_, told) => {
+    ['says so', 'ed60e3598e6862d8c8443a06acfb2153', []],
+    // What the second call says of its own cutouts is true.
+    ['does not say', undefined, ['p6x0', 'p7x0']],
+  ])('of the first of two calls is not forgotten over the second one: it %s', async (_, told, kept) => {
     const cos = await startStill()
     const source = await cos.source(body)
     cos.advance(SECOND)
@@ -65,7 +92,7 @@ describe('an ETag of the photo that Cloud Infinite tells', () => {
       return told
     }
     expect(await cutOut(through(parts, {}, { process: paying }), source, seven)).toBe('changed')
-    expect(await cos.under('cutouts/')).toEqual([])
+    expect((await cos.under('cutouts/')).map((key) => key.replace(/.*-|\.png$/g, ''))).toEqual(kept)
   })
 })
 

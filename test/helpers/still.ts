@@ -87,7 +87,7 @@ export async function startStill(options: LabOptions = {}): Promise<Still> {
 }
 
 /** The code of what was thrown, or what was returned. */
-export function outcome<T>(work: Promise<T>): Promise<unknown> {
+export function outcome(work: Promise<unknown>): Promise<unknown> {
   return work.catch((error: unknown) => Object(error).code ?? error)
 }
 
