@@ -189,11 +189,9 @@ function redirect(
     etag,
     'x-matting': how,
   }
-  const tags = request.headers
-    .get('if-none-match')
-    ?.split(/\s*,\s*/)
-    .map((tag) => tag.replace(/^W\//, ''))
-  if (tags?.includes(etag)) return new Response(null, { status: 304, headers })
+  // Not split at commas with the space around them: the time for that grows with the square of a stranger's spaces.
+  const tags = request.headers.get('if-none-match')?.split(',') ?? []
+  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return new Response(null, { status: 304, headers })
   return new Response(null, { status: 302, headers: { ...headers, location: url } })
 }
 

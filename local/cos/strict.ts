@@ -50,7 +50,8 @@ export function checkStrict(
   actions: readonly string[],
   signed: Pick<Signer, 'headers' | 'params'>,
 ): void {
-  const fits = (pattern: string, names: readonly string[]) => names.some((name) => wildcard(pattern, 'i').test(name))
+  const fits = (pattern: string, names: readonly string[]) =>
+    names.some((name) => wildcard(pattern.toLowerCase())(name.toLowerCase()))
   const names = actions.map((action) => action.replace(/^(?:cos|ci):/, ''))
   const rules = cloud.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
   const unsigned = ['host', ...byEncodedName(headers).keys()].filter((name) => !signed.headers.includes(name))
