@@ -33,13 +33,13 @@ export const STORM = {
   both: async (photo, ways) => {
     await Promise.all([putSomehow(photo, ways), putSomehow(photo, ways)])
   },
-  /** A→B→A. */
+  /** A→B→A, most likely while A is claimed, and B cut out. */
   replaced: async (photo, ways) => {
     const { key, body, other, random } = photo
     await putSomehow(photo, ways)
-    await sleep(whole(random, 900))
+    await sleep(150 + whole(random, 500))
     await ways.put(key, other)
-    await sleep(whole(random, 900))
+    await sleep(100 + whole(random, 700))
     await (random() < 0.7 ? ways.put(key, body) : ways.upload(key, body))
   },
   deleted: async (photo, ways) => {
@@ -142,7 +142,10 @@ export function isLate(fate: Fate): fate is LateFate {
 }
 
 /** Half of all photos come by plain PUTs and without further ado. */
-const FATES = [...Object.keys(STORM), 'replaced', ...Object.keys(LATE)].flatMap((fate) => [fate, 'put']) as Fate[]
+const FATES = [...Object.keys(STORM), 'replaced', 'replaced', ...Object.keys(LATE)].flatMap((fate) => [
+  fate,
+  'put',
+]) as Fate[]
 
 /** The photos of a seed: different ones, and of different fates. */
 export async function drawPhotos(seed: number, count: number): Promise<Photo[]> {
