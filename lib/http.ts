@@ -22,10 +22,14 @@ export class LongBody extends Error {
  * destroy the body. Not with fetch, which would resolve the dots in a path such as `/a/../b`.
  * @throws Node's error, if there is no answer or `signal` is aborted
  */
-export function send({ protocol, body, ...options }: Request): Promise<IncomingMessage> {
+export function send({ protocol, hostname, body, ...options }: Request): Promise<IncomingMessage> {
   const request = protocol === 'https:' ? httpsRequest : httpRequest
+  // A URL has an IPv6 address in brackets; a name in brackets is never found.
+  const host = hostname?.replace(/^\[(.*)\]$/, '$1')
   return new Promise((resolve, reject) => {
-    request(options, resolve).on('error', reject).end(body)
+    request({ ...options, host }, resolve)
+      .on('error', reject)
+      .end(body)
   })
 }
 

@@ -1,5 +1,6 @@
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { image } from '../functions/image/image.ts'
 import { imageUrl, readGrant } from '../lib/access.ts'
@@ -9,12 +10,16 @@ import { photo as small } from './helpers/cos.ts'
 import { credentials, OBJECT } from './helpers/fake.ts'
 import { startStill } from './helpers/still.ts'
 
-async function serve(listener: RequestListener): Promise<string> {
+async function serve(listener: RequestListener, address = '127.0.0.1'): Promise<string> {
   const server = createServer(listener)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(0, address, resolve))
   onTestFinished(() => void server.close().closeAllConnections())
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return `http://${address.includes(':') ? `[${address}]` : address}:${(server.address() as AddressInfo).port}`
 }
+
+/** Whether this machine has an IPv6 address of its own; containers may not. */
+const hasIpv6 = Object.values(networkInterfaces()).some((all) => all?.some(({ address }) => address === '::1'))
+if (!hasIpv6) console.warn('SKIPPED: what has an IPv6 address, for this machine has none')
 
 describe('a signed image URL', () => {
   it('of a key with a line break cannot be read as another layout and key', () => {
@@ -47,6 +52,17 @@ describe('COS’s clock', () => {
     }
     expect(told).toEqual([0, 7_000, 90_000, 90_000, 90_000])
   })
+})
+
+it.skipIf(!hasIpv6)('an endpoint may be an IPv6 address', async () => {
+  const hosts: unknown[] = []
+  const endpoint = await serve((request, response) => {
+    hosts.push(request.headers.host)
+    response.writeHead(404, OBJECT).end()
+  }, '::1')
+  const time = { deadline: Number.POSITIVE_INFINITY, now: Date.now, random: () => 0 }
+  expect(await createCos({ endpoint, credentials, ...time }).head('a')).toBeUndefined()
+  expect(hosts).toEqual([new URL(endpoint).host])
 })
 
 describe('a warm instance', () => {
