@@ -277,6 +277,11 @@ describe('what would cost much more than its size is refused by its first bytes'
       await lab.send('GET', 'thin.png', { query: { 'ci-process': 'GoodsMatting' } }),
       await lab.send('PUT', 'again.png', { headers, body: image }),
       await lab.send('POST', 'thin.png', { query: { image_process: '' }, headers }),
+      // Also where nothing is to be cut out, only told about.
+      await lab.send('POST', 'thin.png', {
+        query: { image_process: '' },
+        headers: { 'Pic-Operations': JSON.stringify({ is_pic_info: 1, rules: [] }) },
+      }),
     ]
     for (const reply of replies) expect([reply.status, element(reply, 'Code')]).toEqual([400, 'ImageResolutionExceed'])
     expect([lab.bill(), (await lab.send('HEAD', 'a.png')).status]).toEqual([[], 404])

@@ -111,7 +111,8 @@ export async function applyRules(
     }
   }
   const layouts = rules.map(({ layout }) => layout)
-  const cutouts = layouts.length > 0 ? await cut(cloud, image, layouts) : []
+  // The engine also judges a picture of which only the information is wanted: to read it may cost far more than its size.
+  const cutouts = layouts.length > 0 || isPicInfo ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source

@@ -25,6 +25,7 @@ const KNOWN = /^(?:\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]
  */
 export async function cut(image: Uint8Array, layouts: Layout[]) {
   const picture = await decode(image, layouts)
+  if (layouts.length === 0) return []
   if (!isCutOut(picture)) await matte(picture)
   clear(picture)
   const product = bounds(picture)
