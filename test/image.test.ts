@@ -476,7 +476,9 @@ describe('an instance that is warm', () => {
     expect(cloud.cos.requests()).toHaveLength(before + put)
     cloud.clock.advance(200_000)
     const later = await cloud.image(MUG)
-    expect([later.headers['x-matting'], later.headers.location]).toEqual(['hit', first.headers.location])
+    // Perhaps by the URL of another window.
+    const place = ({ headers }: Answer) => new URL(headers.location ?? '').pathname
+    expect([later.headers['x-matting'], place(later)]).toEqual(['hit', place(first)])
     expect(maxAge(later)).toBeGreaterThan(0)
     expect(maxAge(later)).toBeLessThanOrEqual(100)
     // Then it looks again, and finds the new photo.

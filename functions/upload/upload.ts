@@ -154,12 +154,10 @@ function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: 
   })
 }
 
-/** The presets, or `off`, in an object's own metadata. */
+/** The presets, or `off`, in an object's own metadata; each once, however often it is named. */
 function namesIn(matting = ''): string[] {
-  return matting
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter(Boolean)
+  const names = matting.split(',').map((name) => name.trim().toLowerCase())
+  return [...new Set(names)].filter(Boolean)
 }
 
 /** Removes the cutouts of a deleted photo, and the failures noted for it. Claims stay, because they prevent paying twice. */

@@ -98,7 +98,10 @@ export async function countPaid(
   }
   if (receipts.length > TALLY) {
     // The tally must end before any grant that is still to be settled, or its receipt would not be counted.
-    const before = timeIn(day, Math.min(now - WRITTEN, ...grants.map(({ lapses }) => lapses)))
+    const before = timeIn(
+      day,
+      grants.reduce((least, { lapses }) => Math.min(least, lapses), now - WRITTEN),
+    )
     const older = receipts.filter(({ time }) => time < before)
     if (older.length > 0) await writeTally(store, day, { before, count: tally.count + total(older) })
   }
