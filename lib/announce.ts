@@ -1,10 +1,9 @@
 import { createHash, createHmac } from 'node:crypto'
-import { request as httpRequest } from 'node:http'
-import { request as httpsRequest } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type Code, MattingError } from './errors.ts'
+import { send, within } from './http.ts'
 
-/** What became of a photo. */
+/** The result for a photo. */
 export type Announcement =
   | {
       type: 'cutout.created'
@@ -16,10 +15,10 @@ export type Announcement =
     }
   | {
       type: 'cutout.failed' | 'cutout.deferred'
-      /** Without an ETag if nobody could ask for it. */
+      /** Without an ETag if it could not be asked for. */
       source: { key: string; etag?: string }
       code: Code
-      /** Public. */
+      /** Public text. */
       message: string
       retryable: boolean
     }
@@ -35,23 +34,27 @@ export const ANNOUNCEMENTS = [
 export interface AnnounceOptions {
   /** The receiver; it may hold a token. */
   url: URL
-  /** As `readSecret` read it. */
+  /** As `readSecret` returns it. */
   secret: Buffer
-  /** Of the photos. */
+  /** The bucket of the photos. */
   bucket: string
   region: string
-  /** The types that are sent. */
+  /** Only these types are sent. */
   types: readonly Announcement['type'][]
   now: () => number
+  /**
+   * COS's clock: receivers refuse a time that is five minutes wrong (Standard Webhooks), and the clocks of instances can be.
+   */
+  clock: () => number
   random: () => number
-  /** Milliseconds since the epoch; nothing is sent or waited for past it. */
+  /** Milliseconds since the epoch, by `now`; nothing is sent or waited for past it. */
   deadline: number
   /** Milliseconds for one attempt. */
   timeout?: number
 }
 
 interface Answer {
-  /** The status, or the name of what went wrong: nothing of the URL or the answer's body. */
+  /** The status, or the name of the error; nothing of the URL or of the answer's body. */
   what: string
   outcome: 'taken' | 'again' | 'refused'
   /** Milliseconds. */
@@ -59,24 +62,24 @@ interface Answer {
 }
 
 const TIMEOUT = 5_000
-/** Mean pause before the second attempt, in milliseconds; it doubles with each. */
+/** Mean pause before the second attempt, in milliseconds; it doubles with each attempt. */
 const PAUSE = 200
 
 /**
  * The key in a secret as Standard Webhooks writes it (specification, "Signature scheme"): `whsec_` and the base64 of 24 to 64
- * bytes. Undefined if it is not one.
+ * bytes. Undefined if the text has not this form.
  */
 export function readSecret(text: string): Buffer | undefined {
   const [, base64 = ''] = /^whsec_(.*)$/.exec(text) ?? []
   const secret = Buffer.from(base64, 'base64')
-  // Receivers' decoders are stricter than Node's.
+  // The decoders of receivers are stricter than Node's.
   return secret.length >= 24 && secret.length <= 64 && secret.toString('base64') === base64 ? secret : undefined
 }
 
 /**
- * Sends what became of a photo: a CloudEvent 1.0 in JSON (structured mode), signed by Standard Webhooks; nothing if its type was
- * not asked for. It is sent until it is taken (2xx) or refused, while time is left. The same news has the same id, whoever
- * sends it and whenever, so a receiver can drop what it knows.
+ * Sends the result for a photo as a CloudEvent 1.0 in JSON (structured mode), signed as in Standard Webhooks. Types that were
+ * not asked for are not sent. It is sent again until the receiver takes it (2xx) or refuses it, or time is up. The same news
+ * always has the same id, whichever instance sends it, so that a receiver can drop repetitions.
  * @throws MattingError unannounced
  */
 export async function announce(announcement: Announcement, options: AnnounceOptions): Promise<void> {
@@ -89,7 +92,8 @@ export async function announce(announcement: Announcement, options: AnnounceOpti
     const answer = await post(event.id, body, options)
     if (answer.outcome === 'taken') return
     what = `The receiver: ${answer.what}`
-    // Anywhere from nothing to twice the mean, so that instances which failed together do not come back together.
+    // Random, from zero to twice the mean, so that instances that failed at the same moment do not try again at the same
+    // moment.
     const pause = Math.max(2 * random() * PAUSE * 2 ** attempt, answer.retryAfter)
     if (answer.outcome === 'refused' || now() + pause >= deadline) break
     await sleep(pause)
@@ -97,35 +101,37 @@ export async function announce(announcement: Announcement, options: AnnounceOpti
   throw new MattingError('unannounced', undefined, { cause: new MattingError('unavailable', what) })
 }
 
-/** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, for this project has no domain. */
-function cloudEvent({ type, ...data }: Announcement, { bucket, region, now }: AnnounceOptions) {
+/** CloudEvents 1.0, JSON event format. Its `type` has no reverse-DNS prefix, because this project has no domain. */
+function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: AnnounceOptions) {
   const { key, etag } = data.source
-  const today = new Date(now()).toISOString().slice(0, 10)
-  // Where a cutout lies is part of the news; and what is deferred today may be deferred again tomorrow.
+  const time = new Date(clock()).toISOString()
+  // The place of a cutout is part of the news. And a photo that is deferred today may be deferred again tomorrow, which is
+  // other news.
   const about =
     'layout' in data
       ? [data.layout, data.cutout.bucket, data.cutout.key]
       : 'why' in data
         ? [data.why]
-        : [data.code, type === 'cutout.deferred' ? today : '']
-  // As JSON, which tells where each of them ends.
+        : [data.code, type === 'cutout.deferred' ? time.slice(0, 10) : '']
+  // As JSON, so that it is clear where each part ends.
   const identity = JSON.stringify([type, bucket, key, etag, ...about])
   return {
     specversion: '1.0',
     id: createHash('sha256').update(identity).digest('hex').slice(0, 32),
     source: `https://${bucket}.cos.${region}.myqcloud.com`,
     type,
-    // What the specification's type String allows ("Type System"), and not empty; any key stands in the data.
+    // Only if the specification's type String allows the key ("Type System") and it is not empty. `data` holds every key.
     ...(/^[^\p{Cc}\p{Cs}\p{Noncharacter_Code_Point}]+$/u.test(key) && { subject: key }),
-    time: new Date(now()).toISOString(),
+    time,
     datacontenttype: 'application/json',
     data: { ...data, source: { bucket, ...data.source } },
   }
 }
 
-/** One attempt. Redirects are not followed, and of an answer only the head is read. */
-function post(id: string, body: string, { url, secret, now, deadline, timeout = TIMEOUT }: AnnounceOptions) {
-  const timestamp = Math.floor(now() / 1000)
+/** One attempt. Redirects are not followed, and only the head of an answer is read. */
+async function post(id: string, body: string, options: AnnounceOptions): Promise<Answer> {
+  const { url, secret, now, clock, deadline, timeout = TIMEOUT } = options
+  const timestamp = Math.floor(clock() / 1000)
   const signature = createHmac('sha256', secret).update(`${id}.${timestamp}.${body}`).digest('base64')
   const headers = {
     'content-type': 'application/cloudevents+json; charset=utf-8',
@@ -134,27 +140,33 @@ function post(id: string, body: string, { url, secret, now, deadline, timeout = 
     'webhook-timestamp': timestamp,
     'webhook-signature': `v1,${signature}`,
   }
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
-  return new Promise<Answer>((resolve, reject) => {
-    const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-    request(url, { method: 'POST', headers, agent: false, signal }, (response) => {
-      response.destroy()
-      const { statusCode: status = 0, headers } = response
-      const again = status >= 500 || status === 408 || status === 429
-      resolve({
-        what: String(status),
-        outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
-        retryAfter: /^\d+$/.test(headers['retry-after'] ?? '') ? Number(headers['retry-after']) * 1000 : 0,
-      })
-    })
-      .on('error', reject)
-      .end(body)
-  }).catch(
-    // Not handed on: Node's errors hold the host, and a malformed answer's bytes.
-    ({ code = 'error' }: NodeJS.ErrnoException): Answer => ({
-      what: signal.aborted ? 'time-out' : code,
-      outcome: 'again',
-      retryAfter: 0,
-    }),
-  )
+  const signal = within(Math.min(timeout, deadline - now()))
+  const { protocol, hostname, port, pathname, search } = url
+  try {
+    const request = {
+      protocol,
+      hostname,
+      port,
+      path: pathname + search,
+      method: 'POST',
+      headers,
+      agent: false,
+      signal,
+      body,
+    }
+    const response = await send(request)
+    response.destroy()
+    const { statusCode: status = 0 } = response
+    const retryAfter = response.headers['retry-after'] ?? ''
+    const again = status >= 500 || status === 408 || status === 429
+    return {
+      what: String(status),
+      outcome: status >= 200 && status < 300 ? 'taken' : again ? 'again' : 'refused',
+      retryAfter: /^\d+$/.test(retryAfter) ? Number(retryAfter) * 1000 : 0,
+    }
+  } catch (error) {
+    // The error itself is not passed on: Node's errors hold the host, and the bytes of a malformed answer.
+    const { code = 'error' } = Object(error)
+    return { what: signal.aborted ? 'time-out' : code, outcome: 'again', retryAfter: 0 }
+  }
 }

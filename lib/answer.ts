@@ -1,18 +1,18 @@
 import { XMLParser } from 'fast-xml-parser'
 import { type Code, MattingError } from './errors.ts'
 
-/** What COS or Cloud Infinite answered, or somebody in between. */
+/** An answer of COS or Cloud Infinite, or of a proxy on the way. */
 export interface Answer {
   status: number
   headers: Readonly<Record<string, string | string[] | undefined>>
   body: Buffer
 }
 
-/** What HEAD tells of an object. `etag` without its quotes, `size` in bytes. */
+/** What HEAD tells about an object. `etag` has no quotes, `size` is in bytes. */
 export interface ObjectHead {
   etag: string
   size: number
-  /** When it was stored, by COS's clock; milliseconds since the epoch, whole seconds. */
+  /** When it was stored, by COS's clock: in milliseconds since the epoch, but always whole seconds. */
   modified: number
   /** Content-Type, '' if it has none. */
   type: string
@@ -20,14 +20,14 @@ export interface ObjectHead {
   matting?: string
 }
 
-/** A small object, and by COS's own clock when it was written and when it was read; milliseconds since the epoch. */
+/** A small object, and when it was written and read, by COS's clock; in milliseconds since the epoch. */
 export interface ObjectRead {
   body: string
   written: number
   read: number
 }
 
-/** Some bytes of an object, how many it has in all, and when it was stored; milliseconds since the epoch, by COS's clock. */
+/** Some bytes of an object, its whole size, and when it was stored: in milliseconds since the epoch, by COS's clock. */
 export interface ObjectPart {
   bytes: Buffer
   total: number
@@ -42,18 +42,19 @@ export interface Listed {
   written: number
 }
 
-// Entities stay as they are: an entity bomb in an answer must not be expanded, and what is read here needs none.
+// Entities are not expanded: an answer may hold an entity bomb, and no field that is read here needs them.
 const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
 
 /**
- * Whether an answer is the vendor's own: each has a request id (product/436/7729), and its errors have a form. A captive portal,
- * a proxy or a parked domain answers 200 to whatever it is asked, or 404; its word is not to be taken for "paid", "free" or "gone".
+ * Whether an answer comes from the vendor: each has a request id (product/436/7729), and the vendor's errors have a known form.
+ * A captive portal, a proxy or a parked domain answers 200 or 404 to any request; this must not be read as "paid", "free" or
+ * "gone".
  */
 export function isVendors(answer: Answer): boolean {
   return hasId(answer.headers) || (answer.body.includes('<Error>') && vendorCode(answer) !== '')
 }
 
-/** The part of `isVendors` that the headers tell. */
+/** The part of `isVendors` that needs only the headers. */
 export function hasId(headers: Answer['headers']): boolean {
   return headers['x-cos-request-id'] !== undefined || headers['x-ci-request-id'] !== undefined
 }
@@ -66,21 +67,21 @@ export function vendorCode({ body }: Answer): string {
     const code = text.startsWith('{') ? Object(JSON.parse(text)).code : child(parse(body), 'Error').Code
     return typeof code === 'string' ? code : ''
   } catch {
-    return '' // Half an answer: the status has to do.
+    return '' // The answer broke off: the status must be enough.
   }
 }
 
-/** @throws MattingError unavailable, unless an answer to HEAD says what there must be */
+/** @throws MattingError unavailable, unless an answer to HEAD has all required headers */
 export function readHead({ headers }: Answer): ObjectHead {
   const { 'content-type': type, 'x-cos-meta-matting': matting } = headers
   const etag = unquote(text(headers.etag))
   const [size, modified] = [count(headers['content-length']), date(headers['last-modified'])]
-  // The ETag is what tells one version of a photo from another: without it nothing can be named.
+  // The ETag distinguishes the versions of a photo; without it a cutout has no name.
   if (etag.length < 16 || Number.isNaN(size + modified)) throw odd('no ETag, size or date')
   return { etag, size, modified, type: text(type), ...(typeof matting === 'string' && { matting }) }
 }
 
-/** @throws MattingError unavailable, unless an answer to GET has its dates: without them no claim would ever end */
+/** @throws MattingError unavailable, unless an answer to GET has its dates; without them no claim would ever end */
 export function readObject({ headers, body }: Answer): ObjectRead {
   const [written, read] = [date(headers['last-modified']), date(headers.date)]
   if (Number.isNaN(written + read)) throw odd('no dates')
@@ -89,10 +90,10 @@ export function readObject({ headers, body }: Answer): ObjectRead {
 
 /** @throws MattingError unavailable, unless an answer to GET holds the bytes from `start` on */
 export function readPart({ status, headers, body: bytes }: Answer, start: number): ObjectPart {
-  // There are no bytes there, as of an empty object.
+  // There are no bytes from there on, for example because the object is empty.
   if (status === 416) return { bytes: Buffer.alloc(0), total: 0, modified: 0 }
   const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(text(headers['content-range'])) ?? []
-  // A server may answer with all of it.
+  // A server may answer with the whole object.
   const [from, to, size] =
     status === 200 ? [0, bytes.length - 1, bytes.length] : [Number(first), Number(last), Number(total)]
   const modified = date(headers['last-modified'])
@@ -101,10 +102,13 @@ export function readPart({ status, headers, body: bytes }: Answer, start: number
   return { bytes, total: size, modified }
 }
 
-/** @throws MattingError unavailable, unless it is a whole page of a list of this prefix: what it leaves out would be paid for again */
+/**
+ * @throws MattingError unavailable, unless it is a complete page of the list of this prefix; an object left out of it would be
+ * paid for again
+ */
 export function readPage({ body }: Answer, prefix: string): { objects: Listed[]; more: boolean } {
   const { IsTruncated, EncodingType, Contents = [] } = child(parse(body), 'ListBucketResult')
-  // Without them it is no list, half of one, or its keys are not encoded as was asked.
+  // Without these fields it is no list, or a list that broke off, or its keys are not encoded as requested.
   if (!/^(true|false)$/.test(String(IsTruncated)) || EncodingType !== 'url' || !Array.isArray(Contents)) {
     throw odd('no list')
   }
@@ -118,8 +122,9 @@ export function readPage({ body }: Answer, prefix: string): { objects: Listed[];
 }
 
 /**
- * The ETag of the photo that was cut out, if Cloud Infinite tells it. 200 is no proof: there may be an <Error> in it, or somebody
- * else's page. Not every field that its pages show is there (OriginalInfo.ETag was missing for years), so no other is asked for.
+ * The ETag of the photo that was cut out, if Cloud Infinite tells it. Status 200 proves nothing: the body may hold an <Error>,
+ * or be the page of a proxy. Not every documented field is there (OriginalInfo.ETag was missing for years), so no other field
+ * is required.
  * @throws MattingError
  */
 export function readResult(answer: Answer): string | undefined {
@@ -129,19 +134,19 @@ export function readResult(answer: Answer): string | undefined {
   return unquote(text(Etag)) || undefined
 }
 
-/** @throws MattingError unless it is a PNG, and one that has its end: what is bought must be of use */
+/** @throws MattingError unless it is a PNG with its end: what is bought must be usable */
 export function readPng(answer: Answer): Buffer {
   const { status, body } = answer
-  if (status !== 200 || !isPng(body) || !body.includes('IEND')) throw paidFailure(answer)
+  if (status !== 200 || !isPng(body) || !body.includes('IEND')) throw paidFailure(answer, ELSEWHERE)
   return body
 }
 
-/** By its first bytes. */
+/** Decides by the first bytes. */
 export function isPng(bytes: Buffer): boolean {
   return bytes.toString('latin1', 0, 8) === '\x89PNG\r\n\x1a\n'
 }
 
-/** What a free call's answer means that is neither success nor "not there". */
+/** The error for an answer to a free call that is neither success nor "not there". */
 export function failure(answer: Answer): MattingError {
   const { status } = answer
   const code = vendorCode(answer)
@@ -151,16 +156,17 @@ export function failure(answer: Answer): MattingError {
   return new MattingError(later ? 'unavailable' : 'denied', undefined, { cause })
 }
 
-/** The vendor's codes (product/436/7730) that tell what became of a paid call. */
+/** What the vendor's error codes (product/436/7730) mean as the answer to a paid call. */
 const PAID: Readonly<Record<string, Code>> = {
-  // It was there a moment ago, and may be again.
+  // The photo was there a moment ago, and may come back.
   NoSuchKey: 'changed',
   InvalidImageFormat: 'not-an-image',
   InvalidImageSource: 'not-an-image',
   ImageTooLarge: 'too-large',
   ImageResolutionExceed: 'too-large',
   EntityTooLarge: 'too-large',
-  // Something about this very photo, such as its key. What concerns the bucket or the account is `denied`, with any code not known here.
+  // About this photo alone, for example its key. Codes about the bucket or the account are `denied`, and so is any code not in
+  // this table.
   InvalidArgument: 'refused',
   InvalidRequest: 'refused',
   InvalidURI: 'refused',
@@ -169,28 +175,32 @@ const PAID: Readonly<Record<string, Code>> = {
   InvalidPicOperations: 'refused',
   NoSuchBucket: 'misconfigured',
   SlowDown: 'busy',
-  // Nothing was done, and the next try may have new credentials.
+  // Nothing was done, and the next attempt may have new credentials.
   ExpiredToken: 'unavailable',
   RequestTimeTooSkewed: 'unavailable',
-  // Of a result that could not be stored, after the work.
+  // The result could not be stored, but the work was done.
   PathConflict: 'unknown-outcome',
 }
 
-/** What a paid call's answer means that is no success. */
-export function paidFailure(answer: Answer): MattingError {
+/** The same for a picture elsewhere: here its host failed, and may not fail the next time. */
+const ELSEWHERE: typeof PAID = { ...PAID, InvalidImageSource: 'unavailable' }
+
+/** The error for an answer to a paid call that is no success. */
+export function paidFailure(answer: Answer, codes = PAID): MattingError {
   const { status, body } = answer
   const code = vendorCode(answer)
   const cause = new MattingError('denied', `${isVendors(answer) ? 'CI' : 'Not CI'} answered ${status} ${code}`.trim())
   const fail = (code: Code) => new MattingError(code, undefined, { cause })
-  // The call may have got through all the same.
+  // The call may have reached the vendor nevertheless.
   if (!isVendors(answer)) return fail('unknown-outcome')
-  const known = PAID[code]
-  // In a 200, "later" comes too late to be sure that nothing was done.
+  const known = Object.hasOwn(codes, code) ? codes[code] : undefined
+  // "Busy" inside a 200 comes too late to be sure that nothing was done.
   if (known && !(known === 'busy' && status === 200)) return fail(known)
   if (status === 429) return fail('busy')
-  // Its signature had ended when it arrived: nothing was done. Not anywhere in the body: that holds the photo's key as well.
+  // The signature had ended when the call arrived, so nothing was done. Only <Message> is searched, because the body also holds
+  // the photo's key.
   if (status === 403 && /<Message>[^<]*expired/i.test(body.toString())) return fail('unavailable')
-  // After a 5xx, or an error inside a 200, the work may have been done and billed.
+  // After a 5xx or an error inside a 200, the work may have been done and billed.
   return fail(status >= 400 && status < 500 ? 'denied' : 'unknown-outcome')
 }
 
@@ -203,7 +213,7 @@ function parse(body: Buffer): unknown {
   try {
     return xml.parse(body)
   } catch {
-    return undefined // A page of HTML, or half an answer.
+    return undefined // A page of HTML, or an answer that broke off.
   }
 }
 
@@ -223,12 +233,12 @@ function text(value: unknown): string {
   return typeof value === 'string' ? value : ''
 }
 
-/** NaN if it is no number of bytes. */
+/** NaN if it is not a number of bytes. */
 function count(value: unknown): number {
   return /^\d{1,15}$/.test(text(value)) ? Number(value) : Number.NaN
 }
 
-/** NaN if it is no date. */
+/** NaN if it is not a date. */
 function date(value: unknown): number {
   return Date.parse(text(value))
 }

@@ -1,20 +1,20 @@
 import { ANNOUNCEMENTS, type Announcement, readSecret } from './announce.ts'
 import { RECORDS } from './cutout.ts'
 import { MattingError } from './errors.ts'
-import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
+import { integer, matching, oneOf, readHosts, readKey, readKeys, readOrigin, readPrefixes, readUrl } from './form.ts'
+import { plain } from './layout.ts'
+import {
+  type Fallbacks,
+  type Folders,
+  ON_FAILURE,
+  ON_PENDING,
+  type Preset,
+  readFolders,
+  readPresets,
+} from './preset.ts'
 import type { Credentials } from './sign.ts'
 import { isUnder } from './source.ts'
-
-/** What is answered while somebody else makes the cutout, and when it cannot be made. */
-export interface Fallbacks {
-  onPending: 'wait' | 'retry' | 'original'
-  onFailure: 'error' | 'original'
-}
-
-/** A named layout; what it leaves open, ON_PENDING and ON_FAILURE say. */
-export interface Preset extends Partial<Fallbacks> {
-  layout: Layout
-}
+import { decode, list } from './spelling.ts'
 
 export interface Config extends Fallbacks {
   bucket: string
@@ -22,20 +22,19 @@ export interface Config extends Fallbacks {
   /** Origin of the bucket, such as `https://photos-1250000000.cos.ap-guangzhou.myqcloud.com`. */
   endpoint: string
   sourcePrefixes: readonly string[]
-  /** Where cutouts and records go, and the origin of that bucket. */
+  /** The bucket of cutouts and records, and its origin. */
   cutoutBucket: string
   cutoutEndpoint: string
   cutoutPrefix: string
   presets: ReadonlyMap<string, Preset>
-  /** Folder → its layouts, longest folder first. */
-  onUpload: readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
+  onUpload: Folders
   delivery: 'stored' | 'direct'
   onDelete: 'keep' | 'remove'
   eventsUrl: URL | undefined
   eventsSecret: Buffer | undefined
   events: readonly Announcement['type'][]
   deliveryUrl: string | undefined
-  /** Signs presigned URLs in the role's place. */
+  /** Signs presigned URLs instead of the role's key. */
   deliveryKey: Credentials | undefined
   access: (typeof ACCESS)[number]
   /** Key id → secret. */
@@ -55,156 +54,158 @@ export interface Config extends Fallbacks {
 const BUCKET = /^[a-z0-9][a-z0-9-]*-\d+$/
 const ACCESS = ['signed', 'presets', 'open'] as const
 const DELIVERY = ['stored', 'direct'] as const
-const ON_PENDING = ['wait', 'retry', 'original'] as const
-const ON_FAILURE = ['error', 'original'] as const
 const ON_DELETE = ['keep', 'remove'] as const
+const EVENTS = ['cutout.created', 'cutout.failed', 'cutout.deferred'] as const
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
 /**
- * Reads the configuration from environment variables; the README has the table.
+ * Reads the configuration from environment variables; docs/configure.md has the table.
  * @throws MattingError misconfigured, naming every mistake at once with the form expected.
  */
 export function readConfig(env: Environment): Config {
   const problems: string[] = []
-  /** Reads one variable; an empty one counts as not set. `undefined` from `read` is a mistake. */
+  /** Reads one variable; an empty one counts as not set. If `read` returns undefined, the value is a mistake. */
   function variable<T>(
     name: string,
-    standard: string | undefined,
+    standard: string,
     expected: string,
     read: (text: string) => T | undefined,
-  ): T {
+  ): Read<T> {
     const text = env[name]?.trim() || standard
-    const value = text === undefined ? undefined : attempt(() => read(text))
-    if (value === undefined) problems.push(`${name}: expected ${expected}`)
-    // A placeholder is never seen: with a problem noted, readConfig throws before it returns.
-    return value as T
+    const value = text === '' ? undefined : attempt(() => read(decode(text)))
+    if (value !== undefined) return value
+    problems.push(`${name}: expected ${expected}`)
+    return WRONG
   }
-  function optional<T>(name: string, expected: string, read: (text: string) => T | undefined): T | undefined {
-    return env[name]?.trim() ? variable(name, undefined, expected, read) : undefined
+  function optional<T, U>(
+    name: string,
+    unset: U,
+    expected: string,
+    read: (text: string) => T | undefined,
+  ): Read<T> | U {
+    return env[name]?.trim() ? variable(name, '', expected, read) : unset
   }
+  const origin = 'an http(s) origin without a path'
+  const hostOf = (bucket: Read<string>) =>
+    bucket === WRONG || region === WRONG ? 'https://wrong.invalid' : `https://${bucket}.cos.${region}.myqcloud.com`
 
-  const bucket = variable('COS_BUCKET', undefined, 'name-appid, such as photos-1250000000', matching(BUCKET))
-  const region = variable('COS_REGION', undefined, 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
-  const presets = variable(
-    'PRESETS',
-    'plain=',
-    'name=layout; name=layout, where a layout is center-layout=1&padding-layout=20x10, with &on-pending=… and &on-failure=… if wanted',
-    readPresets,
-  )
+  const bucket = variable('COS_BUCKET', '', 'name-appid, such as photos-1250000000', matching(BUCKET))
+  const region = variable('COS_REGION', '', 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
+  const words = 'of the words center-layout 1, padding-layout 20x10, on-pending …, on-failure …'
+  const presets = variable('PRESETS', 'plain:', `name: word, word, name: word, … ${words}`, readPresets)
   const sourcePrefixes = variable(
     'SOURCE_PREFIXES',
     'uploads/',
     'folders, comma separated, each ending in /',
     readPrefixes,
   )
-  // Where presets or folders are wrong themselves, ON_UPLOAD is not blamed for it.
-  const everySource = sourcePrefixes?.map((prefix) => `${prefix}=plain`).join('; ')
-  const endpoint = variable(
-    'COS_ENDPOINT',
-    `https://${bucket}.cos.${region}.myqcloud.com`,
-    'an http(s) origin without a path',
-    readOrigin,
-  )
-  const sameAccount = (text: string) => BUCKET.test(text) && text.replace(/^.*-/, '') === bucket?.replace(/^.*-/, '')
-  const cutoutBucket =
-    optional('CUTOUT_BUCKET', 'name-appid, of the same account', (text) => (sameAccount(text) ? text : undefined)) ??
-    bucket
-  const config: Config = {
+  const endpoint = variable('COS_ENDPOINT', hostOf(bucket), origin, readOrigin)
+  const account = (name: string) => name.replace(/^.*-/, '')
+  // If COS_BUCKET itself is wrong, nothing can be compared with it.
+  const ofAccount = (text: string) =>
+    BUCKET.test(text) && (bucket === WRONG || account(text) === account(bucket)) ? text : undefined
+  const cutoutBucket = optional('CUTOUT_BUCKET', bucket, 'name-appid, of the same account', ofAccount)
+  const folder = matching(/^([A-Za-z0-9-][A-Za-z0-9.-]*\/){1,9}$/)
+  const config: { [Name in keyof Config]: Read<Config[Name]> } = {
     bucket,
     region,
     endpoint,
     sourcePrefixes,
     cutoutBucket,
-    cutoutEndpoint: variable(
-      'CUTOUT_ENDPOINT',
-      cutoutBucket === bucket ? endpoint : `https://${cutoutBucket}.cos.${region}.myqcloud.com`,
-      'an http(s) origin without a path',
-      readOrigin,
-    ),
-    cutoutPrefix: variable(
-      'CUTOUT_PREFIX',
-      'cutouts/',
-      'an ASCII folder ending in /',
-      matching(/^([A-Za-z0-9-][A-Za-z0-9.-]*\/){1,9}$/),
-    ),
+    cutoutEndpoint:
+      cutoutBucket === bucket
+        ? optional('CUTOUT_ENDPOINT', endpoint, origin, readOrigin)
+        : variable('CUTOUT_ENDPOINT', hostOf(cutoutBucket), origin, readOrigin),
+    cutoutPrefix: variable('CUTOUT_PREFIX', 'cutouts/', 'an ASCII folder ending in /', folder),
     presets,
-    onUpload: variable(
+    onUpload: optional(
       'ON_UPLOAD',
-      everySource ?? '-',
-      'folder/=preset,preset; folder/=preset, with presets that exist',
-      (text) => (everySource && presets ? readFolders(text, presets) : []),
+      sourcePrefixes === WRONG ? WRONG : sourcePrefixes.map((prefix) => [prefix, [plain]] as const),
+      'folder/: preset, preset, folder/: preset, … of presets that exist',
+      // If PRESETS itself is wrong, ON_UPLOAD is not reported as well.
+      (text) => (presets === WRONG ? [] : readFolders(text, presets)),
     ),
     delivery: variable('DELIVERY', 'stored', DELIVERY.join(' or '), oneOf(DELIVERY)),
-    deliveryUrl: optional('DELIVERY_URL', 'an http(s) origin without a path', readOrigin),
-    deliveryKey: optional('DELIVERY_KEY', 'SecretId:SecretKey', readKey),
+    deliveryUrl: optional('DELIVERY_URL', undefined, origin, readOrigin),
+    deliveryKey: optional('DELIVERY_KEY', undefined, 'SecretId:SecretKey', readKey),
     access: variable('ACCESS', 'presets', ACCESS.join(', '), oneOf(ACCESS)),
-    urlKeys:
-      optional('URL_KEYS', 'id:secret, comma separated, each secret of at least 16 characters', readKeys) ?? new Map(),
-    detectHosts:
-      optional('DETECT_HOSTS', 'names of hosts in lower case, without ports, comma separated', readHosts) ?? [],
-    onDelete: variable('ON_DELETE', 'keep', ON_DELETE.join(' or '), oneOf(ON_DELETE)),
-    eventsUrl: optional('EVENTS_URL', 'an http(s) URL without a password', readUrl),
-    eventsSecret: optional('EVENTS_SECRET', 'whsec_ and 24 to 64 bytes in base64', readSecret),
-    events: variable(
-      'EVENTS',
-      'cutout.created, cutout.failed, cutout.deferred',
-      `some of ${ANNOUNCEMENTS.join(', ')}`,
-      (text) => {
-        const types = list(text, ',').map((name) => ANNOUNCEMENTS.find((type) => type === name))
-        return types.length > 0 && types.every((type) => type !== undefined) ? types : undefined
-      },
+    urlKeys: optional(
+      'URL_KEYS',
+      new Map(),
+      'id:secret, comma separated, each secret of at least 16 characters',
+      readKeys,
     ),
+    detectHosts: optional(
+      'DETECT_HOSTS',
+      [],
+      'names of hosts in lower case, without ports, comma separated',
+      readHosts,
+    ),
+    onDelete: variable('ON_DELETE', 'keep', ON_DELETE.join(' or '), oneOf(ON_DELETE)),
+    eventsUrl: optional('EVENTS_URL', undefined, 'an http(s) URL without a password', readUrl),
+    eventsSecret: optional('EVENTS_SECRET', undefined, 'whsec_ and 24 to 64 bytes in base64', readSecret),
+    events: variable('EVENTS', EVENTS.join(', '), `some of ${ANNOUNCEMENTS.join(', ')}`, readEvents),
     onPending: variable('ON_PENDING', 'wait', ON_PENDING.join(', '), oneOf(ON_PENDING)),
     onFailure: variable('ON_FAILURE', 'error', ON_FAILURE.join(' or '), oneOf(ON_FAILURE)),
     redirectTtl: variable('REDIRECT_TTL', '300', 'seconds, 0 to 86400', integer(0, 86_400)),
     urlWindow: variable('URL_WINDOW', '900', 'seconds, 60 to 86400', integer(60, 86_400)),
     claimTime: variable('CLAIM_TIME', '60', 'seconds, 6 to 900', integer(6, 900)),
-    dailyLimit:
-      optional(
-        'DAILY_LIMIT',
-        'a whole number of paid calls a day; none set is no limit',
-        integer(0, Number.MAX_SAFE_INTEGER),
-      ) ?? Number.POSITIVE_INFINITY,
+    dailyLimit: optional(
+      'DAILY_LIMIT',
+      Number.POSITIVE_INFINITY,
+      'a whole number of paid calls a day; without it there is no limit',
+      integer(0, Number.MAX_SAFE_INTEGER),
+    ),
     maxSourceBytes: variable('MAX_SOURCE_BYTES', '33554432', 'bytes', integer(1, Number.MAX_SAFE_INTEGER)),
   }
-  for (const source of sourcePrefixes ?? []) {
-    if (config.cutoutPrefix && cutoutBucket === bucket && overlap(source, config.cutoutPrefix)) {
-      problems.push(
-        `CUTOUT_PREFIX ${config.cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`,
-      )
-    }
-    if (overlap(source, RECORDS))
-      problems.push(`SOURCE_PREFIXES ${source} overlaps with ${RECORDS}, where this project keeps its records`)
-  }
-  for (const [folder] of config.onUpload ?? []) {
-    if (!isUnder(folder, sourcePrefixes)) problems.push(`ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`)
-  }
-  if (config.eventsUrl && !config.eventsSecret) problems.push('EVENTS_SECRET: needed for EVENTS_URL')
-  if (config.access === 'signed' && config.urlKeys?.size === 0) problems.push('URL_KEYS: needed for ACCESS=signed')
-  if (config.detectHosts?.length > 0 && config.access === 'presets') {
-    // A host may answer any number of URLs with a picture, and each would be another paid call.
-    problems.push('DETECT_HOSTS: needs ACCESS=signed, or open if anybody may spend')
-  }
-  const original = [config, ...(presets?.values() ?? [])].some(
-    ({ onPending, onFailure }) => onPending === 'original' || onFailure === 'original',
-  )
-  if (original && !config.deliveryUrl && !config.deliveryKey) {
-    // COS verifies only what a signature lists: with `&ci-process=…` appended, it would be a paid call of the role's.
-    problems.push(
-      'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call',
-    )
-  }
-  if (config.delivery === 'direct' && config.access === 'presets') {
-    problems.push(
-      'DELIVERY=direct: needs ACCESS=signed, or open if anybody may spend; each fetch of such a URL is paid',
-    )
-  }
-  if (config.delivery === 'direct' && config.dailyLimit < Number.POSITIVE_INFINITY) {
-    problems.push('DAILY_LIMIT: cannot hold with DELIVERY=direct, where whoever opens the URL makes the paid call')
-  }
-  if (problems.length > 0) throw new MattingError('misconfigured', problems.join('\n'))
+  problems.push(...crossChecks(config))
+  if (problems.length > 0 || !isRight(config)) throw new MattingError('misconfigured', problems.join('\n'))
   return config
+}
+
+/** Stands for a value that is malformed and already reported. */
+const WRONG = Symbol('wrong')
+type Read<T> = T | typeof WRONG
+
+function isRight(config: { [Name in keyof Config]: Read<Config[Name]> }): config is Config {
+  return Object.values(config).every((value) => value !== WRONG)
+}
+
+/** Finds values that contradict each other. A value that is wrong by itself is not compared. */
+function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): Generator<string> {
+  const { bucket, cutoutBucket, cutoutPrefix, onUpload, presets, access, delivery, dailyLimit } = config
+  const sources = config.sourcePrefixes === WRONG ? [] : config.sourcePrefixes
+  for (const source of sources) {
+    if (cutoutPrefix !== WRONG && cutoutBucket === bucket && overlap(source, cutoutPrefix))
+      yield `CUTOUT_PREFIX ${cutoutPrefix} and SOURCE_PREFIXES ${source} overlap: the functions would cut out their own cutouts`
+    if (overlap(source, RECORDS))
+      yield `SOURCE_PREFIXES ${source} overlaps with ${RECORDS}, where this project keeps its records`
+  }
+  for (const [folder] of onUpload === WRONG || sources.length === 0 ? [] : onUpload) {
+    if (!isUnder(folder, sources)) yield `ON_UPLOAD ${folder}: not under SOURCE_PREFIXES`
+  }
+  if (config.eventsUrl instanceof URL && config.eventsSecret === undefined) yield 'EVENTS_SECRET: needed for EVENTS_URL'
+  if (access === 'signed' && config.urlKeys !== WRONG && config.urlKeys.size === 0)
+    yield 'URL_KEYS: needed for ACCESS=signed'
+  // A host may answer any number of URLs with a picture, and each of them would be a paid call.
+  if (access === 'presets' && config.detectHosts !== WRONG && config.detectHosts.length > 0)
+    yield 'DETECT_HOSTS: needs ACCESS=signed, or open if anybody may spend'
+  const fallbacks = [config, ...(presets === WRONG ? [] : presets.values())]
+  const original = fallbacks.some(({ onPending, onFailure }) => onPending === 'original' || onFailure === 'original')
+  // COS verifies only what a signature lists: anybody could append `&ci-process=…`, and the role would pay for the call.
+  if (original && !config.deliveryUrl && !config.deliveryKey)
+    yield 'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call'
+  if (delivery === 'direct' && access === 'presets')
+    yield 'DELIVERY=direct: needs ACCESS=signed, or open if anybody may spend; each fetch of such a URL is paid'
+  if (delivery === 'direct' && dailyLimit !== WRONG && dailyLimit < Number.POSITIVE_INFINITY)
+    yield 'DAILY_LIMIT: cannot hold with DELIVERY=direct, where whoever opens the URL makes the paid call'
+}
+
+function readEvents(text: string): Announcement['type'][] | undefined {
+  const names = list(text, ',')
+  const types = names.flatMap((name) => ANNOUNCEMENTS.filter((type) => type === name))
+  return names.length > 0 && types.length === names.length ? types : undefined
 }
 
 /**
@@ -227,102 +228,4 @@ function attempt<T>(read: () => T): T | undefined {
   } catch {
     return undefined
   }
-}
-
-function matching(form: RegExp): (text: string) => string | undefined {
-  return (text) => (form.test(text) ? text : undefined)
-}
-
-function integer(min: number, max: number): (text: string) => number | undefined {
-  return (text) => (/^\d{1,16}$/.test(text) && Number(text) >= min && Number(text) <= max ? Number(text) : undefined)
-}
-
-function oneOf<T extends string>(choices: readonly T[]): (text: string) => T | undefined {
-  return (text) => choices.find((choice) => choice === text)
-}
-
-function readKey(text: string): Credentials | undefined {
-  const [, secretId, secretKey] = /^([\w-]+):(\S+)$/.exec(text) ?? []
-  return secretId && secretKey ? { secretId, secretKey } : undefined
-}
-
-function readKeys(text: string): Map<string, string> | undefined {
-  const entries = list(text, ',').map((entry) => /^([\w-]{1,32}):(\S{16,})$/.exec(entry))
-  const keys = new Map(entries.map((match) => [match?.[1] ?? '', match?.[2] ?? '']))
-  return keys.size === entries.length && !keys.has('') ? keys : undefined
-}
-
-function readHosts(text: string): string[] | undefined {
-  const hosts = list(text, ',')
-  return hosts.every((host) => /^([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z][a-z0-9-]*$/.test(host)) ? hosts : undefined
-}
-
-function readUrl(text: string): URL | undefined {
-  const url = new URL(text)
-  return /^https?:$/.test(url.protocol) && url.username === '' && url.password === '' ? url : undefined
-}
-
-function readOrigin(text: string): string | undefined {
-  const { origin, protocol, href } = new URL(text)
-  return /^https?:$/.test(protocol) && href === `${origin}/` ? origin : undefined
-}
-
-function list(text: string, separator: string): string[] {
-  return text
-    .split(separator)
-    .map((part) => part.trim())
-    .filter(Boolean)
-}
-
-function readPrefixes(text: string): string[] | undefined {
-  const prefixes = list(text, ',')
-  return prefixes.length > 0 &&
-    prefixes.every((prefix) => /^[^/*][^*]*\/$/.test(prefix) && !/(^|\/)\.{0,2}\//.test(prefix))
-    ? prefixes
-    : undefined
-}
-
-/** `name=value; name=value`; undefined if an entry has no name or a name comes twice. */
-function readEntries(text: string): Map<string, string> | undefined {
-  const entries = list(text, ';').map((entry) => /^([^=]+)=(.*)$/.exec(entry))
-  const pairs = new Map(entries.map((match) => [match?.[1]?.trim() ?? '', match?.[2]?.trim() ?? '']))
-  return pairs.size === entries.length && pairs.size > 0 && !pairs.has('') ? pairs : undefined
-}
-
-function readPresets(text: string): Map<string, Preset> | undefined {
-  const entries = readEntries(text)
-  if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
-  const presets = new Map([
-    ['plain', { layout: plain }],
-    ...[...entries].map(([name, value]) => [name, readPreset(value)] as const),
-  ])
-  // `plain` always exists, and always means the same.
-  return layoutName(presets.get('plain')?.layout ?? plain) === 'plain' ? presets : undefined
-}
-
-/** @throws MattingError, TypeError */
-function readPreset(text: string): Preset {
-  const parts = list(text, '&')
-  function take<T extends string>(name: string, choices: readonly T[]): T | undefined {
-    const [given, ...more] = parts.filter((part) => part.startsWith(name))
-    if (given === undefined) return undefined
-    const choice = oneOf(choices)(given.slice(name.length))
-    if (!choice || more.length > 0) throw new TypeError(text)
-    parts.splice(parts.indexOf(given), 1)
-    return choice
-  }
-  const onPending = take('on-pending=', ON_PENDING)
-  const onFailure = take('on-failure=', ON_FAILURE)
-  return { layout: parseLayout(parts.join('&'), '&'), ...(onPending && { onPending }), ...(onFailure && { onFailure }) }
-}
-
-function readFolders(text: string, presets: ReadonlyMap<string, Preset>): Config['onUpload'] | undefined {
-  const entries = readEntries(text)
-  if (!entries) return undefined
-  const folders = [...entries].map(([folder, names]) => {
-    const layouts = list(names, ',').map((name) => presets.get(name)?.layout)
-    if (!folder.endsWith('/') || layouts.length === 0 || layouts.includes(undefined)) throw new TypeError(folder)
-    return [folder, layouts.filter((layout) => layout !== undefined)] as const
-  })
-  return folders.sort(([a], [b]) => b.length - a.length)
 }

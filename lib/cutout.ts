@@ -3,49 +3,102 @@ import { type Layout, layoutName } from './layout.ts'
 
 /** COS allows 850 bytes of key (product/436/13324). */
 export const MAX_KEY = 850
-/** Thirty are left for a claim's key, which holds the cutout's. */
+/** Thirty bytes are left for a claim's key, which contains the cutout's key. */
 const MAX_CUTOUT = MAX_KEY - 30
 
-/** What the claims, receipts and other records of this project lie under, beside the cutouts. */
+/** The folder of this project's claims, receipts and other records, in the bucket of the cutouts. */
 export const RECORDS = '.matting/'
 
 /**
- * Where the cutout of a source lies: `<prefix><source key>/<first 16 of ETag>-<layout>.png`, ASCII only and at most 820 bytes.
- * A changed photo gets another key, so a stored cutout never changes, and all cutouts of a photo share one folder.
+ * MD5, or SHA-1 if Cloud Infinite wrote the object, with the number of parts after a multipart upload. SHA-256 of any other
+ * ETag.
+ */
+const ETAG = '[\\da-f]{32}(?:[\\da-f]{8})?(?:-\\d{1,5})?|[\\da-f]{64}'
+const FILE = `(${ETAG}|[\\da-f]{16})-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})\\.png`
+const LONGEST_FILE = 64 + '-c1-p1000x1000.png'.length
+const LONGEST_OLDER = 16 + '-c1-p1000x1000.png'.length
+
+/**
+ * The key of a source's cutout: `<prefix><source key>/<ETag>-<layout>.png`, ASCII only and at most 820 bytes. A changed photo
+ * gets another key, so a stored cutout never changes, and all cutouts of a photo share one folder. It holds the whole ETag,
+ * because two photos whose MD5 begin with the same 16 digits can be made in two minutes, and one would be shown as the other.
  */
 export function cutoutKey(prefix: string, source: { key: string; etag: string }, layout: Layout): string {
   return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
 
-/** The folder of all cutouts of a source, with its last slash. */
-export function cutoutFolder(prefix: string, key: string): string {
-  const folder = `${prefix}${escapeKey(key)}/`
-  if (folder.length + LONGEST_FILE <= MAX_CUTOUT) return folder
-  // `_long` cannot come from escaping, which writes `_` only before two hex digits. Not reversible, but still one folder a photo.
-  return `${prefix}_long/${createHash('sha256').update(key).digest('hex')}/`
+/** A source as keys name it; `asked` is how keys named a picture elsewhere before 1.0. */
+export interface Named {
+  key: string
+  etag: string
+  asked?: { url: string; version: string }
 }
 
-/** What of a source's ETag its cutouts carry. */
+/** How a source was named before 1.0. */
+export function olderName({ key, etag, asked }: Named): Named {
+  return asked ? { key: asked.url, etag: asked.version } : { key, etag }
+}
+
+/**
+ * The keys of its cutout before 1.0, with the first 16 digits of the ETag. They count only for a version that was stored before
+ * that cutout was made.
+ */
+export function olderKeys(prefix: string, source: Named, layout: Layout): string[] {
+  const { key, etag } = olderName(source)
+  return [`${folder(prefix, key, LONGEST_OLDER)}${olderPart(etag)}-${layoutName(layout)}.png`]
+}
+
+/** The folder of all cutouts of a source, with its last slash. */
+export function cutoutFolder(prefix: string, key: string): string {
+  return folder(prefix, key, LONGEST_FILE)
+}
+
+/** The same folder, and the one before 1.0 if it was another. */
+export function cutoutFolders(prefix: string, key: string): string[] {
+  return [...new Set([cutoutFolder(prefix, key), folder(prefix, key, LONGEST_OLDER)])]
+}
+
+function folder(prefix: string, key: string, longest: number): string {
+  const spelt = `${prefix}${escapeKey(key)}/`
+  if (spelt.length + longest <= MAX_CUTOUT) return spelt
+  // `_long` cannot come from escaping, which writes `_` only before two hex digits. A hash cannot be read back, but each photo
+  // still has one folder.
+  return `${prefix}_long/${sha256(key)}/`
+}
+
+/** The part of a cutout's name that comes from its source's ETag: the whole ETag. */
 export function etagPart(etag: string): string {
+  return new RegExp(`^(${ETAG})$`).test(etag) ? etag : sha256(etag)
+}
+
+/** The same before 1.0. */
+export function olderPart(etag: string): string {
   return etag.replace(/\W/g, '').slice(0, 16)
 }
 
-const LONGEST_FILE = '0123456789abcdef-c1-p1000x1000.png'.length
-
-/**
- * Whether a key has the shape of a cutout's, under whatever prefix. Such a key is never a source, so that no configuration,
- * not even one whose CUTOUT_PREFIX was changed yesterday, lets the functions feed themselves.
- */
-export function isCutout(key: string): boolean {
-  return /\/[\da-f]{16}-(plain|c1|(c1-)?p\d{1,4}x\d{1,4})\.png$/.test(key)
+/** The version of the source that a cutout was made of, by its name within the folder; undefined if it is no cutout. */
+export function versionIn(name: string): string | undefined {
+  return new RegExp(`^${FILE}$`).exec(name)?.[1]
 }
 
 /**
- * Bytes outside [A-Za-z0-9./-] as _XX. So are the dot of `..` and the second slash of `//` (also a leading dot or slash, and a last slash):
- * URL normalisation and CDNs would turn those into the address of another object.
+ * Whether a key has the form of a cutout's, under any prefix. Such a key is never a source. So no configuration, not even one
+ * whose CUTOUT_PREFIX was changed yesterday, lets the functions cut out their own cutouts.
+ */
+export function isCutout(key: string): boolean {
+  return new RegExp(`/${FILE}$`).test(key)
+}
+
+/**
+ * Writes bytes outside [A-Za-z0-9./-] as _XX, and also the dot of `..`, the second slash of `//`, a leading dot or slash, and a
+ * last slash: URL normalisation and CDNs would turn these into the address of another object.
  */
 function escapeKey(key: string): string {
   return key.replace(/[^A-Za-z0-9./-]|(?<=^|[./])\.|(?<=^|\/)\/|\/$/gu, (match) =>
     [...Buffer.from(match)].map((byte) => `_${byte.toString(16).toUpperCase().padStart(2, '0')}`).join(''),
   )
+}
+
+function sha256(text: string): string {
+  return createHash('sha256').update(text).digest('hex')
 }

@@ -1,21 +1,28 @@
 import { createHash } from 'node:crypto'
 import type { LookupAddress, LookupAllOptions } from 'node:dns'
-import { request as httpRequest, type IncomingMessage } from 'node:http'
-import { request as httpsRequest } from 'node:https'
+import type { IncomingMessage } from 'node:http'
 import { BlockList, isIP, type LookupFunction } from 'node:net'
+import { type Content, elsewhereName, type Memory, recall, recordKey, remember } from './elsewhere.ts'
 import { MattingError } from './errors.ts'
+import { send } from './http.ts'
 
 /** A picture elsewhere. */
 export interface Picture {
-  /** Where it was found in the end, after redirects. */
+  /** Its name, without secrets. */
+  key: string
+  /** Where it was found, after redirects. */
   url: string
-  /** Tells one version of it from another: 32 hex digits. */
+  /** Identifies its version: SHA-256 of its bytes, in hex. */
   etag: string
   /** Bytes. */
   size: number
+  /** When it was last modified, as its host says; 0 if the host does not say it. */
+  modified: number
+  /** The requested URL, and the version, as keys had them before 1.0. Secret, and never stored. */
+  asked: { url: string; version: string }
 }
 
-/** As dns.lookup, asked for all addresses. */
+/** dns.lookup, called with `all`. */
 export type Lookup = (
   host: string,
   options: LookupAllOptions,
@@ -23,41 +30,46 @@ export type Lookup = (
 ) => void
 
 export interface LookOptions {
-  /** The hosts that may be asked, in lower case. */
+  /** The allowed hosts, in lower case. */
   hosts: readonly string[]
   maxBytes: number
   lookup: Lookup
   now: () => number
   /** Milliseconds since the epoch; nothing is waited for past it. */
   deadline: number
-  /** Milliseconds for all of it, redirects and names included. */
+  /** Milliseconds until there is an answer, including redirects and name look-ups; its bytes may take twice as long. */
   timeout?: number
+  /** Without it the version is what the host's headers say, and the bytes are fetched only if they say nothing. */
+  memory?: Memory
 }
 
-/** Longer ones do not get through every proxy, nor, encoded, as a detect-url. */
+/** Longer URLs do not pass every proxy, nor do they fit, encoded, into a detect-url. */
 const MAX_URL = 2_000
 const MAX_REDIRECTS = 3
 const TIMEOUT = 5_000
 
 /**
- * The host is read from the raw text, and must end where every parser ends it: a user, a port, brackets, `\`, `%` or a letter that
- * is not ASCII there is where parsers differ (ours, the vendor's), and so where one host is checked and another one asked.
- * Without the u flag, by which `ſ` would be an `s`, and the Kelvin sign a `k`.
+ * The host is read from the raw text, and must end where every parser ends it. About a user, a port, brackets, `\`, `%` or a
+ * letter that is not ASCII, parsers differ (ours, the vendor's), so one host could be checked and another one asked. Without
+ * the u flag, because with it `ſ` matches `s`, and the Kelvin sign matches `k`.
  */
 const FORM = /^https?:\/\/([a-z\d.-]*[a-z\d])(?=[/?#]|$)/i
 
 const IMAGE = /^(image\/|(application|binary)\/octet-stream\s*(;|$))/i
 
 /**
- * What is not globally reachable, by IANA's special-purpose address registries (RFC 6890); 192.88.99.0/24 and 2002::/16 (6to4)
- * and multicast with it. 169.254.0.0/16 is where clouds hand out a role's credentials.
+ * Addresses that are not globally reachable, by IANA's special-purpose address registries (RFC 6890), and also 192.88.99.0/24
+ * and 2002::/16 (6to4) and multicast. In 169.254.0.0/16 clouds give out a role's credentials.
  */
 const special = ranges(
   ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16', '172.16.0.0/12', '192.0.0.0/24'],
   ...['192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16', '198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24'],
   ...['224.0.0.0/4', '240.0.0.0/4', '2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'],
 )
-/** The only global unicast space of IPv6 so far: what holds an IPv4 address (mapped, NAT64), ULA and link-local lie outside it. */
+/**
+ * The only global unicast space of IPv6 so far. Addresses that hold an IPv4 address (mapped, NAT64), ULA and link-local are
+ * outside.
+ */
 const unicast6 = ranges('2000::/3')
 
 function ranges(...subnets: string[]): BlockList {
@@ -69,14 +81,15 @@ function ranges(...subnets: string[]): BlockList {
   return list
 }
 
-/** Whether an IP address is one of the public internet. */
+/** Whether an IP address belongs to the public internet. */
 export function isPublic(address: string): boolean {
   if (isIP(address) === 4) return !special.check(address, 'ipv4')
   return isIP(address) === 6 && unicast6.check(address, 'ipv6') && !special.check(address, 'ipv6')
 }
 
 /**
- * Reads the URL of a picture elsewhere, without its fragment; nobody is asked. IP addresses are refused even if they are listed.
+ * Reads the URL of a picture elsewhere, without its fragment, and sends no request. IP addresses are refused even if they are
+ * listed.
  * @throws MattingError bad-request, host-refused
  */
 export function readExternal(text: string, hosts: readonly string[]): URL {
@@ -84,7 +97,7 @@ export function readExternal(text: string, hosts: readonly string[]): URL {
   if (host === undefined || /[\s\p{Cc}\\]/u.test(text) || !URL.canParse(text)) throw malformed()
   const url = new URL(text)
   url.hash = ''
-  // The parser makes `127.0.0.1` of `2130706433`, `0x7f.1` and the like; any host that it changes was one of those.
+  // The parser turns `2130706433`, `0x7f.1` and similar hosts into `127.0.0.1`, so any host that it changes is refused.
   if (url.hostname !== host || isIP(host) !== 0 || !hosts.includes(host)) throw new MattingError('host-refused')
   if (url.href.length > MAX_URL) throw malformed()
   return url
@@ -98,8 +111,9 @@ function malformed(): MattingError {
 }
 
 /**
- * Looks at a picture elsewhere: one GET and at most three redirects, left as soon as the headers tell enough. Undefined if there
- * is none: no such name, a 4xx, redirects without an end.
+ * Finds out the version of a picture elsewhere: one GET and at most three redirects. It stops after the headers if the memory
+ * (or, without one, the headers alone) tells the version. Undefined if there is no picture: no such name, a 4xx, redirects
+ * without an end.
  * @throws MattingError host-refused: a name that leads into a private network, a redirect to a host that is not listed or from
  * https to http; not-an-image, too-large; unavailable
  */
@@ -112,48 +126,54 @@ export function lookAt(url: URL, options: LookOptions): Promise<Picture | undefi
 }
 
 async function follow(start: URL, options: LookOptions): Promise<Picture | undefined> {
-  const { hosts, maxBytes, lookup, now, deadline, timeout = TIMEOUT } = options
-  const signal = AbortSignal.timeout(Math.max(1, Math.ceil(Math.min(timeout, deadline - now()))))
-  // Read once more, because Node asks no lookup, and so no guard, for an IP address.
-  let url = readExternal(start.href, hosts)
-  for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
-    const response = await get(url, lookup, signal)
-    try {
-      const { statusCode: status = 0, headers } = response
-      if (status === 200) return await read(response, url, maxBytes)
-      if (status >= 500 || status === 429 || status === 408)
-        throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
-      if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
-      url = redirect(url, headers.location, hosts)
-    } finally {
-      response.destroy()
+  const { hosts, lookup, now, deadline, timeout = TIMEOUT } = options
+  const controller = new AbortController()
+  const wait = (most: number) => setTimeout(() => controller.abort(), Math.max(1, Math.min(most, deadline - now())))
+  let timer = wait(timeout)
+  try {
+    // Read once more, because for an IP address Node does not call `lookup`, and so not our guard.
+    let url = readExternal(start.href, hosts)
+    for (let redirects = 0; redirects <= MAX_REDIRECTS; redirects++) {
+      const response = await get(url, lookup, controller.signal)
+      try {
+        const { statusCode: status = 0, headers } = response
+        if (status === 200) {
+          clearTimeout(timer)
+          timer = wait(2 * timeout)
+          return await read(response, start, url, options)
+        }
+        if (status >= 500 || status === 429 || status === 408)
+          throw unavailable(new MattingError('unavailable', `The picture's host answered ${status}`))
+        if (![301, 302, 303, 307, 308].includes(status) || headers.location === undefined) return undefined
+        url = redirect(url, headers.location, hosts)
+      } finally {
+        response.destroy()
+      }
     }
+    return undefined
+  } finally {
+    clearTimeout(timer)
   }
-  return undefined
 }
 
+/** Asks for no compression, so that Content-Length is the picture's size. */
 function get(url: URL, lookup: Lookup, signal: AbortSignal): Promise<IncomingMessage> {
-  const request = url.protocol === 'https:' ? httpsRequest : httpRequest
-  // Not compressed, so that Content-Length is the picture's.
+  const { protocol, hostname, pathname, search } = url
   const headers = { accept: 'image/*', 'accept-encoding': 'identity' }
-  return new Promise((resolve, reject) => {
-    request(url, { headers, agent: false, lookup: guard(lookup), signal }, resolve)
-      .on('error', reject)
-      .end()
-  })
+  return send({ protocol, hostname, path: pathname + search, headers, agent: false, lookup: guard(lookup), signal })
 }
 
-/** Hands over the very addresses that were checked: were the name asked again, it could lead elsewhere (DNS rebinding). */
+/** Returns exactly the addresses that were checked: a second look-up of the name could lead elsewhere (DNS rebinding). */
 function guard(lookup: Lookup): LookupFunction {
   return (host, options, done) =>
     lookup(host, { ...options, all: true }, (error, addresses) => {
       if (error) return done(error, '')
       const [first] = addresses
-      // Any private one, and not only the first: Node tries them all.
+      // All are checked, not only the first, because Node tries all of them.
       if (!first || !addresses.every(({ address }) => isPublic(address))) {
         return done(new MattingError('host-refused'), '')
       }
-      // With autoSelectFamily Node wants all of them, without it one.
+      // With autoSelectFamily Node wants all addresses, without it only one.
       return options.all ? done(null, addresses) : done(null, first.address, first.family)
     })
 }
@@ -170,25 +190,40 @@ function redirect(from: URL, location: string, hosts: readonly string[]): URL {
 }
 
 /** @throws MattingError not-an-image, too-large */
-async function read(response: IncomingMessage, url: URL, maxBytes: number): Promise<Picture> {
-  const { 'content-type': type, 'content-length': length, etag, 'last-modified': modified } = response.headers
+async function read(
+  response: IncomingMessage,
+  asked: URL,
+  { href: url, origin, pathname }: URL,
+  { maxBytes, memory }: LookOptions,
+): Promise<Picture> {
+  const { 'content-type': type, 'content-length': length, etag, 'last-modified': date } = response.headers
   if (type && !IMAGE.test(type)) throw new MattingError('not-an-image')
   if (Number(length) > maxBytes) throw new MattingError('too-large')
-  const hash = createHash('sha256')
-  const validator = etag || (length && modified && `${modified} ${length}`)
-  // Validators tell versions of one resource apart (RFC 9110 8.8), and a redirect may lead to another one tomorrow. Not by its
-  // query, which may hold a signature that is new each time.
-  if (validator) hash.update(`${url.pathname} ${validator}`)
-  let size = Number(length)
-  if (!length || !validator) {
-    size = 0
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      size += chunk.length
-      if (size > maxBytes) throw new MattingError('too-large')
-      if (!validator) hash.update(chunk)
-    }
+  const validator = etag || (length && date && `${date} ${length}`)
+  const former = validator && createHash('sha256').update(`${pathname} ${validator}`).digest('hex')
+  const record = memory && validator && recordKey(asked, origin + pathname, validator)
+  let content = record ? await recall(memory, record) : undefined
+  if (!memory && former && length) content = { sha256: former, size: Number(length) }
+  if (!content) {
+    content = await fetchAll(response, maxBytes)
+    if (record) await remember(memory, record, content)
   }
-  return { url: url.href, etag: hash.digest('hex').slice(0, 32), size }
+  const { sha256, size } = content
+  const version = (former || sha256).slice(0, 32)
+  const modified = Date.parse(date ?? '') || 0
+  return { key: elsewhereName(asked), url, etag: sha256, size, modified, asked: { url: asked.href, version } }
+}
+
+/** @throws MattingError too-large */
+async function fetchAll(response: IncomingMessage, maxBytes: number): Promise<Content> {
+  const hash = createHash('sha256')
+  let size = 0
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    size += chunk.length
+    if (size > maxBytes) throw new MattingError('too-large')
+    hash.update(chunk)
+  }
+  return { sha256: hash.digest('hex'), size }
 }
 
 function unavailable(cause: Error): MattingError {

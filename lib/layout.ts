@@ -1,10 +1,10 @@
 import { MattingError } from './errors.ts'
 
-/** What may be asked of a cutout: the two parameters of the vendor's page (product/436/74972). */
+/** How a cutout is arranged: the two parameters of the vendor's page (product/436/74972). */
 export interface Layout {
   /** center-layout=1 */
   center: boolean
-  /** padding-layout=<dx>x<dy>: pixels added left and right, above and below; 0 to 1000. */
+  /** padding-layout=<dx>x<dy>: pixels added left and right (dx), above and below (dy); each 0 to 1000. */
   dx: number
   dy: number
 }
@@ -41,14 +41,14 @@ export function layoutName({ center, dx, dy }: Layout): string {
 }
 
 /**
- * The parameters of method one. All of them, also those at their defaults: what is not in the query is not signed, and could
- * be added to a URL by whoever holds it.
+ * The parameters of method one, including those with their default values: a parameter that is not in the query is not signed,
+ * so anybody who has the URL could add it.
  */
 export function parameters({ center, dx, dy }: Layout): Record<string, string> {
   return { 'ci-process': 'GoodsMatting', 'center-layout': center ? '1' : '0', 'padding-layout': `${dx}x${dy}` }
 }
 
-/** The vendor's text of a layout, for Pic-Operations. Parameters at their defaults are left out. */
+/** The vendor's text of a layout, for Pic-Operations. Parameters with their default values are left out. */
 export function rule({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }

@@ -8,8 +8,8 @@ export interface Policy {
 }
 
 /**
- * What the role of the functions needs, and no more. It may pay for sources only: COS verifies no more of a URL than its
- * signature lists, so to the presigned URL of a cutout anybody can add `&ci-process=GoodsMatting`.
+ * What the role of the functions needs, and no more. It may pay for sources only: COS verifies only what a URL's signature
+ * lists, so anybody can add `&ci-process=GoodsMatting` to the presigned URL of a cutout.
  */
 export function rolePolicy(config: Config): Policy {
   const { sourcePrefixes, cutoutPrefix, cutoutBucket, detectHosts } = config
@@ -17,7 +17,7 @@ export function rolePolicy(config: Config): Policy {
   const store = resources(cutoutBucket, config)
   const records = store.cos(`${RECORDS}*`)
   const cutouts = store.cos(`${cutoutPrefix}*`)
-  // Pictures elsewhere are asked for at the root of the bucket.
+  // The calls for pictures elsewhere go to the root of the bucket.
   const paid = [...sourcePrefixes.map((prefix) => ci(`${prefix}*`)), ...(detectHosts.length > 0 ? [ci('')] : [])]
   return {
     version: '2.0',
@@ -28,7 +28,7 @@ export function rolePolicy(config: Config): Policy {
         resource: [...sourcePrefixes.map((prefix) => cos(`${prefix}*`)), cutouts, records],
       },
       { effect: 'allow', action: ['name/cos:PutObject'], resource: [cutouts, records] },
-      // Not claims: an attempt that could be claimed twice could be paid twice.
+      // Claims are left out: an attempt that could be claimed twice could be paid twice.
       {
         effect: 'allow',
         action: ['name/cos:DeleteObject'],
@@ -42,8 +42,8 @@ export function rolePolicy(config: Config): Policy {
 }
 
 /**
- * What the user needs whose key signs the PUTs of `presignUpload`, and no more. COS verifies only the headers that a signature
- * lists: whoever may read as well could be made to copy anything (`x-cos-copy-source`) over the photo.
+ * What the user whose key signs the PUTs of `presignUpload` needs, and no more. COS verifies only the headers that a signature
+ * lists. If this user could also read, anybody with the URL could copy any object over the photo (`x-cos-copy-source`).
  */
 export function uploadPolicy(config: Config): Policy {
   const { cos, ci } = resources(config.bucket, config)
@@ -59,7 +59,7 @@ export function uploadPolicy(config: Config): Policy {
   }
 }
 
-/** What the user whose key is DELIVERY_KEY needs: to read. */
+/** What the user whose key is DELIVERY_KEY needs: only to read. */
 export function deliveryPolicy(config: Config): Policy {
   const photos = config.sourcePrefixes.map((prefix) => resources(config.bucket, config).cos(`${prefix}*`))
   const resource = [...photos, resources(config.cutoutBucket, config).cos(`${config.cutoutPrefix}*`)]

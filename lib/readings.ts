@@ -1,6 +1,7 @@
 /**
- * The keys that a text from the platform may mean: percent-decoded, then as it stands, where the two differ. Whether events and
- * paths come encoded is not documented, so the bucket decides which one exists. Not form decoding: in a COS key `+` is a plus.
+ * The keys that a text from the platform may mean: first percent-decoded, then unchanged if that differs. It is not documented
+ * whether events and paths are encoded, so the bucket decides: one of the keys exists. No form decoding, because in a COS key
+ * `+` is a plus.
  */
 export function readings(text: string): string[] {
   try {

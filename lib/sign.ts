@@ -7,7 +7,7 @@ export interface Credentials {
   token?: string
 }
 
-/** What a signature covers: all of it is signed. Path and query are decoded; the path has its leading slash. */
+/** The parts of a request that are signed, all of them. Path and query are decoded; the path has its leading slash. */
 export interface Signable {
   method: string
   pathname: string
@@ -22,13 +22,13 @@ export interface SigningKey {
   /** The fields of a signature that are the same for all requests, for a header and for a URL. */
   header: string
   query: string
-  /** 40 hex digits. As the next HMAC's key they are used as text, not as the 20 bytes they stand for. */
+  /** 40 hex digits. The next HMAC uses them as text for its key, not as 20 bytes. */
   signKey: string
   hmac: (text: string) => string
   token?: string
 }
 
-/** The signature with every string on the way to it, so that a mismatch can be found by comparing with the server's. */
+/** The signature with all strings it was made from, so that a mismatch can be found by comparing them with the server's. */
 export interface Signed {
   httpString: string
   stringToSign: string
@@ -38,14 +38,15 @@ export interface Signed {
 }
 
 /**
- * Percent-encodes as COS signs: only RFC 3986's unreserved characters stay, so `!'()*`, which encodeURIComponent leaves, go too.
+ * Percent-encodes as COS signs: only RFC 3986's unreserved characters stay, so `!'()*` are encoded too, unlike by
+ * encodeURIComponent.
  * @throws URIError on a lone surrogate, which UTF-8 cannot carry.
  */
 export function encode(text: string): string {
   return text.replace(/[^\w.~-]+/g, percent)
 }
 
-/** The path of an object's key as it stands in a URL: slashes stay. */
+/** The path of an object's key in a URL: slashes are not encoded. */
 export function encodeKey(key: string): string {
   return `/${key.replace(/[^\w.~/-]+/g, percent)}`
 }
@@ -88,18 +89,18 @@ export function signHeaders(request: Signable, key: SigningKey): Record<string, 
   return headers
 }
 
-/** The URL that carries its own signature. `origin` is scheme and host; the host belongs into the signed headers. */
+/** A URL that carries its own signature. `origin` is scheme and host; the host must be among the signed headers. */
 export function presign(origin: string, request: Signable, key: SigningKey): string {
   const { headerList, urlParamList, signature } = sign(request, key)
   let asked = ''
   for (const name in request.query) asked += `${encode(name)}=${encode(request.query[name] ?? '')}&`
   const lists = `q-header-list=${encode(headerList)}&q-url-param-list=${encode(urlParamList)}`
-  // Encoded, because a `+` in a token would be read as a space: the vendor's SDK (3.0.0) appends it raw.
+  // Encoded, because a `+` in a token would be read as a space; the vendor's SDK (3.0.0) does not encode it.
   const token = key.token ? `&x-cos-security-token=${encode(key.token)}` : ''
   return `${origin}${encodeKey(request.pathname.slice(1))}?${asked}${key.query}&${lists}&q-signature=${signature}${token}`
 }
 
-/** One sorted list makes both the names and the text, so that they cannot disagree (the vendor's SDK sorts them differently). */
+/** Names and text come from one sorted list, so that they cannot disagree (the vendor's SDK sorts them differently). */
 function canonical(record: Readonly<Record<string, string>> = {}): { names: string; text: string } {
   const pairs: { name: string; value: string }[] = []
   for (const name in record) pairs.push({ name: encode(name).toLowerCase(), value: encode(record[name] ?? '') })
@@ -114,8 +115,8 @@ function canonical(record: Readonly<Record<string, string>> = {}): { names: stri
 }
 
 /**
- * HMAC-SHA1 (RFC 2104) under an ASCII key of at most 64 characters. With the key's two blocks made once, a signature costs
- * two one-shot hashes, a third of what node:crypto's Hmac object takes.
+ * HMAC-SHA1 (RFC 2104) under an ASCII key of at most 64 characters. The key's two blocks are made once, so that a signature
+ * takes two one-shot hashes: a third of the time of node:crypto's Hmac object.
  */
 export function hmacSha1(key: string): (text: string) => string {
   const inner = Buffer.alloc(64, 0x36)

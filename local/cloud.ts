@@ -13,6 +13,7 @@ import { createFaults, type Faults } from './faults.ts'
 import { createMatte, type Matte } from './matte/matte.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless } from './scf/serverless.ts'
+import type { Way } from './scf/variables.ts'
 
 export const BUCKET = 'photos-1250000000'
 export const REGION = 'ap-guangzhou'
@@ -42,8 +43,12 @@ export interface CloudOptions {
   /** How keys stand in events, and paths in function-URL events: neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
+  /** How variables are handed over to functions. */
+  variables?: Way
   /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
   hosts?: ReadonlyMap<string, number>
+  /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
+  origins?: readonly string[]
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
@@ -61,8 +66,8 @@ export interface Cloud {
   clock: Clock
   /** What is wrong with the functions' variables; they say so themselves when they run. */
   misconfigured: string | undefined
-  /** Everything gone: objects, events, bill, records. */
-  reset(): Promise<void>
+  /** Everything gone: objects, events, bill, records; and all instances, but idle ones of functions that are to stay warm. */
+  reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -78,6 +83,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
   const hosts = new Map(options.hosts)
+  const pages = { ports: new Set<number>(), origins: options.origins ?? [] }
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
@@ -98,6 +104,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       faults,
       now: clock.now,
       hosts,
+      pages,
       otherBuckets: cutoutBuckets,
       lastModified: options.lastModified ?? 'end',
       cut: (photo, layouts) => matte.cut(photo, layouts),
@@ -127,26 +134,30 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       hosts,
       faults,
       clock,
+      pages,
       instances: options.instances ?? 4,
       retryDelay: options.retryDelay ?? 1_000,
       eventKeys: options.eventKeys ?? 'encoded',
       paths: options.paths ?? 'raw',
+      variables: options.variables ?? 'process',
     })
     opened.unshift(scf)
     tell(scf)
-    const reset = async () => {
+    const reset = async (warm?: readonly string[]) => {
       faults.set([])
-      await scf.reset()
+      await scf.reset(warm)
       await cos.reset()
     }
     const control = createControl({ cos, scf, faults, clock, reset })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
+    const { port: controlPort } = control.address() as AddressInfo
+    pages.ports.add(controlPort)
     opened.unshift({ close: () => control.close().closeAllConnections() })
     return {
       cosUrl,
       imageUrl: `http://127.0.0.1:${scf.port}`,
-      controlUrl: `http://127.0.0.1:${(control.address() as AddressInfo).port}`,
+      controlUrl: `http://127.0.0.1:${controlPort}`,
       cos,
       scf,
       faults,

@@ -1,8 +1,10 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { replay } from '../lib/replay.ts'
 import type { Clock } from './clock.ts'
+import { isRefusalCode } from './cos/answer.ts'
 import type { Cos } from './cos/cos.ts'
 import { type Faults, parseFaults } from './faults.ts'
+import { guard } from './guard.ts'
 import type { Scf } from './scf/scf.ts'
 
 export interface ControlOptions {
@@ -32,7 +34,7 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     'GET /api/faults': () => faults.list(),
     'PUT /api/faults': (body) => {
       const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)
-      faults.set(parseFaults(list), typeof seed === 'number' ? seed : 1)
+      faults.set(parseFaults(list, isRefusalCode), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
     'POST /api/clock': (body) => {
@@ -47,11 +49,10 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
   return createServer(async (request, response) => {
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, null, 2)}\n`)
-    // A web page that somebody reads meanwhile must not be able to reset or watch the local cloud (DNS rebinding, CSRF).
-    const { host = '', origin } = request.headers
-    if (!/^(127\.0\.0\.1|localhost)(:\d+)?$/.test(host) || (origin !== undefined && origin !== `http://${host}`)) {
+    // Not even for the pages that may use COS: they must not be able to reset or watch the local cloud.
+    const own = { ports: new Set([request.socket.localPort ?? 0]), origins: [] }
+    if (guard(request.headers.host ?? '', request.headers, own))
       return void answer(403, { error: 'Only for this machine' })
-    }
     const [path] = (request.url ?? '/').split('?')
     const route = routes[`${request.method} ${path}`]
     if (!route) return void answer(404, { error: 'No such route', routes: Object.keys(routes) })

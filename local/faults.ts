@@ -1,5 +1,3 @@
-import { isRefusalCode, type RefusalCode } from './cos/answer.ts'
-
 /**
  * Trouble to inject, set through the control API (`PUT /api/faults`).
  *
@@ -17,7 +15,7 @@ export interface Fault {
   /** How often at most; default no bound. */
   times?: number
   /** For `error`: the vendor's code; default InternalError. */
-  code?: RefusalCode
+  code?: string
   /** For `delay`, `race` and `skew`: milliseconds. */
   ms?: number
 }
@@ -57,7 +55,7 @@ export interface Faults {
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
-export function parseFaults(json: unknown): Fault[] {
+export function parseFaults(json: unknown, isCode: (code: unknown) => code is string): Fault[] {
   if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
   return json.map((entry: unknown, i) => {
     const { on, kind, prefix, code, rate, times, ms } = Object(entry) as Record<string, unknown>
@@ -65,8 +63,7 @@ export function parseFaults(json: unknown): Fault[] {
     const known = KINDS.find((k) => k === kind)
     if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
     if (prefix !== undefined && typeof prefix !== 'string') throw new TypeError(`faults[${i}].prefix: expected text`)
-    if (code !== undefined && !isRefusalCode(code))
-      throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
+    if (code !== undefined && !isCode(code)) throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
     const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }), ...(code && { code }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue

@@ -4,10 +4,12 @@ import { parseArgs } from 'node:util'
 import { imageUrl } from '../lib/access.ts'
 import { readConfig } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
+import { decode } from '../lib/spelling.ts'
 import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
+import { WAYS } from './scf/variables.ts'
 
 /** Of the events that `--events` shows. */
 const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
@@ -22,7 +24,9 @@ const USAGE = `npm start -- [options]
   --event-keys FORM  how keys stand in events: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
   --last-modified W  what Last-Modified of an upload marks: its start or its end (end)
-  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)`
+  --origin URL       a web page's origin that may use COS and image URLs, as http://localhost:8080; may be repeated
+  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)
+  --variables WAY    how the functions get their variables: process, context or split (process)`
 
 async function main(): Promise<void> {
   const options = readOptions()
@@ -84,7 +88,7 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
     return
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
-  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(URL_KEYS) ?? []
+  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(decode(URL_KEYS)) ?? []
   const grant = { layout: 'plain', key: source, expires: Math.floor(Date.now() / 1000) + 3_600 }
   const signed = ACCESS === 'signed' && id && secret
   console.log(
@@ -107,8 +111,10 @@ function readOptions() {
       'event-keys': { type: 'string', default: 'encoded' },
       'last-modified': { type: 'string', default: 'end' },
       paths: { type: 'string', default: 'raw' },
+      variables: { type: 'string', default: 'process' },
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
+      origin: { type: 'string', multiple: true, default: [] },
       help: { type: 'boolean', default: false },
     },
   })
@@ -123,7 +129,9 @@ function readOptions() {
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),
     hosts: new Map(values.host.map(readHost)),
+    origins: values.origin.map(readOrigin),
     paths: oneOf(values.paths, '--paths', ['raw', 'decoded']),
+    variables: oneOf(values.variables, '--variables', WAYS),
   }
 }
 
@@ -158,6 +166,13 @@ function variables(): Set<string> {
 function readHost(text: string): [name: string, port: number] {
   const [name = '', port = ''] = text.split('=')
   return [name, number(port, '--host NAME=PORT', 1, 65_535)]
+}
+
+/** As browsers write it in the header. */
+function readOrigin(text: string): string {
+  const { protocol, origin, href } = URL.canParse(text) ? new URL(text) : new URL('about:blank')
+  if (/^https?:$/.test(protocol) && href === `${origin}/`) return origin
+  throw new Error(`--origin: expected http(s)://host or http(s)://host:port, not ${text}`)
 }
 
 function oneOf<T extends string>(text: string, name: string, choices: readonly T[]): T {

@@ -172,7 +172,15 @@ describe('a LIST that is none opens no limit', () => {
 describe('a result that is none', () => {
   const result = (inner: string) => `<UploadResult>${inner}</UploadResult>`
   it.each(['process', 'upload'])('of %s has an unknown outcome', async (call) => {
-    for (const body of ['', PAGE, '{}', '<UploadResult/>', result('<Other/>'), '<OriginalInfo/>', result(error('X'))]) {
+    for (const body of [
+      '',
+      PAGE,
+      '{}',
+      '<UploadResult/>',
+      result('<Other/>'),
+      '<OriginalInfo/>',
+      result('<OriginalInfo/><Error><Code>X</Code></Error>'),
+    ]) {
       const { cos } = await against(status(200, body))
       await expect(PAID[call]?.(cos), body).rejects.toMatchObject({ code: 'unknown-outcome' })
     }

@@ -108,6 +108,25 @@ describe('readConfig', () => {
     ['PRESETS', 'card=on-failure=error&on-failure=error'],
     ['PRESETS', 'card=on-failure'],
     ['PRESETS', 'card=on-pending=never'],
+    ['PRESETS', 'card: center-layout=1'],
+    ['PRESETS', 'card: center-layout 1; thumb:'],
+    ['PRESETS', 'card:, card:'],
+    ['PRESETS', 'card: center-layout 1, center-layout 0'],
+    ['PRESETS', 'card: center-layout 1 padding-layout 20x10'],
+    ['PRESETS', 'center-layout 1, card:'],
+    ['PRESETS', ': center-layout 1'],
+    ['PRESETS', 'plain: center-layout 1'],
+    ['PRESETS', 'plain'],
+    ['PRESETS', ','],
+    ['ON_UPLOAD', 'uploads/'],
+    ['ON_UPLOAD', 'uploads/:'],
+    ['ON_UPLOAD', 'uploads/ plain'],
+    ['ON_UPLOAD', 'uploads/: nope'],
+    ['ON_UPLOAD', 'uploads/: plain plain'],
+    ['ON_UPLOAD', 'uploads: plain'],
+    ['ON_UPLOAD', 'plain, uploads/: plain'],
+    ['URL_KEYS', 'encoded(a:0123456789abcdef%)'],
+    ['REDIRECT_TTL', 'encoded()'],
     ['MAX_SOURCE_BYTES', '0'],
     ['MAX_SOURCE_BYTES', '1e6'],
   ])('refuses %s=%s', (name, value) => {
@@ -174,6 +193,36 @@ describe('readConfig', () => {
     const text = problems({ ...required, URL_KEYS: 'a:a-secret', DELIVERY_KEY: 'a secret' })
     expect(text).toMatch(/DELIVERY_KEY.*\n.*URL_KEYS/)
     expect(text).not.toMatch(/a.secret/)
+  })
+
+  it('has two spellings of presets and folders, which mean the same', () => {
+    const older = {
+      PRESETS: 'plain=; card=center-layout=1&padding-layout=20x10&on-pending=retry; a=padding-layout=5x0',
+      ON_UPLOAD: 'a:b/=plain; a:b/my shoes/=plain,card',
+    }
+    const newer = {
+      PRESETS: 'plain:, card: center-layout 1, padding-layout  20x10, on-pending retry,a:padding-layout 5x0,',
+      ON_UPLOAD: 'a:b/: plain, a:b/my shoes/ : plain,card',
+    }
+    const sources = { ...required, SOURCE_PREFIXES: 'a:b/' }
+    expect(readConfig({ ...sources, ...newer })).toEqual(readConfig({ ...sources, ...older }))
+    expect(readConfig({ ...sources, ...newer }).presets.get('card')).toEqual({
+      layout: { center: true, dx: 20, dy: 10 },
+      onPending: 'retry',
+    })
+  })
+
+  it('reads any value in percent-encoding, and leaves alone what only has some in it', () => {
+    const eventsUrl = (EVENTS_URL: string) =>
+      readConfig({ ...required, EVENTS_URL, EVENTS_SECRET: `whsec_${'A'.repeat(32)}` }).eventsUrl?.href
+    expect(eventsUrl(' encoded(https://shop.example/a%253Db?c%3D%28d%29) ')).toBe('https://shop.example/a%3Db?c=(d)')
+    expect(eventsUrl('https://shop.example/a%3Db')).toBe('https://shop.example/a%3Db')
+    expect(readConfig({ ...required, SOURCE_PREFIXES: 'encoded(a%3Db/, c%3B/)' })).toMatchObject({
+      sourcePrefixes: ['a=b/', 'c;/'],
+      onUpload: [['a=b/'], ['c;/']].map(([folder]) => [folder, [{ center: false, dx: 0, dy: 0 }]]),
+    })
+    const URL_KEYS = 'encoded:0123456789abcdef'
+    expect(readConfig({ ...required, URL_KEYS }).urlKeys).toEqual(new Map([['encoded', '0123456789abcdef']]))
   })
 
   it('takes the longest folder first', () => {

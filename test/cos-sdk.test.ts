@@ -1,16 +1,9 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import COS from 'cos-nodejs-sdk-v5'
+import type COS from 'cos-nodejs-sdk-v5'
 import { expect, onTestFinished, test } from 'vitest'
-import { BUCKET, ID, type Lab, photo, REGION, SECRET, startLab } from './helpers/cos.ts'
-
-const at = { Bucket: BUCKET, Region: REGION }
-
-/** The vendor's own client, as it is installed. */
-function client({ port }: Lab, options: COS.COSOptions = {}): COS {
-  return new COS({ SecretId: ID, SecretKey: SECRET, Domain: `127.0.0.1:${port}`, Protocol: 'http:', ...options })
-}
+import { AT as at, BUCKET, client, photo, REGION, startLab } from './helpers/cos.ts'
 
 function uploads(cos: COS): Promise<object[]> {
   return new Promise((resolve, reject) => {

@@ -1,20 +1,14 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import COS from 'cos-nodejs-sdk-v5'
+import type COS from 'cos-nodejs-sdk-v5'
 import fc from 'fast-check'
 import sharp from 'sharp'
 import { describe, expect, test } from 'vitest'
 import { Crc64, joinedCrc64 } from '../local/cos/crc64.ts'
-import { BUCKET, element, ID, type Lab, photo, REGION, SECRET, startLab } from './helpers/cos.ts'
+import { AT, BUCKET, client, element, photo, REGION, startLab } from './helpers/cos.ts'
 
 // What the suites of the vendor's Node, Python and Go SDKs (test/test.js, ut/test.py, costesting/ and example/) expect of COS.
-
-const at = { Bucket: BUCKET, Region: REGION }
-
-function client({ port }: Lab): COS {
-  return new COS({ SecretId: ID, SecretKey: SECRET, Domain: `127.0.0.1:${port}`, Protocol: 'http:' })
-}
 
 function crc64(...pieces: Uint8Array[]): string {
   const sum = new Crc64()
@@ -35,24 +29,24 @@ describe('CRC-64 of an object in parts: Go’s Object.Upload holds it against it
     let cos = client(first)
     const Key = 'big'
     const parts = [randomBytes(1024 ** 2), randomBytes(1024 ** 2 + 7), randomBytes(5)]
-    const { UploadId } = await cos.multipartInit({ ...at, Key })
+    const { UploadId } = await cos.multipartInit({ ...AT, Key })
     const Parts: COS.Part[] = []
     for (const [i, Body] of parts.entries()) {
       const PartNumber = i + 1
-      const { ETag } = await cos.multipartUpload({ ...at, Key, UploadId, PartNumber, Body })
+      const { ETag } = await cos.multipartUpload({ ...AT, Key, UploadId, PartNumber, Body })
       Parts.push({ PartNumber, ETag })
     }
     await first.close()
     cos = client(await startLab({ dir: first.options.dir }))
     const whole = crc64(...parts)
-    expect(header(await cos.multipartComplete({ ...at, Key, UploadId, Parts }), CRC64)).toBe(whole)
-    expect(header(await cos.headObject({ ...at, Key }), CRC64)).toBe(whole)
-    expect(crc64((await cos.getObject({ ...at, Key })).Body)).toBe(whole)
+    expect(header(await cos.multipartComplete({ ...AT, Key, UploadId, Parts }), CRC64)).toBe(whole)
+    expect(header(await cos.headObject({ ...AT, Key }), CRC64)).toBe(whole)
+    expect(crc64((await cos.getObject({ ...AT, Key })).Body)).toBe(whole)
   })
 
   test('parts of more than a GiB together are refused', async () => {
     const first = await startLab({ keep: true })
-    const { UploadId } = await client(first).multipartInit({ ...at, Key: 'big' })
+    const { UploadId } = await client(first).multipartInit({ ...AT, Key: 'big' })
     await first.close()
     const [md5, sum] = ['0'.repeat(32), '0']
     const file = join(first.options.dir, 'uploads', UploadId, `1-${md5}-${sum}`)
@@ -60,7 +54,7 @@ describe('CRC-64 of an object in parts: Go’s Object.Upload holds it against it
     truncateSync(file, 1024 ** 3 + 1)
     const cos = client(await startLab({ dir: first.options.dir }))
     const complete = cos.multipartComplete({
-      ...at,
+      ...AT,
       Key: 'big',
       UploadId,
       Parts: [{ PartNumber: 1, ETag: `"${md5}"` }],
@@ -85,7 +79,7 @@ describe('PUT with Pic-Operations', () => {
     const lab = await startLab()
     const Body = await photo()
     const md5 = createHash('md5').update(Body).digest('hex')
-    const put = await client(lab).putObject({ ...at, Key: 'a.jpg', Body, Headers: { 'Pic-Operations': RULES } })
+    const put = await client(lab).putObject({ ...AT, Key: 'a.jpg', Body, Headers: { 'Pic-Operations': RULES } })
     expect([put.ETag, header(put, CRC64)]).toEqual([`"${md5}"`, crc64(Body)])
     expect(lab.bill()).toHaveLength(1)
   })
@@ -149,5 +143,60 @@ describe('PUT with Pic-Operations', () => {
     expect([put.status, element(put, 'Quality')]).toEqual([200, quality])
     expect(element(put, 'Ave')).toMatch(average)
     expect(element(put, 'Ave')).toHaveLength(8)
+  })
+})
+
+describe('Content-Type, where none was sent, is inferred from the key', () => {
+  test.each([
+    ['1.zip', 'application/zip'],
+    ['1.txt', 'text/plain'],
+    ['uploads/mug.JPG', 'image/jpeg'],
+    ['a.zip/b.png', 'image/png'],
+    ['3', 'application/octet-stream'],
+    ['zip', 'application/octet-stream'],
+    ['a.zip/b', 'application/octet-stream'],
+  ])('%s: %s', async (Key, type) => {
+    const lab = await startLab()
+    const cos = client(lab)
+    await lab.put(Key)
+    expect(header(await cos.headObject({ ...AT, Key }), 'content-type')).toBe(type)
+    expect(lab.events.map(({ meta }) => meta)).toEqual([{ 'Content-Type': type }])
+  })
+
+  test('also of an object in parts, and of a copy whose headers are replaced; one that was sent stays', async () => {
+    const lab = await startLab()
+    const cos = client(lab)
+    const upload = { ...AT, Key: 'a.webp' }
+    const { UploadId } = await cos.multipartInit(upload)
+    const { ETag } = await cos.multipartUpload({ ...upload, UploadId, PartNumber: 1, Body: 'hello' })
+    await cos.multipartComplete({ ...upload, UploadId, Parts: [{ PartNumber: 1, ETag }] })
+    await lab.put('a.jpg', 'hello', { 'Content-Type': 'text/html' })
+    const source = { 'x-cos-copy-source': `${BUCKET}.cos.${REGION}.myqcloud.com/a.jpg` }
+    await lab.send('PUT', 'copied.png', { headers: source })
+    await lab.send('PUT', 'replaced.png', { headers: { ...source, 'x-cos-metadata-directive': 'Replaced' } })
+    const keys = ['a.webp', 'a.jpg', 'copied.png', 'replaced.png']
+    const types = await Promise.all(
+      keys.map(async (Key) => header(await cos.headObject({ ...AT, Key }), 'content-type')),
+    )
+    expect(types).toEqual(['image/webp', 'text/html', 'text/html', 'image/png'])
+  })
+})
+
+describe('Pic-Operations as SDKs and pages spell them', () => {
+  const rule = { fileid: '/cut.png', rule: 'ci-process=GoodsMatting' }
+
+  test.each([
+    [{ is_pic_info: '1', rules: [rule] }, 200, true],
+    [{ is_pic_info: '0', rules: [rule] }, 200, false],
+    [{ is_pic_info: 1, rules: [{ ...rule, 'ignore-error': 1 }] }, 200, true],
+    [{ rules: [{ ...rule, 'ignore-error': '0' }] }, 200, false],
+    [{ rules: [{ ...rule, 'ignore-error': 2 }] }, 400, false],
+    [{ is_pic_info: true, rules: [rule] }, 400, false],
+    [{ is_pic_info: [1], rules: [rule] }, 400, false],
+  ])('%j: %i', async (operations, status, info) => {
+    const lab = await startLab()
+    const put = await lab.put('a.jpg', await photo(), { 'Pic-Operations': JSON.stringify(operations) })
+    expect([put.status, put.text.includes('<ImageInfo>')]).toEqual([status, info])
+    expect(lab.bill()).toHaveLength(status === 200 ? 1 : 0)
   })
 })

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http'
 import { describe, expect, test } from 'vitest'
 import type { CosOptions } from '../local/cos/cos.ts'
-import { authorization, element, type Lab, sendRaw, startLab } from './helpers/cos.ts'
+import { authorization, element, type Lab, type Reply, type Sent, sendRaw, startLab } from './helpers/cos.ts'
 
 const BEGAN = Date.UTC(2026, 0, 2, 3, 4, 5)
 const MINUTE = 60_000
@@ -70,5 +70,87 @@ describe('Last-Modified of an upload', () => {
     const list = `<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>${headers.etag}</ETag></Part></CompleteMultipartUpload>`
     expect((await multipart('POST', { uploadId }, `uploadId=${uploadId}`, list)).status).toBe(200)
     expect(await modified('/parts')).toBe(expected)
+  })
+})
+
+describe('x-cos-traffic-limit', () => {
+  const NAME = 'x-cos-traffic-limit'
+  const BODY = Buffer.alloc(200_000, 'x')
+
+  /** Pauses are noted and not made. */
+  async function hasty() {
+    const pauses: number[] = []
+    const lab = await startLab({ wait: async (ms) => pauses.push(ms) })
+    await lab.put('there', BODY)
+    const uploadId = element(await lab.send('POST', 'big', { query: { uploads: '' } }), 'UploadId') ?? ''
+    return { lab, pauses, part: { partNumber: '1', uploadId } }
+  }
+
+  test.each<[string, (limit: string) => Sent, (lab: Lab, sent: Sent, part: Record<string, string>) => Promise<Reply>]>([
+    ['PUT, as a header', asHeader, (lab, sent) => lab.send('PUT', 'a', { ...sent, body: BODY })],
+    ['PUT, in the query', inQuery, (lab, sent) => lab.send('PUT', 'a', { ...sent, body: BODY })],
+    ['GET, as a header', asHeader, (lab, sent) => lab.send('GET', 'there', sent)],
+    ['GET, in the query', inQuery, (lab, sent) => lab.send('GET', 'there', sent)],
+    [
+      'a part',
+      asHeader,
+      (lab, sent, part) => lab.send('PUT', 'big', { ...sent, query: { ...part, ...sent.query }, body: BODY }),
+    ],
+  ])('%s: makes the line as slow as it says, and refuses what is out of its range', async (_, put, send) => {
+    const { lab, pauses, part } = await hasty()
+    for (const limit of ['819200', '838860800']) {
+      pauses.length = 0
+      expect((await send(lab, put(limit), part)).status).toBe(200)
+      const least = (BODY.length * 8_000) / Number(limit)
+      const sum = pauses.reduce((a, b) => a + b, 0)
+      expect(sum).toBeGreaterThanOrEqual(least)
+      expect(sum).toBeLessThan(least + pauses.length)
+    }
+    pauses.length = 0
+    for (const limit of ['819199', '838860801', '1e6', '-819200', '819200.5', 'fast', '']) {
+      const reply = await send(lab, put(limit), part)
+      expect([limit, reply.status, element(reply, 'Code')]).toEqual([limit, 400, 'InvalidArgument'])
+    }
+    expect(pauses).toEqual([])
+    expect((await lab.send('GET', 'there')).bytes.equals(BODY)).toBe(true)
+  })
+
+  function asHeader(limit: string): Sent {
+    return { headers: { [NAME]: limit } }
+  }
+
+  function inQuery(limit: string): Sent {
+    return { query: { [NAME]: limit } }
+  }
+
+  test('the object is there only once the slow body has ended', async () => {
+    let paused = () => {}
+    let goOn = () => {}
+    const pause = new Promise<void>((resolve) => {
+      paused = resolve
+    })
+    const end = new Promise<void>((resolve) => {
+      goOn = resolve
+    })
+    const lab = await startLab({
+      wait: () => {
+        paused()
+        return end
+      },
+    })
+    const put = lab.put('a', 'hello', { [NAME]: '819200' })
+    await pause
+    // Time enough for an upload that does not wait.
+    for (let i = 0; i < 20; i++) expect((await lab.send('HEAD', 'a')).status).toBe(404)
+    goOn()
+    expect((await put).status).toBe(200)
+    expect((await lab.send('GET', 'a')).text).toBe('hello')
+  })
+
+  test('means nothing to requests without a body of the object', async () => {
+    const { lab, pauses } = await hasty()
+    for (const method of ['HEAD', 'DELETE'])
+      expect((await lab.send(method, 'there', asHeader('1'))).status).toBeLessThan(300)
+    expect(pauses).toEqual([])
   })
 })

@@ -86,7 +86,7 @@ describe.each(vectors.filter(({ input }) => input.secretKey))('vector $name', ({
     const token = headers.get('x-cos-security-token')
     const keys = new Map([[ID, { secret: input.secretKey ?? '', ...(token !== undefined && { token }) }]])
     const rest = new Map([...headers].filter(([name]) => name !== 'host'))
-    const request = { method: input.method, path: input.pathname, query, headers: rest, hosts: [host] }
+    const request = { method: input.method, path: input.pathname, query, headers: rest, hosts: [host], bucket: BUCKET }
     const text = Object.entries(fields).map((pair) => pair.join('='))
     const inHeader = { ...request, headers: new Map([...rest, ['authorization', text.join('&')]]) }
     const inUrl = { ...request, query: new Map([...query, ...Object.entries(fields)]) }
@@ -127,7 +127,7 @@ describe('what the vendor’s signer signs', () => {
       path,
       query: new Map(Object.entries(query)),
       headers: new Map([...Object.entries(headers), ['authorization', auth]]),
-      hosts: [host],
+      ...{ hosts: [host], bucket: BUCKET },
     }
   }
   const keys = new Map([[ID, { secret: SECRET }]])

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createCos } from '../lib/cos.ts'
 import { paid } from '../lib/paid.ts'
-import { photo, startTestCloud } from './helpers/cloud.ts'
+import { startTestCloud } from './helpers/cloud.ts'
 import { against, credentials, error, OBJECT, rules, status, time } from './helpers/fake.ts'
 
 describe('a paid call', () => {
@@ -50,7 +50,7 @@ describe('a paid call', () => {
     const cut = await against((request) => void request.socket.destroy())
     await expect(cut.cos[paid].process('a.jpg', rules, time())).rejects.toMatchObject({ code: 'unknown-outcome' })
     const silent = await against(() => {})
-    const short = { until: Date.now() + 30_000, deadline: Date.now() + 200 }
+    const short = { until: Date.now() + 30_000, deadline: Date.now() + 1_500 }
     await expect(silent.cos[paid].process('a.jpg', rules, short)).rejects.toMatchObject({ code: 'unknown-outcome' })
     expect([cut.seen.length, silent.seen.length]).toEqual([1, 1])
   })
@@ -158,11 +158,10 @@ describe('a presigned URL', () => {
 it('lists every page', async () => {
   const cloud = await startTestCloud()
   onTestFinished(() => cloud.close())
-  const body = await photo()
   cloud.faults.set([{ on: 'Event', kind: 'drop' }])
   const keys = Array.from({ length: 1_100 }, (_, i) => `list/${String(i).padStart(4, '0')} &<红+%.jpg`)
   for (let i = 0; i < keys.length; i += 50) {
-    await Promise.all(keys.slice(i, i + 50).map((key) => cloud.bucket.put(key, body, { type: 'image/jpeg' })))
+    await Promise.all(keys.slice(i, i + 50).map((key) => cloud.bucket.put(key, 'x', { type: 'text/plain' })))
   }
   expect(await cloud.keys('list/')).toEqual(keys)
 })

@@ -1,9 +1,10 @@
+import { createHash } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import sharp from 'sharp'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startReceiver } from '../local/receiver.ts'
-import { photo, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const SECRET = `whsec_${Buffer.alloc(24, 'local-secret').toString('base64')}`
 
@@ -75,7 +76,7 @@ describe('what became of a photo is announced', () => {
 
   it('not made, for good: once, and acknowledged', async () => {
     const { cloud, events } = await withReceiver({ MAX_SOURCE_BYTES: '20000' })
-    const wall = await sharp({ create: { width: 99, height: 99, channels: 3, background: '#eee' } })
+    const wall = await sharp({ create: { width: 50, height: 50, channels: 3, background: '#eee' } })
       .jpeg()
       .toBuffer()
     await cloud.upload('uploads/fake.jpg', Buffer.from('no image'))
@@ -160,7 +161,7 @@ describe('a receiver in trouble', () => {
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
     const cloud = await startForTest({ environment: { EVENTS_URL: url, EVENTS_SECRET: SECRET } })
     await cloud.upload('uploads/mug.jpg', await photo())
-    expect(cloud.scf.deadLetters()).toMatchObject([{ error: expect.stringContaining('could not be delivered') }])
+    expect(cloud.scf.deadLetters()).toMatchObject([{ ErrorMessage: expect.stringContaining('could not be delivered') }])
     expect(cloud.cos.bill()).toHaveLength(1)
     gone = false
     await fetch(`${cloud.controlUrl}/api/dead-letters/replay`, { method: 'POST' })
@@ -201,5 +202,43 @@ describe('promise 5', () => {
     expect(text).not.toMatch(
       /q-sign|q-ak|signature|authorization|security-token|whsec_|local-role|local-secret|a-secret|abcdefgh/i,
     )
+  })
+})
+
+describe('an instance whose clock is wrong', () => {
+  it.each([-10 * 60_000, 10 * 60_000, -36 * 3_600_000, 36 * 3_600_000])(
+    'by %i ms announces by COS’s: receivers take it, and what is deferred today has today’s id',
+    async (ms) => {
+      const { cloud, events, lines } = await withReceiver({
+        EVENTS: 'cutout.created,cutout.failed,cutout.deferred,source.skipped',
+        DAILY_LIMIT: '1',
+      })
+      cloud.faults.set([{ on: 'Instance', kind: 'skew', ms }])
+      // First what is skipped at sight, when nothing has told what time it is.
+      await cloud.bucket.put('uploads/a.txt', 'text', { type: 'text/plain' })
+      await cloud.scf.idle()
+      await cloud.upload('uploads/mug.jpg', await photo())
+      await cloud.upload('uploads/bag.jpg', await photo('#2040b0'))
+      expect(lines.filter((line) => line.includes('refused'))).toEqual([])
+      const told = [...new Map(events().map((event) => [event.id, event])).values()]
+      expect(told.map(({ type }) => type)).toEqual(['source.skipped', 'cutout.created', 'cutout.deferred'])
+      for (const { time } of told) expect(Math.abs(Date.parse(time) - Date.now())).toBeLessThan(300_000)
+      const { data, time } = Object(told.at(-1))
+      const { bucket, key, etag } = data.source
+      const news = JSON.stringify(['cutout.deferred', bucket, key, etag, 'limit-reached', time.slice(0, 10)])
+      expect(told.at(-1)?.id).toBe(createHash('sha256').update(news).digest('hex').slice(0, 32))
+      // Of deferred photos alone: nothing that was done is delivered again.
+      expect(cloud.scf.deadLetters()).toHaveLength(1)
+    },
+  )
+
+  it.each([-10 * 60_000, 36 * 3_600_000])('by %i ms says how long it is to the midnight of COS', async (ms) => {
+    const cloud = await startForTest({ environment: { DAILY_LIMIT: '0' } })
+    await putQuietly(cloud, 'uploads/mug.jpg', await photo())
+    cloud.faults.set([{ on: 'Instance', kind: 'skew', ms }])
+    const { status, headers } = await cloud.image('/plain/uploads/mug.jpg')
+    expect(status).toBe(429)
+    const beside = (Date.now() / 1_000 + Number(headers['retry-after'])) % 86_400
+    expect(Math.min(beside, 86_400 - beside)).toBeLessThan(60)
   })
 })

@@ -1,91 +1,25 @@
-import { spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { lookup as dnsLookup } from 'node:dns'
-import { createServer, get, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createTlsServer } from 'node:https'
-import { type AddressInfo, getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from 'node:net'
+import { get } from 'node:http'
+import { getDefaultAutoSelectFamily, setDefaultAutoSelectFamily } from 'node:net'
 import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MattingError } from '../lib/errors.ts'
-import { isPublic, type LookOptions, type Lookup, lookAt, readExternal } from '../lib/external.ts'
+import { isPublic, lookAt, readExternal } from '../lib/external.ts'
 import { divert } from './helpers/divert.ts'
-
-const PUBLIC = '93.184.215.14'
-const HOSTS = ['good.example', 'img.good.example']
-
-/** A resolver that knows these addresses for every name; for the n-th question the n-th list, or the last. */
-function resolver(...answers: string[][]): Lookup & { asked: string[] } {
-  const asked: string[] = []
-  const lookup: Lookup = (host, { all }, done) => {
-    const addresses = answers[Math.min(asked.push(host), answers.length) - 1] ?? []
-    const found = addresses.map((address) => ({ address, family: address.includes(':') ? 6 : 4 }))
-    setImmediate(() => done(null, all ? found : []))
-  }
-  return Object.assign(lookup, { asked })
-}
-
-const failing =
-  (code: string): Lookup =>
-  (_, __, done) =>
-    void setImmediate(() => done(Object.assign(new Error(code), { code }), []))
-
-type Handler = (request: IncomingMessage, response: ServerResponse) => void
-
-/** A key and a certificate that nobody vouches for, made here and now; none where there is no openssl. */
-const pem = spawnSync(
-  'openssl',
-  [
-    ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-keyout', '-'],
-    ...['-subj', '/CN=good.example', '-addext', 'subjectAltName=DNS:good.example,DNS:*.good.example'],
-  ],
-  { encoding: 'utf8' },
-).stdout
-if (!pem) console.warn('SKIPPED: pictures over https, for there is no openssl here')
-
-/** An HTTP and an HTTPS server that answer as told; every connection to port 80 or 443 of anywhere leads to them. */
-async function internet(answer: Handler) {
-  const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
-  let open = 0
-  const handle: Handler = (request, response) => {
-    seen.push({ url: `http://${request.headers.host}${request.url}`, headers: request.headers })
-    answer(request, response)
-  }
-  const servers = [createServer(handle), pem ? createTlsServer({ key: pem, cert: pem }, handle) : createServer(handle)]
-  for (const server of servers) {
-    server.on('connection', (socket) => {
-      open++
-      socket.on('close', () => open--)
-    })
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    onTestFinished(() => {
-      server.closeAllConnections()
-      server.close()
-    })
-  }
-  const [http = 0, https = 0] = servers.map((server) => (server.address() as AddressInfo).port)
-  const handed = divert({ 80: http, 443: https })
-  return { seen, handed, open: () => open }
-}
-
-function options(more: Partial<LookOptions> = {}): LookOptions {
-  return {
-    hosts: HOSTS,
-    maxBytes: 1000,
-    lookup: resolver([PUBLIC]),
-    now: Date.now,
-    deadline: Date.now() + 9_000,
-    ...more,
-  }
-}
-
-/** As a caller does it. */
-async function see(text: string, more: Partial<LookOptions> = {}) {
-  const given = options(more)
-  return lookAt(readExternal(text, given.hosts), given)
-}
-
-const IMAGE = { 'content-type': 'image/jpeg', 'content-length': '4', etag: '"1"' }
-const picture: Handler = (_, response) => void response.writeHead(200, IMAGE).end('abcd')
+import {
+  failing,
+  type Handler,
+  HOSTS,
+  IMAGE,
+  internet,
+  options,
+  PUBLIC,
+  pem,
+  picture,
+  resolver,
+  see,
+} from './helpers/internet.ts'
 
 /** Spellings of this machine, of its networks and of other hosts: none of them is good.example. */
 const refused: Record<string, string[]> = {
@@ -594,18 +528,18 @@ describe('a look', () => {
       response.writeHead(200, { ...IMAGE, 'content-length': '900' }).write('x')
     })
     const found = await see('http://good.example/a%20b.jpg?c=1#d')
-    expect(found).toEqual({
-      url: 'http://good.example/a%20b.jpg?c=1',
-      etag: expect.stringMatching(/^[0-9a-f]{32}$/),
-      size: 900,
-    })
+    const url = 'http://good.example/a%20b.jpg?c=1'
+    const version = expect.stringMatching(/^[0-9a-f]{32}$/)
+    const etag = expect.stringMatching(/^[0-9a-f]{64}$/)
+    const key = expect.stringMatching(/^http:\/\/good\.example\/a%20b\.jpg\?[0-9a-f]{32}$/)
+    expect(found).toEqual({ key, url, etag, size: 900, modified: 0, asked: { url, version } })
     expect(seen).toEqual([
       {
         url: 'http://good.example/a%20b.jpg?c=1',
         headers: { host: 'good.example', accept: 'image/*', 'accept-encoding': 'identity', connection: 'close' },
       },
     ])
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.skipIf(!pem)('goes over https, and believes no certificate that nobody vouches for', async () => {
@@ -617,11 +551,11 @@ describe('a look', () => {
     expect(await see('https://good.example/')).toMatchObject({ url: 'https://good.example/', size: 4 })
   })
 
-  /** Version of a picture with such headers. */
+  /** Version of a picture with such headers, as it was named before 1.0. */
   async function version(headers: Record<string, string>, body = 'abcd', path = '/a') {
     await internet((_, response) => void response.writeHead(200, headers).end(body))
     const found = await see(`http://good.example${path}`)
-    return found?.etag
+    return found?.asked.version
   }
   const length = { 'content-length': '4' }
   const old = { 'last-modified': 'Mon, 01 Jan 2024 00:00:00 GMT' }
@@ -647,7 +581,9 @@ describe('a look', () => {
   })
 
   it('hashes the bytes themselves where there are no validators', async () => {
-    expect(await version({})).toBe(createHash('sha256').update('abcd').digest('hex').slice(0, 32))
+    const sha256 = createHash('sha256').update('abcd').digest('hex')
+    expect(await version({})).toBe(sha256.slice(0, 32))
+    expect(await see('http://good.example/')).toMatchObject({ etag: sha256 })
   })
 
   it('tells resources apart that have the same validators, but for their signatures', async () => {
@@ -677,7 +613,7 @@ describe('a look', () => {
       const timer = setInterval(() => response.write(Buffer.alloc(100)) && sent++, 1)
     })
     await expect(see('http://good.example/')).rejects.toMatchObject({ code: 'too-large', status: 422 })
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
     expect(sent).toBeLessThan(1_000)
   })
 
@@ -708,7 +644,7 @@ describe('a look', () => {
     const looked = see('http://good.example/')
     if (taken) expect(await looked).toMatchObject({ size: 4 })
     else await expect(looked).rejects.toMatchObject({ code: 'not-an-image' })
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each([400, 401, 403, 404, 410, 416, 451, 204, 206, 300, 304])('answered %i finds nothing', async (status) => {
@@ -717,7 +653,7 @@ describe('a look', () => {
     )
     expect(await see('http://good.example/')).toBeUndefined()
     expect(seen).toHaveLength(1)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each<[what: string, answer: Handler]>([
@@ -744,7 +680,7 @@ describe('a look', () => {
       cause: expect.any(Error),
     })
     expect(seen).toHaveLength(1)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.each<[what: string, answer: Handler]>([
@@ -760,12 +696,12 @@ describe('a look', () => {
     const unavailable = { code: 'unavailable', cause: expect.any(Error) }
     await expect(see('http://good.example/', { timeout: 300 })).rejects.toMatchObject(unavailable)
     await expect(see('http://good.example/', { now: () => 1_000, deadline: 1_300 })).rejects.toMatchObject(unavailable)
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it('ends when the resolver does not answer, when nobody listens, and when there is no time at all', async () => {
     const { seen } = await internet(picture)
-    expect(await see('http://good.example/', { timeout: 900.5 })).toBeDefined()
+    expect(await see('http://good.example/', { timeout: 9_000.5 })).toBeDefined()
     const silent = see('http://good.example/', { lookup: () => {}, timeout: 200 })
     await expect(silent).rejects.toMatchObject({ code: 'unavailable' })
     await expect(see('http://good.example/', { lookup: () => {}, deadline: 0 })).rejects.toMatchObject({
@@ -842,7 +778,7 @@ describe('a redirect', () => {
     await expect(looked).rejects.toMatchObject({ code: 'host-refused', message: expect.not.stringContaining('/') })
     expect(seen.map(({ url }) => url)).toEqual(['http://good.example/start/a'])
     expect(lookup.asked).toEqual(['good.example'])
-    await vi.waitFor(() => expect(open()).toBe(0))
+    await expect.poll(open).toBe(0)
   })
 
   it.skipIf(!pem)('from http to https is followed, from https to http refused', async () => {
@@ -876,6 +812,6 @@ describe('a redirect', () => {
     const circle = await internet((_, response) => void response.writeHead(302, { location: '/' }).end())
     expect(await see('http://good.example/')).toBeUndefined()
     expect(circle.seen).toHaveLength(4)
-    await vi.waitFor(() => expect(open() + circle.open()).toBe(0))
+    await expect.poll(() => open() + circle.open()).toBe(0)
   })
 })

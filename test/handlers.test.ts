@@ -3,12 +3,12 @@ import { createServer } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { image } from '../functions/image/image.ts'
+import { type ImageInvocation, image } from '../functions/image/image.ts'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { createFunction, type Invocation } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
 import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
@@ -18,7 +18,11 @@ beforeAll(async () => {
 })
 afterAll(() => cloud.close())
 
-function handler(name: 'upload' | 'image', environment: Record<string, string> = {}) {
+function handler(
+  name: 'upload' | 'image',
+  environment: Record<string, string> = {},
+  options: Partial<FunctionOptions> = {},
+) {
   const runs: Invocation[] = []
   const { invoke, kill } = createFunction({
     spec: {
@@ -40,6 +44,7 @@ function handler(name: 'upload' | 'image', environment: Record<string, string> =
     skew: () => 0,
     clock: cloud.clock,
     onInvocation: (run) => runs.push(run),
+    ...options,
   })
   onTestFinished(() => kill())
   const lines = () => runs.flatMap(({ logs }) => logs).map((line) => JSON.parse(line))
@@ -99,7 +104,8 @@ describe('upload', () => {
 
   it('does not take a missing bucket for a deleted photo: the event is not lost', async () => {
     const server = createServer(
-      (_, response) => void response.writeHead(404).end('<Error><Code>NoSuchBucket</Code></Error>'),
+      (_, response) =>
+        void response.writeHead(404, { 'x-cos-request-id': 'a' }).end('<Error><Code>NoSuchBucket</Code></Error>'),
     )
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onTestFinished(() => server.close().closeAllConnections())
@@ -119,7 +125,7 @@ describe('upload', () => {
   it('a photo replaced while it is cut out leaves no cutout under the wrong name', async () => {
     await cloud.reset()
     await putQuietly('uploads/a.jpg')
-    const before = (await cloud.bucket.head('uploads/a.jpg'))?.etag.slice(0, 16)
+    const before = (await cloud.bucket.head('uploads/a.jpg'))?.etag
     cloud.faults.set([
       { on: 'GoodsMatting', kind: 'hold', times: 1 },
       { on: 'Event', kind: 'drop' },
@@ -186,6 +192,23 @@ describe('image', () => {
       .toEqual([{ function: 'image', path: '/plain/uploads/a.jpg', outcome: 'made', paid: 1 }])
   })
 
+  it('obeys a variable that changes under a warm instance, which forgets what it knew', async () => {
+    await cloud.reset()
+    await putQuietly('uploads/a.jpg')
+    let CUTOUT_PREFIX = 'cutouts/'
+    const { secretId, secretKey } = CREDENTIALS
+    const role = () => ({ TENCENTCLOUD_SECRETID: secretId, TENCENTCLOUD_SECRETKEY: secretKey, CUTOUT_PREFIX })
+    const { invoke } = handler('image', { DELIVERY_URL: 'https://cdn.example' }, { variables: 'context', role })
+    const ask = async () => Object(await invoke({ httpMethod: 'GET', path: '/plain/uploads/a.jpg' })).headers
+    expect(await ask()).toMatchObject({ 'x-matting': 'made' })
+    const calls = cloud.cos.requests().length
+    expect(await ask()).toMatchObject({ 'x-matting': 'hit' })
+    expect(cloud.cos.requests()).toHaveLength(calls)
+    CUTOUT_PREFIX = 'made/'
+    expect(await ask()).toMatchObject({ location: expect.stringMatching(/^https:\/\/cdn\.example\/made\//) })
+    expect(cloud.cos.bill()).toHaveLength(2)
+  })
+
   it('is not open to what lies outside the source folders, nor to cutouts', async () => {
     await cloud.reset()
     for (const key of ['other/a.jpg', 'uploads/x/0123456789abcdef-plain.png']) {
@@ -200,7 +223,7 @@ describe('promise 6, with the clock in hand', () => {
   const config = (extra: Record<string, string>) =>
     readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', COS_ENDPOINT: cloud.cosUrl, ...extra })
 
-  async function at(now: number, extra: Record<string, string>) {
+  async function at(now: number, extra: Record<string, string>, known: ImageInvocation['known'] = new Map()) {
     const parts = {
       config: config(extra),
       cos: { ...cloud.bucket, clock: () => now },
@@ -208,10 +231,11 @@ describe('promise 6, with the clock in hand', () => {
       now: () => now,
       random: () => 0,
       uuid: () => 'id',
+      steady: () => now,
       deadline: Number.POSITIVE_INFINITY,
       spent: { ms: new Map(), calls: 0 },
       lookAt: async () => undefined,
-      known: new Map(),
+      known,
     }
     const { headers } = await image(new Request('http://function/plain/uploads/a.jpg'), parts)
     const url = new URL(headers.get('location') ?? '')
@@ -240,6 +264,16 @@ describe('promise 6, with the clock in hand', () => {
       expect(one.maxAge).toBeGreaterThan(window / 2)
     }
     expect((await at(begin, { REDIRECT_TTL: '60' })).maxAge).toBe(60)
+  })
+
+  it('a redirect that an instance has known for a part of a second is cached for a whole one less', async () => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    const begin = Math.floor(Date.now() / 900_000) * 900_000
+    const known: ImageInvocation['known'] = new Map()
+    const ages: number[] = []
+    for (const after of [0, 1, 1_000, 1_001, 59_001])
+      ages.push(60 - (await at(begin + after, { REDIRECT_TTL: '60' }, known)).maxAge)
+    expect(ages).toEqual([0, 1, 1, 2, 60])
   })
 })
 

@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import sharp from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it, onTestFinished } from 'vitest'
 import { bounds, draw, type Layout, type Picture, place } from '../local/matte/layout.ts'
 import { type Cutout, createMatte, ImageError } from '../local/matte/matte.ts'
 import { createPool } from '../local/matte/pool.ts'
-import { drawSample, SAMPLES, type SampleName } from '../local/sample.ts'
+import { codeOf, startTestCloud } from './helpers/cloud.ts'
+import { element, startLab } from './helpers/cos.ts'
 
 const PLAIN: Layout = { center: false, dx: 0, dy: 0 }
 const matte = createMatte()
@@ -26,7 +28,6 @@ async function pixelsOf(cutout: Cutout | undefined): Promise<Picture> {
 }
 
 const alphaAt = ({ data, width }: Picture, x: number, y: number) => data[(y * width + x) * 4 + 3]
-const alphas = ({ data }: Picture) => data.filter((_, i) => i % 4 === 3)
 
 /** A picture of `body` (SVG) on a plain backdrop, 300x200, unless told otherwise. */
 function scene(body: string, backdrop = '#dfe6ee', [width, height] = [300, 200]) {
@@ -37,107 +38,6 @@ function scene(body: string, backdrop = '#dfe6ee', [width, height] = [300, 200])
   ).removeAlpha()
 }
 const disc = (x: number, y: number, fill = '#b02020') => `<circle cx="${x}" cy="${y}" r="40" fill="${fill}"/>`
-
-/** Points of a sample: backdrop seen through the product, shadow beside it, the product itself. */
-const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, number][] }> = {
-  mug: {
-    clear: [
-      [860, 560],
-      [800, 900],
-      [530, 905],
-      [380, 905],
-    ],
-    solid: [
-      [520, 500],
-      [470, 690],
-      [975, 560],
-      [460, 330],
-    ],
-  },
-  ring: {
-    clear: [
-      [545, 640],
-      [498, 345],
-      [592, 345],
-      [700, 915],
-      [560, 935],
-    ],
-    solid: [
-      [280, 640],
-      [545, 220],
-      [800, 640],
-      [545, 900],
-    ],
-  },
-  bottle: {
-    clear: [
-      [800, 1096],
-      [500, 1112],
-      [340, 300],
-    ],
-    solid: [
-      [500, 220],
-      [400, 800],
-      [600, 1050],
-      [345, 700],
-    ],
-  },
-  vase: {
-    clear: [
-      [800, 1046],
-      [550, 1066],
-      [380, 350],
-    ],
-    solid: [
-      [440, 620],
-      [550, 400],
-      [600, 800],
-      [560, 1010],
-      [500, 715],
-    ],
-  },
-}
-
-describe.each(SAMPLES)('the %s', (name) => {
-  const work = (async () => {
-    const { jpeg, alpha } = await drawSample(name)
-    return { got: await cut(jpeg), want: await sharp(alpha).toColourspace('b-w').raw().toBuffer() }
-  })()
-
-  it('is cut out as drawn', async () => {
-    const { got, want } = await work
-    let both = 0
-    let either = 0
-    let off = 0
-    alphas(got).forEach((a, i) => {
-      const b = want[i] ?? 0
-      if (a > 127 && b > 127) both++
-      if (a > 127 || b > 127) either++
-      off += Math.abs(a - b) / 255
-    })
-    expect(got.blank).toBe(false)
-    expect(both / either).toBeGreaterThan(0.985)
-    expect(off / want.length).toBeLessThan(0.003)
-  })
-
-  it('keeps no shadow and no backdrop in its holes, and loses no highlight', async () => {
-    const { got } = await work
-    const { clear, solid } = POINTS[name]
-    expect(clear.map(([x, y]) => alphaAt(got, x, y))).toEqual(clear.map(() => 0))
-    expect(solid.map(([x, y]) => alphaAt(got, x, y))).toEqual(solid.map(() => 255))
-  })
-
-  it('has soft edges, and no colour where it is transparent', async () => {
-    const { got } = await work
-    const soft = alphas(got).filter((a) => a > 0 && a < 255).length
-    expect(soft).toBeGreaterThan(1000)
-    expect(soft).toBeLessThan(0.03 * got.width * got.height)
-    for (let i = 0; i < got.data.length; i += 4) {
-      if (got.data[i + 3] === 0 && (got.data[i] || got.data[i + 1] || got.data[i + 2]))
-        expect.fail(`colour at ${i / 4}`)
-    }
-  })
-})
 
 describe('the rim', () => {
   it.each([
@@ -258,16 +158,141 @@ describe('input', () => {
     }
   })
 
-  it('refuses a picture of too many pixels by its header', async () => {
-    const jpeg = await scene(disc(150, 100)).jpeg().toBuffer()
-    const header = jpeg.indexOf(Buffer.from([0xff, 0xc0]))
-    jpeg.writeUInt16BE(7100, header + 5)
-    jpeg.writeUInt16BE(7100, header + 7)
-    await expect(matte.cut(jpeg, [PLAIN])).rejects.toMatchObject({ code: 'ImageResolutionExceed' })
-  })
-
   it('refuses a file of too many bytes', async () => {
     await expect(matte.cut(Buffer.alloc(33 * 1024 * 1024), [PLAIN])).rejects.toMatchObject({ code: 'ImageTooLarge' })
+  })
+})
+
+/** A PNG that says it is so large, in its first bytes; what comes after them is that of a small one. */
+async function claiming(width: number, height: number): Promise<Buffer> {
+  const png = await scene('').png().toBuffer()
+  png.writeUInt32BE(width, 16)
+  png.writeUInt32BE(height, 20)
+  // The chunk's CRC-32: gzip ends with one, and with a length.
+  png.writeUInt32BE(gzipSync(png.subarray(12, 29)).readUInt32LE(gzipSync(png.subarray(12, 29)).length - 8), 29)
+  return png
+}
+
+/** A grey JPEG of 64x64 pixels that goes through all of them `count` times and once more, for 25 bytes each time. */
+function scanned(count: number): Buffer {
+  const segment = (marker: number, ...data: number[]) => [0xff, marker, 0, data.length + 2, ...data]
+  const table = (kind: number) => segment(0xc4, kind, 1, ...Array(15).fill(0), 0)
+  const scan = (from: number, to: number) => [...segment(0xda, 1, 1, 0, from, to, 0), ...Array(8).fill(0)]
+  return Buffer.from([
+    ...[0xff, 0xd8, ...segment(0xdb, 0, ...Array(64).fill(1)), ...segment(0xc2, 8, 0, 64, 0, 64, 1, 1, 0x11, 0)],
+    ...[...table(0), ...table(0x10), ...scan(0, 0), ...Array(count).fill(scan(1, 63)).flat(), 0xff, 0xd9],
+  ])
+}
+
+describe('what would cost much more than its size is refused by its first bytes', () => {
+  const refuse = (image: Buffer, code: string, ...layouts: Layout[]) =>
+    expect(matte.cut(image, [PLAIN, ...layouts])).rejects.toMatchObject({ code, name: 'ImageError' })
+
+  it.each([
+    [1, 50_000_000],
+    [50_000_000, 1],
+    [1, 50_001],
+    [50_001, 1],
+    [7_100, 7_100],
+  ])('a picture of %i x %i pixels', async (width, height) => {
+    await refuse(await claiming(width, height), 'ImageResolutionExceed')
+  })
+
+  it.each([
+    [1, 49_999, 0, 1],
+    [49_999, 1, 1, 0],
+    [100, 49_000, 1000, 0],
+    [7_000, 7_000, 1000, 1000, 'may be'],
+    [20_000, 2_500, 1000, 1000, 'may be'],
+  ])('a picture of %i x %i pixels with %i x %i around it', async (width, height, dx, dy, fine = '') => {
+    // One that may be goes on to be decoded, and has not the pixels that it says.
+    const code = fine ? 'InvalidImageFormat' : 'ImageResolutionExceed'
+    await refuse(await claiming(width, height), code, { center: true, dx, dy })
+  })
+
+  it('though thin ones are cut out', async () => {
+    const image = await sharp({ create: { width: 1, height: 49_998, channels: 3, background: '#dfe6ee' } })
+      .png()
+      .toBuffer()
+    const [cutout] = await matte.cut(image, [{ center: false, dx: 0, dy: 1 }])
+    expect(cutout).toMatchObject({ width: 1, height: 50_000, blank: true })
+  })
+
+  it('an AVIF of more than 25 megapixels', async () => {
+    const avif = await scene('').avif().toBuffer()
+    avif.writeUInt32BE(5001, avif.indexOf('ispe') + 8)
+    avif.writeUInt32BE(5000, avif.indexOf('ispe') + 12)
+    await refuse(avif, 'ImageResolutionExceed')
+    avif.writeUInt32BE(5000, avif.indexOf('ispe') + 8)
+    await refuse(avif, 'InvalidImageFormat')
+  })
+
+  it('a progressive JPEG that goes through its pixels again and again', async () => {
+    expect(await cut(scanned(99))).toMatchObject({ width: 64, height: 64 })
+    await refuse(scanned(100), 'ImageTooLarge')
+  })
+
+  it('an SVG, of which not even the header is looked at', async () => {
+    const more = Array.from({ length: 4 }, (_, i) => `<g id="a${i + 1}">${`<use href="#a${i}"/>`.repeat(10)}</g>`)
+    const svg = `<svg xmlns="http://www.w3.org/2000/svg"><g id="a0"><path d="M0 0h1v1"/></g>${more.join('')}</svg>`
+    for (const text of [svg, `<?xml version="1.0"?>${svg}`, `<!--GIF89a-->${svg}`]) {
+      const error = await matte.cut(Buffer.from(text), [PLAIN]).catch((error: unknown) => error)
+      expect(error).toMatchObject({ code: 'InvalidImageFormat', message: 'not a known format' })
+    }
+  })
+
+  it('a TIFF of five channels', async () => {
+    const [bits, pixels] = [110, 120]
+    // Tag, type (3: 16 bits, 4: 32 bits), how many, value or where it is.
+    const tags = [
+      [256, 4, 1, 30],
+      [257, 4, 1, 20],
+      [258, 3, 5, bits],
+      [262, 3, 1, 2],
+      [273, 4, 1, pixels],
+      [277, 3, 1, 5],
+      [279, 4, 1, 30 * 20 * 5],
+      [338, 3, 2, 0],
+    ] as const
+    const image = Buffer.alloc(pixels + 30 * 20 * 5)
+    image.write('II*\0\x08\0\0\0\x08', 'latin1')
+    for (const [i, [tag, type, count, value]] of tags.entries()) {
+      image.writeUInt16LE(tag, 10 + 12 * i)
+      image.writeUInt16LE(type, 12 + 12 * i)
+      image.writeUInt32LE(count, 14 + 12 * i)
+      image.writeUInt32LE(value, 18 + 12 * i)
+    }
+    for (let i = 0; i < 5; i++) image.writeUInt16LE(8, bits + 2 * i)
+    expect((await sharp(image).metadata()).channels).toBe(5)
+    await refuse(image, 'InvalidImageFormat')
+  })
+
+  it('and costs nothing, by any method', async () => {
+    const lab = await startLab({ cut: (image, layouts) => matte.cut(image, layouts) })
+    const image = await claiming(1, 50_000_000)
+    await lab.put('thin.png', image)
+    const rules = [{ fileid: '/a.png', rule: 'ci-process=GoodsMatting' }]
+    const headers = { 'Pic-Operations': JSON.stringify({ is_pic_info: 1, rules }) }
+    const replies = [
+      await lab.send('GET', 'thin.png', { query: { 'ci-process': 'GoodsMatting' } }),
+      await lab.send('PUT', 'again.png', { headers, body: image }),
+      await lab.send('POST', 'thin.png', { query: { image_process: '' }, headers }),
+      // Also where nothing is to be cut out, only told about.
+      await lab.send('POST', 'thin.png', {
+        query: { image_process: '' },
+        headers: { 'Pic-Operations': JSON.stringify({ is_pic_info: 1, rules: [] }) },
+      }),
+    ]
+    for (const reply of replies) expect([reply.status, element(reply, 'Code')]).toEqual([400, 'ImageResolutionExceed'])
+    expect([lab.bill(), (await lab.send('HEAD', 'a.png')).status]).toEqual([[], 404])
+  })
+
+  it('which the functions call too-large', async () => {
+    const cloud = await startTestCloud()
+    onTestFinished(() => cloud.close())
+    await cloud.upload('uploads/thin.png', await claiming(1, 50_000_000))
+    const answer = await cloud.image('/plain/uploads/thin.png')
+    expect([answer.status, codeOf(answer), cloud.cos.bill()]).toEqual([422, 'too-large', []])
   })
 })
 
@@ -300,13 +325,17 @@ describe('layouts', () => {
     dy: fc.integer({ min: 0, max: 5 }),
   })
 
-  it('move the product unscaled to the centre and add exactly the padding', () => {
-    fc.assert(
-      fc.property(picture, layout, (source, layout) => {
+  it('move the product unscaled to the centre and add exactly the padding', async () => {
+    await fc.assert(
+      fc.asyncProperty(picture, layout, async (source, layout) => {
         const box = bounds(source)
-        const made = draw(source, place(source, box, layout))
+        const { data, info } = await draw(source, place(source, box, layout))
+          .raw()
+          .toBuffer({ resolveWithObject: true })
+        const made = { data, width: info.width, height: info.height }
         expect([made.width, made.height]).toEqual([source.width + 2 * layout.dx, source.height + 2 * layout.dy])
         expect(made.data.length).toBe(made.width * made.height * 4)
+        expect(made.data.every((value, i) => value === 0 || made.data[i | 3] !== 0)).toBe(true)
         const now = bounds(made)
         expect(now && [now.width, now.height]).toEqual(box && [box.width, box.height])
         if (!box || !now) return
@@ -336,13 +365,23 @@ describe('the pool', () => {
     const got = await Promise.all([one, two, one, two, one].map((image) => cut(image)))
     expect(got.map((g) => alphaAt(g, 60, 100))).toEqual([255, 0, 255, 0, 255])
 
-    const pool = createPool<number, number>(
-      script('parentPort.on("message", (ms) => setTimeout(() => parentPort.postMessage(ms), ms))'),
+    // Each says that it has begun, and is done when it is told so.
+    const pool = createPool<SharedArrayBuffer, string>(
+      script(
+        'parentPort.on("message", (shared) => { const job = new Int32Array(shared); job[0] = 1; Atomics.wait(job, 1, 0); parentPort.postMessage("done") })',
+      ),
       2,
     )
-    const order: number[] = []
-    await Promise.all([300, 50, 100].map((ms, i) => pool.run(ms).then(() => order.push(i))))
-    expect(order).toEqual([1, 2, 0])
+    const jobs = [0, 1, 2].map(() => new Int32Array(new SharedArrayBuffer(8)))
+    const finish = (job: Int32Array | undefined) => job && Atomics.store(job, 1, 1) && Atomics.notify(job, 1)
+    const begun = () => jobs.map((job) => job[0])
+    const results = jobs.map((job) => pool.run(job.buffer))
+    await expect.poll(begun).toEqual([1, 1, 0])
+    finish(jobs[1])
+    expect(await results[1]).toBe('done')
+    await expect.poll(begun).toEqual([1, 1, 1])
+    for (const job of jobs) finish(job)
+    expect(await Promise.all(results)).toEqual(['done', 'done', 'done'])
     await pool.close()
   })
 
@@ -380,7 +419,7 @@ describe('the pool', () => {
       const image = Buffer.from('${(await scene(disc(150, 100)).png().toBuffer()).toString('base64')}', 'base64')
       console.log((await createMatte().cut(image, layouts)).length)`
     const args = ['--import', 'tsx', '--input-type=module', '-e', code]
-    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 15_000 })
+    const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
     expect(stdout.trim()).toBe('1')
   })
 })

@@ -4,9 +4,10 @@ import { describe, expect, it } from 'vitest'
 import { leaveToPut } from '../docs/recipes/presign-upload.ts'
 import { readConfig } from '../lib/config.ts'
 import { type Cos, createCos } from '../lib/cos.ts'
+import type { Invocation } from '../lib/invocation.ts'
 import { plain } from '../lib/layout.ts'
 import { paid } from '../lib/paid.ts'
-import { type Parts, type PresignedUpload, presignUpload, upload } from '../lib/pay/pay.ts'
+import { type PresignedUpload, presignUpload, putPhoto } from '../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION, UPLOAD } from '../local/cloud.ts'
 import {
   ask,
@@ -27,7 +28,7 @@ const card = { center: true, dx: 20, dy: 10 }
 const md5 = (body: Buffer) => createHash('md5').update(body).digest('hex')
 
 /** What a server, or the one that signs for a browser, works with. */
-function partsOf(cloud: TestCloud, settings: Record<string, string> = {}, cos: Cos = owner(cloud)): Parts {
+function partsOf(cloud: TestCloud, settings: Record<string, string> = {}, cos: Cos = owner(cloud)): Invocation {
   const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cloud.cosUrl, CLAIM_TIME: '6' }
   const { now } = cloud.clock
   const deadline = now() + 20_000
@@ -56,7 +57,7 @@ describe('an upload by a server', () => {
   it('makes the cutouts on the way, where the trigger that follows finds them', async () => {
     const cloud = await startForTest()
     const body = await photo()
-    expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain, card])).toEqual({
+    expect(await putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain, card])).toEqual({
       etag: md5(body),
       paid: 2,
     })
@@ -68,7 +69,7 @@ describe('an upload by a server', () => {
     expect((await cloud.image(`/plain/${KEY}`)).headers['x-matting']).toBe('hit')
     expect(await receiptsOf(cloud)).toMatchObject([{ receipt: { asker: 'upload', outcome: 'bought' }, billed: 2 }])
     // The same again: nothing to pay, and stored all the same.
-    expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain, card])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain, card])).toMatchObject({ paid: 0 })
     await cloud.scf.idle()
     expect(methods(cloud)).toHaveLength(2)
   })
@@ -78,7 +79,7 @@ describe('an upload by a server', () => {
     const body = await photo()
     // Its own event, and an earlier one of the same photo, come while CI is at work.
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
-    const uploading = upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
+    const uploading = putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
     await held(cloud)
     await cloud.bucket.put(KEY, body, { type: 'image/jpeg' })
     await looks(cloud)
@@ -92,7 +93,7 @@ describe('an upload by a server', () => {
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
     const asking = ask(cloud, 3, `/plain/${KEY}`)
     await held(cloud)
-    expect(await upload(partsOf(cloud), KEY, { body: other, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(partsOf(cloud), KEY, { body: other, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
     cloud.faults.release()
     for (const { status } of await asking) expect(status).toBe(302)
     await cloud.scf.idle()
@@ -109,7 +110,7 @@ describe('an upload by a server', () => {
     const cloud = await startForTest()
     const body = await photo()
     cloud.faults.set([{ on: 'GoodsMatting', kind, times: 1 }])
-    expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid })
+    expect(await putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid })
     expect(await cloud.bytes(KEY)).toEqual(body)
     if (paid === 0) {
       await looks(cloud)
@@ -122,10 +123,10 @@ describe('an upload by a server', () => {
 
   it('that is blank is paid once, for all layouts', async () => {
     const cloud = await startForTest()
-    const body = await sharp({ create: { width: 99, height: 99, channels: 3, background: '#eee' } })
+    const body = await sharp({ create: { width: 50, height: 50, channels: 3, background: '#eee' } })
       .jpeg()
       .toBuffer()
-    await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
+    await putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])
     await cloud.scf.idle()
     for (const layout of ['plain', 'card']) expect((await cloud.image(`/${layout}/${KEY}`)).status).toBe(422)
     expect(methods(cloud)).toEqual(['upload'])
@@ -135,7 +136,7 @@ describe('an upload by a server', () => {
     const cloud = await startForTest()
     cloud.faults.set([{ on: 'PutObject', prefix: KEY, kind: 'error', code: 'AccessDenied', times: 1 }])
     const body = await photo()
-    expect(await upload(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
+    expect(await putPhoto(partsOf(cloud), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({ paid: 0 })
     await cloud.scf.idle()
     expect(methods(cloud)).toEqual(['cloud'])
     expect(cloud.scf.deadLetters()).toEqual([])
@@ -159,7 +160,7 @@ describe('an upload by a server', () => {
         },
       },
     }
-    await upload(partsOf(cloud, {}, slow), KEY, { body: older, type: 'image/jpeg' }, [plain])
+    await putPhoto(partsOf(cloud, {}, slow), KEY, { body: older, type: 'image/jpeg' }, [plain])
     expect(await cloud.bytes(KEY)).toEqual(newer)
   })
 
@@ -171,7 +172,7 @@ describe('an upload by a server', () => {
     const cloud = await startForTest()
     const body = given ?? (await photo())
     cloud.faults.set([{ on: 'Event', kind: 'drop' }])
-    expect(await upload(partsOf(cloud, settings), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({
+    expect(await putPhoto(partsOf(cloud, settings), KEY, { body, type: 'image/jpeg' }, [plain])).toMatchObject({
       paid: 0,
     })
     expect(await cloud.bytes(KEY)).toEqual(body)

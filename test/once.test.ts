@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -6,20 +7,16 @@ import { fileURLToPath } from 'node:url'
 import { expect, it, onTestFinished } from 'vitest'
 import { createCos } from '../lib/cos.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { photo, startTestCloud } from './helpers/cloud.ts'
+import { lapse, photo, startTestCloud } from './helpers/cloud.ts'
 import { simulate } from './once/simulate.ts'
 
-// The long run is `npm run prove`. This seed has photos that are uploaded, slow, frozen, replaced, deleted and sent again among its first.
-it.each([423])(
-  'promise 1 under fire, seed %i',
-  async (seed) => {
-    const { problems, paid, cutouts, faults } = await simulate(seed, 12)
-    expect(problems).toEqual([])
-    expect(paid).toBeGreaterThanOrEqual(cutouts)
-    expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30)
-  },
-  120_000,
-)
+// The long run is `npm run prove`. Among the first photos of this seed are ones that are slow, frozen, replaced, deleted and sent again.
+it.each([423])('promise 1 under fire, seed %i', async (seed) => {
+  const { problems, paid, cutouts, faults } = await simulate(seed, 12)
+  expect(problems).toEqual([])
+  expect(paid).toBeGreaterThanOrEqual(cutouts)
+  expect(Object.values(faults).reduce((sum, count) => sum + count, 0)).toBeGreaterThan(30)
+})
 
 it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing and pays nothing twice', async () => {
   const data = await mkdtemp(join(tmpdir(), 'killed-'))
@@ -29,10 +26,11 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
     stdio: ['ignore', 'pipe', 'inherit'],
   })
   onTestFinished(() => void victim.kill('SIGKILL'))
+  const ended = once(victim, 'exit')
   const endpoint = await new Promise<string>((resolve) =>
     victim.stdout.once('data', (line) => resolve(JSON.parse(String(line)).cosUrl)),
   )
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 120_000
   const client = createCos({ endpoint, credentials: CREDENTIALS, deadline, now: Date.now, random: Math.random })
   const accepted: string[] = []
   const uploads = Array.from({ length: 100 }, async (_, i) => {
@@ -42,15 +40,17 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
     // In the middle of it: some are cut out, some wait, some are on their way.
     if (accepted.length === 60) victim.kill('SIGKILL')
   })
-  await Promise.allSettled(uploads)
+  await Promise.allSettled([...uploads, ended])
   expect(accepted.length).toBeGreaterThanOrEqual(60)
 
-  const cloud = await startTestCloud({ data, timeout: 12, environment: { CLAIM_TIME: '6' } })
+  const cloud = await startTestCloud({ data })
   onTestFinished(() => cloud.close())
+  // What the other one had begun is over.
+  lapse(cloud)
   await cloud.scf.idle()
   const cutouts = await cloud.keys('cutouts/')
   for (const key of accepted) expect(cutouts.filter((cutout) => cutout.startsWith(`cutouts/${key}/`))).toHaveLength(1)
   const paid = cloud.cos.bill().map(({ fileid }) => fileid)
   expect(new Set(paid).size).toBe(paid.length)
   expect(cloud.scf.deadLetters()).toEqual([])
-}, 120_000)
+})

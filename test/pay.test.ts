@@ -15,7 +15,7 @@ import {
 
 describe('promise 1: one cutout is paid for once', () => {
   it('by a thousand requests at the same moment', async () => {
-    const cloud = await startForTest()
+    const cloud = await startForTest({ environment: { REDIRECT_TTL: '300' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     // In four waves a moment apart, so that it is not the kernel's queue of connections that is tested.
     const waves = [0, 1, 2, 3].map(async (i) => {

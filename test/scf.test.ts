@@ -7,10 +7,11 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createClock } from '../local/clock.ts'
 import type { ObjectEvent } from '../local/cos/cos.ts'
 import { cosEvent } from '../local/scf/event.ts'
-import { createFunction, type FunctionOptions, type Invocation, type ScfFunction } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
 import { createQueue } from '../local/scf/queue.ts'
-import { readServerless } from '../local/scf/serverless.ts'
+import { type FunctionSpec, readServerless } from '../local/scf/serverless.ts'
 import { createUrlServer } from '../local/scf/url.ts'
+import type { Way } from '../local/scf/variables.ts'
 
 const cleanups: (() => unknown)[] = []
 afterEach(async () => {
@@ -23,10 +24,17 @@ async function folder(): Promise<string> {
   return dir
 }
 
-function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction & { runs: Invocation[] } {
+function probe(options: Partial<FunctionOptions> = {}, timeout = 60) {
   const runs: Invocation[] = []
+  const spec: FunctionSpec = {
+    name: 'probe',
+    handler: 'probe.main_handler',
+    timeout,
+    memory: 128,
+    environment: { GREETING: 'hello' },
+  }
   const made = createFunction({
-    spec: { name: 'probe', handler: 'probe.main_handler', timeout, memory: 128, environment: { GREETING: 'hello' } },
+    spec,
     dist: new URL('fixtures/functions/', import.meta.url),
     instances: 2,
     role: () => ({}),
@@ -36,7 +44,7 @@ function probe(options: Partial<FunctionOptions> = {}, timeout = 5): ScfFunction
     ...options,
   })
   cleanups.push(() => made.kill())
-  return { ...made, runs }
+  return { ...made, runs, spec }
 }
 
 describe('a function', () => {
@@ -50,8 +58,8 @@ describe('a function', () => {
     const second = Object(await invoke({}))
     expect(second.served).toBe(2)
     expect(second.env).not.toHaveProperty('PATH')
-    expect(second.context).toMatchObject({ function_name: 'probe', time_limit_in_ms: 5000, memory_limit_in_mb: 128 })
-    expect(second.left).toBeLessThanOrEqual(5000)
+    expect(second.context).toMatchObject({ function_name: 'probe', time_limit_in_ms: 60_000, memory_limit_in_mb: 128 })
+    expect(second.left).toBeLessThanOrEqual(60_000)
     expect(runs.map(({ cold, instance, outcome }) => [cold, instance, outcome])).toEqual([
       [true, 1, 'ok'],
       [false, 1, 'ok'],
@@ -77,6 +85,31 @@ describe('a function', () => {
     expect(await invoke({})).toMatchObject({ served: 2, env: { TENCENTCLOUD_SECRETID: 'id-2' } })
   })
 
+  it('gets its variables in the way that is set', async () => {
+    let n = 0
+    const role = () => ({ TENCENTCLOUD_SECRETID: `id-${++n}` })
+    const environment = { GREETING: 'hello=you;there;B=1=2' }
+    const spec = { name: 'probe', handler: 'probe.main_handler', timeout: 5, memory: 128, environment }
+    const told = async (variables: Way) => Object(await probe({ spec, role, variables }).invoke({}))
+    const environ = (id: number) => `GREETING=hello=you;there;B=1=2;TENCENTCLOUD_SECRETID=id-${id}`
+
+    const process = await told('process')
+    expect(process.env).toMatchObject({ ...environment, TENCENTCLOUD_SECRETID: 'id-1' })
+    for (const name of ['environment', 'environ']) expect(process.context).not.toHaveProperty(name)
+
+    const context = await told('context')
+    expect(context.env).toMatchObject({ TENCENTCLOUD_SECRETID: 'id-2', TENCENTCLOUD_RUNENV: 'SCF' })
+    expect(context.env).not.toHaveProperty('GREETING')
+    expect(context.context.environ).toBe(environ(3))
+    expect(JSON.parse(context.context.environment)).toEqual({ ...environment, TENCENTCLOUD_SECRETID: 'id-3' })
+
+    const split = await told('split')
+    // As `process.env[name] = undefined` has it.
+    expect(split.env).toMatchObject({ GREETING: 'hello', there: 'undefined', B: '1', TENCENTCLOUD_SECRETID: 'id-4' })
+    expect(split.context.environ).toBe(environ(4))
+    expect(split.context).not.toHaveProperty('environment')
+  })
+
   it('serves one request at a time in an instance, and has no more instances than allowed', async () => {
     const { invoke, runs } = probe()
     await Promise.all(Array.from({ length: 6 }, () => invoke({ todo: 'wait' })))
@@ -90,9 +123,10 @@ describe('a function', () => {
     ['hang', 'timeout', 'Invoking task timed out after 1 seconds'],
     ['block', 'timeout', 'Invoking task timed out after 1 seconds'],
   ])('that is told to %s ends in %s, and the next request is served', async (todo, outcome, error) => {
-    const { invoke, runs } = probe({}, 1)
+    const { invoke, runs, spec } = probe({}, outcome === 'timeout' ? 1 : 60)
     await expect(invoke({ todo })).rejects.toThrow(error)
     expect(runs[0]).toMatchObject({ outcome, error })
+    spec.timeout = 60
     expect(await invoke({})).toMatchObject({ served: todo === 'throw' ? 2 : 1 })
   })
 
@@ -119,7 +153,22 @@ describe('the queue', () => {
     await queue.push('probe', { a: 1 })
     await queue.idle()
     expect(tries).toEqual([0, 1, 2])
-    expect(queue.deadLetters()).toMatchObject([{ function: 'probe', event: { a: 1 }, error: 'Error: no' }])
+    // As SCF writes it (product/583/39704).
+    const [{ id: RequestId, ...letter } = { id: '' }] = queue.deadLetters()
+    expect(letter).toEqual({
+      at: expect.stringMatching(/^\d{4}-\d\d-\d\dT/),
+      function: 'probe',
+      RequestId,
+      ErrorCode: -1,
+      ErrorMessage: 'Error: no',
+      Body: {
+        FunctionName: 'probe',
+        Namespace: 'default',
+        Qualifier: '$DEFAULT',
+        ClientContext: '{"a":1}',
+        RequestId,
+      },
+    })
   })
 
   it('promise 3: loses nothing when it ends in the middle, and keeps its dead letters', async () => {
@@ -134,7 +183,8 @@ describe('the queue', () => {
     const second = await createQueue({ ...options, invoke: async (_, event) => delivered.push(event) })
     await second.idle()
     expect(delivered).toEqual(['waits'])
-    expect(second.deadLetters().map(({ event }) => event)).toEqual(['dead'])
+    expect(second.deadLetters()).toEqual(first.deadLetters())
+    expect(second.deadLetters()).toHaveLength(1)
     const third = await createQueue({ ...options, invoke: async (_, event) => delivered.push(event) })
     await third.idle()
     expect(delivered).toEqual(['waits'])
@@ -145,7 +195,7 @@ describe('the function URL', () => {
   async function ask(paths: 'raw' | 'decoded', path: string, method = 'GET', body = '') {
     const server = createUrlServer(
       (event) =>
-        probe({ spec: { name: 'probe', handler: 'probe.answer', timeout: 5, memory: 128, environment: {} } }).invoke(
+        probe({ spec: { name: 'probe', handler: 'probe.answer', timeout: 60, memory: 128, environment: {} } }).invoke(
           event,
         ),
       paths,

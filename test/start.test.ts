@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { send } from './helpers/cloud.ts'
 
 interface Started {
   output: () => string
@@ -55,35 +56,49 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('puts a sample, tells what happened to it, and stays until Ctrl-C; a second start pays nothing', async () => {
+  it('puts a sample, tells what happened to it, and stays until Ctrl-C; one beside it is refused; a second start pays nothing, and prints a signed URL where one is needed', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
-    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{16}-plain\.png, \d+ kB/)
+    expect(first.output()).toMatch(/cutout +cutouts\/uploads\/mug\.jpg\/[0-9a-f]{32}-plain\.png, \d+ kB/)
     expect(first.output()).toMatch(/calls paid +1\n/)
     const [url = ''] = await first.until(/http:\S+\/plain\/uploads\/mug\.jpg/)
     const answer = await fetch(url)
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
     const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
     expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    const beside = start('--port', '0', '--data', data)
+    expect(await beside.exit).toBe(1)
+    expect(beside.output()).toBe(
+      `The folder ${join(data, 'cos')} is in use by another local cloud; choose another with --data DIR.\n`,
+    )
     first.interrupt()
     expect(await first.exit).toBe(0)
-    const second = start('--port', '0', '--data', data)
+    const key = 'URL_KEYS=encoded(shop:0123456789abcd%3D%3D)'
+    const signed = ['--set', 'ACCESS=signed', '--set', key, '--variables', 'split']
+    const second = start('--port', '0', '--data', data, ...signed)
     await second.until(/Ctrl-C/)
     expect(second.output()).toMatch(/calls paid +0: the cutout of this photo was already there/)
+    const [, signedUrl = ''] = await second.until(/image URL {4}(\S+)/)
+    expect((await fetch(signedUrl, { redirect: 'manual' })).status).toBe(302)
+    expect((await fetch(signedUrl.replace(/\?.*/, ''), { redirect: 'manual' })).status).toBe(403)
     second.interrupt()
     expect(await second.exit).toBe(0)
   })
 
-  it('--no-sample puts nothing', async () => {
-    const started = start('--port', '0', '--no-sample', '--data', await folder())
+  it('--origin lets a page ask', async () => {
+    const data = await folder()
+    const started = start('--port', '0', '--no-sample', '--data', data, '--origin', 'http://localhost:80/')
     await started.until(/Ctrl-C/)
-    expect(started.output()).not.toContain('mug')
+    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
+    const ask = async (origin: string) =>
+      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
+    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
 
-  it('--events receives events, at an address of its own', async () => {
+  it('--events receives events, at an address of its own; --no-sample puts nothing', async () => {
     const started = start('--port', '0', '--no-sample', '--events', '--data', await folder())
     const [, url = '', secret = ''] = await started.until(/events +(http:\S+) .* (whsec_\S+)\n/)
     await started.until(/Ctrl-C/)
@@ -96,19 +111,13 @@ describe('npm start', () => {
     }
     expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204)
     await started.until(/event +source\.skipped a no image \(id one…; signature good\)\n/)
+    expect(started.output()).not.toContain('mug')
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
 
-  it('prints a signed URL where one is needed, and does not start with functions that are misconfigured', async () => {
-    const data = await folder()
-    const right = ['--set', 'ACCESS=signed', '--set', 'URL_KEYS=shop:0123456789abcdef']
-    const started = start('--port', '0', '--data', data, ...right)
-    const [, url = ''] = await started.until(/image URL {4}(\S+)/)
-    expect((await fetch(url, { redirect: 'manual' })).status).toBe(302)
-    started.interrupt()
-    expect(await started.exit).toBe(0)
-    const wrong = start('--port', '0', '--data', data, '--set', 'ACCESS=signed')
+  it('does not start with functions that are misconfigured', async () => {
+    const wrong = start('--port', '0', '--data', await folder(), '--set', 'ACCESS=signed')
     expect(await wrong.exit).toBe(1)
     expect(wrong.output()).toContain('The functions are misconfigured:\nURL_KEYS: needed for ACCESS=signed')
   })
@@ -135,6 +144,10 @@ describe('npm start', () => {
     [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
     [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
     [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
+    [['--variables', 'odd'], '--variables: expected process or context or split\n'],
+    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *\n'],
+    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*\n$/],
+    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*\n$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],

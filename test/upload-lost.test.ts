@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest'
 import { plain } from '../lib/layout.ts'
-import { upload } from '../lib/pay/pay.ts'
+import { putPhoto } from '../lib/pay/pay.ts'
 import type { Fault } from '../local/faults.ts'
 import { claimsOf, held, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 import { partsOf } from './helpers/uploads.ts'
@@ -11,7 +11,7 @@ const type = 'image/jpeg'
 const dropped: Fault = { on: 'Event', kind: 'drop' }
 
 function start(cloud: TestCloud, body: Buffer) {
-  return upload(partsOf(cloud), KEY, { body, type }, [plain])
+  return putPhoto(partsOf(cloud), KEY, { body, type }, [plain])
 }
 
 it('a photo whose upload got no answer is not put over a newer one, though that lay there before, too', async () => {

@@ -4,8 +4,8 @@
 //   await fetch(url, { method: 'PUT', headers, body: file })
 import { randomUUID } from 'node:crypto'
 import { readConfig, readCredentials } from '../../lib/config.ts'
-import { createCos } from '../../lib/cos.ts'
 import { MattingError } from '../../lib/errors.ts'
+import { createInvocation } from '../../lib/invocation.ts'
 import { type PresignedUpload, presignUpload } from '../../lib/pay/pay.ts'
 
 /**
@@ -19,15 +19,12 @@ export async function leaveToPut(
   presets = ['plain'],
 ): Promise<PresignedUpload | undefined> {
   const config = readConfig(env)
-  const time = { deadline: Date.now() + 10_000, now: Date.now, random: Math.random }
-  const network = { credentials: readCredentials(env), ...time }
-  const cos = createCos({ endpoint: config.endpoint, ...network })
-  const store = createCos({ endpoint: config.cutoutEndpoint, ...network })
-  const parts = { config, cos, store, uuid: randomUUID, spent: { ms: new Map(), calls: 0 }, ...time }
+  const time = { deadline: Date.now() + 10_000, now: Date.now, random: Math.random, uuid: randomUUID }
+  const invocation = createInvocation(config, { credentials: readCredentials(env), ...time })
   const layouts = presets.map((name) => {
     const preset = config.presets.get(name)
     if (!preset) throw new MattingError('bad-layout')
     return preset.layout
   })
-  return presignUpload(parts, photo, layouts, signer)
+  return presignUpload(invocation, photo, layouts, signer)
 }

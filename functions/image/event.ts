@@ -7,26 +7,30 @@ export interface UrlResult {
   body: string
 }
 
-/** What is read of a `Request`; a whole one, with its AbortSignal, would add a fifth to a warm hit. */
-export type Asking = Pick<Request, 'method' | 'url' | 'headers'>
+/** The part of a `Request` that is read here; a whole one, with its AbortSignal, would make a warm hit a fifth slower. */
+export type HttpRequest = Pick<Request, 'method' | 'url' | 'headers'> & {
+  /** Whether the platform has certainly decoded the path, so that it has only one meaning. */
+  decoded?: boolean
+}
 
 /**
- * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0) `requestContext.http.method`,
- * `rawPath`, `rawQueryString`.
+ * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0)
+ * `requestContext.http.method`, `rawPath`, `rawQueryString`; other gateways give the query in `queryStringParameters` and
+ * `multiValueQueryStringParameters`.
  * @throws MattingError bad-request
  */
-export function toRequest(event: unknown): Asking {
-  const { path, rawPath, httpMethod, requestContext, queryString, rawQueryString, headers } = fields(event)
+export function toRequest(event: unknown): HttpRequest {
+  const { path, rawPath, httpMethod, requestContext, rawQueryString, headers } = fields(event)
   const method = httpMethod ?? fields(fields(requestContext).http).method
   const pathname = path ?? rawPath
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
-    const search =
-      typeof rawQueryString === 'string' ? rawQueryString : new URLSearchParams(strings(queryString)).toString()
-    // Only the header that is read: others may hold what Headers refuses, such as a Referer that is not ASCII.
+    const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
+    // Only the one header that is needed: others may hold what Headers refuses, such as a Referer that is not ASCII.
     const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
-    const { href: url } = new URL(`http://function${escapePath(pathname)}?${search}`)
-    return { method, url, headers: new Headers(tags && [tags]) }
+    const escaped = escapePath(pathname)
+    const { href: url } = new URL(`http://function${escaped}?${search}`)
+    return { method, url, headers: new Headers(tags && [tags]), decoded: escaped !== pathname }
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }
@@ -41,11 +45,39 @@ export async function toResult(response: Response): Promise<UrlResult> {
 }
 
 /**
- * Whether the platform hands over the path raw or decoded is not documented. A path with a character that no request line
- * can carry was decoded, so it is encoded again; any other stays as it is, and request.ts weighs both readings.
+ * The query, wherever the event holds it. Some gateways give it in several places, and one of these may hold only a part of it
+ * (product/583/12513). The access check refuses a parameter that was given twice, so both values must be kept: a parameter has
+ * all values of the place that holds most of them, and every other value that another place holds.
+ */
+function readQuery(event: Record<string, unknown>): URLSearchParams {
+  const { queryString, queryStringParameters, multiValueQueryStringParameters } = event
+  if (queryString && typeof queryString === 'string') return new URLSearchParams(queryString)
+  const query = new Map<string, string[]>()
+  for (const table of [queryString, queryStringParameters, multiValueQueryStringParameters]) {
+    for (const [name, value] of Object.entries(fields(table))) {
+      const values = Array.isArray(value) ? value.map(String) : [String(value)]
+      const known = query.get(name)
+      query.set(name, known ? joined(known, values) : values)
+    }
+  }
+  const all = new URLSearchParams()
+  for (const [name, values] of query) for (const value of values) all.append(name, value)
+  return all
+}
+
+function joined(a: readonly string[], b: readonly string[]): string[] {
+  const [most, other] = a.length > b.length ? [a, b] : [b, a]
+  const told = new Set(most)
+  return [...most, ...other.filter((value) => !told.has(value))]
+}
+
+/**
+ * It is not documented whether the platform passes the path raw or decoded. A path with a character that no request line can
+ * carry was decoded, so it is encoded again. Any other path stays as it is, and request.ts considers both readings.
  */
 function escapePath(path: string): string {
-  // Nor the ones that a URL's path encodes (WHATWG URL 1.3): were they left to `Request`, the path as it stands would be lost.
+  // Also encoded here: the characters that a URL's path encodes (WHATWG URL 1.3). If `Request` encoded them, the path as it
+  // came would be lost.
   if (/^\/[\x21-\x7e]*$/.test(path) && !/["#<>?\\^`{}]/.test(path)) return path
   return `/${encodeURIComponent(path.replace(/^\//, '')).replaceAll('%2F', '/')}`
 }

@@ -2,77 +2,84 @@ import { hash } from 'node:crypto'
 import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
+import { type Invocation, timed } from '../../lib/invocation.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
-import { ensure, type Parts, type Source, type Spent, timed } from '../../lib/pay/pay.ts'
+import { ensure, type Source } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
-import type { Asking } from './event.ts'
+import type { HttpRequest } from './event.ts'
+import { json, OPEN, timing } from './problem.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
-export interface ImageParts extends Parts {
-  /** Looks at a picture elsewhere; undefined if there is none. */
+export interface ImageInvocation extends Invocation {
+  /** Asks for a picture elsewhere; undefined if there is none. */
   lookAt: (url: URL) => Promise<Picture | undefined>
-  /** What this instance has seen, for as long as redirects to it may be cached. */
+  /** Milliseconds since some moment, by a clock that nobody can set; the clock of `now` can be set. */
+  steady: () => number
+  /** What this instance has seen. An entry counts for as long as a redirect to it may be cached. */
   known: Map<string, Known>
 }
 
-/** What became of a request: a cutout, in direct delivery only its source, or a photo in which there is nothing to cut out. */
+/** The result of a request: a cutout, or only its source (direct delivery), or a photo in which there is nothing to cut out. */
 interface Known {
   source: Source
-  /** Key of the cutout; empty where there is none. */
+  /** Key of the cutout; empty if there is none. */
   cutout: string
-  /** When the source was looked at, in milliseconds since the epoch. */
+  /** When the source was asked for, in milliseconds since the epoch and by the steady clock. */
   at: number
-  /** How far COS's clock was ahead then, in milliseconds. */
+  steady: number
+  /** How far COS's clock was ahead at that time, in milliseconds: at least `skew`, at most `skew + doubt`. */
   skew: number
+  doubt: number
   blank?: MattingError
 }
 
-/** Most that an instance remembers. */
+/** The largest number of results that an instance remembers. */
 const MAX_KNOWN = 10_000
-/** How long a redirect to the photo in the cutout's place may be cached, in seconds. */
+/** How long a redirect to the photo, instead of its cutout, may be cached, in seconds. */
 const ORIGINAL_TTL = 30
-/** A presigned URL is not handed out for its last seconds. */
+/** No answer points to a presigned URL in its last seconds. */
 const LAST_SECONDS = 30
-
-/** For pages elsewhere that read the picture into a canvas, or look inside. */
-const OPEN = {
-  'access-control-allow-origin': '*',
-  'access-control-expose-headers': 'etag, retry-after, server-timing, x-matting',
-  'timing-allow-origin': '*',
-}
+/** COS's clock is read from dates, which have whole seconds; in milliseconds. */
+const ROUNDING = 1_000
+/**
+ * If the two clocks of an instance differ by more than this about the time that passed, one was set or stood still. In
+ * milliseconds.
+ */
+const TOLERANCE = 500
 
 /**
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: Asking, parts: ImageParts): Promise<Response> {
-  const { config, now, known } = parts
+export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<Response> {
+  const { config, now, known } = invocation
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
   const url = new URL(request.url)
   if (url.pathname === '/') return help(config)
   if (url.pathname === '/healthz') return json({ status: 'ok' })
-  const asked = readRequest(url, config, now())
-  // As JSON, for a key may hold a line break, or whatever else would stand between two of them.
+  const asked = readRequest(url, config, request.decoded)
+  // As JSON, because a key may hold a line break or any other separator.
   const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
   const hit = known.get(id)
-  if (hit && now() - hit.at < config.redirectTtl * 1000) {
-    if (!hit.blank) return redirect(request, parts, asked, hit)
-    return fallBack(request, parts, asked, hit, hit.blank)
+  if (hit && isCurrent(hit, invocation, asked)) {
+    if (!hit.blank) return redirect(request, invocation, asked, hit)
+    return fallBack(request, invocation, asked, hit, hit.blank)
   }
   known.delete(id)
 
-  const at = now()
-  const source = await timed(parts, 'look', findSource(parts, asked.sources))
-  const seen = { source, cutout: '', at, skew: parts.cos.clock() - now() }
+  const [at, steady] = [now(), invocation.steady()]
+  const source = await timed(invocation, 'look', findSource(invocation, asked))
+  const skew = invocation.cos.clock() - now()
+  const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
   try {
-    const { key, by } = await find(request, parts, asked, source)
+    const { key, obtained } = await find(request, invocation, asked, source)
     remember(known, id, { ...seen, cutout: key })
-    return redirect(request, parts, asked, { ...seen, cutout: key }, by)
+    return redirect(request, invocation, asked, { ...seen, cutout: key }, obtained)
   } catch (thrown) {
     const error = MattingError.from(thrown)
     if (error.code === 'no-product') remember(known, id, { ...seen, blank: error })
-    return fallBack(request, parts, asked, seen, error)
+    return fallBack(request, invocation, asked, seen, error)
   }
 }
 
@@ -82,34 +89,20 @@ function remember(known: Map<string, Known>, id: string, seen: Known): void {
   if (known.size > MAX_KNOWN && oldest !== undefined) known.delete(oldest)
 }
 
-/** What is answered in the place of a cutout that there is not. @throws MattingError */
-function fallBack(request: Asking, parts: ImageParts, asked: Asked, seen: Known, error: MattingError): Response {
+/** The answer when there is no cutout: a redirect to the photo, or the error. @throws MattingError */
+function fallBack(
+  request: HttpRequest,
+  invocation: ImageInvocation,
+  asked: Asked,
+  seen: Known,
+  error: MattingError,
+): Response {
   const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
   if (choice !== 'original') throw error
   if (error.status >= 500 && error.code !== 'pending') {
     log({ function: 'image', path: safePath(request.url), outcome: 'original', ...errorFields(error) })
   }
-  return redirect(request, parts, asked, seen, 'original')
-}
-
-/** An error as problem details (RFC 9457), never cached. */
-export function problem(error: MattingError, now: number, spent?: Spent): Response {
-  const { code, status, message, retryable } = error
-  const seconds = Math.floor(now / 1000)
-  // The day of DAILY_LIMIT ends at midnight, UTC.
-  const wait = code === 'limit-reached' ? 86_400 - (seconds % 86_400) : code === 'changing-too-fast' ? 60 : 2
-  return json(
-    { title: message, status, code },
-    {
-      status,
-      headers: {
-        ...timing(spent),
-        'content-type': 'application/problem+json',
-        ...(retryable && { 'retry-after': String(wait) }),
-        ...(code === 'method-refused' && { allow: 'GET, HEAD' }),
-      },
-    },
-  )
+  return redirect(request, invocation, asked, seen, 'original')
 }
 
 function help({ presets, access, detectHosts }: Config): Response {
@@ -120,73 +113,91 @@ function help({ presets, access, detectHosts }: Config): Response {
   })
 }
 
-function json(
-  body: unknown,
-  { status = 200, headers = {} }: { status?: number; headers?: Record<string, string> } = {},
+/**
+ * Whether the known result may be the answer, with no request to COS. Not if the URL's signature may have ended, because only
+ * COS's clock can tell. Not if this instance's two clocks disagree about the time since then: one of them was set, or stood
+ * still while the instance was frozen, so COS's time is not known now.
+ */
+function isCurrent({ at, steady, skew, doubt }: Known, invocation: ImageInvocation, { expires }: Asked): boolean {
+  const now = invocation.now()
+  const age = now - at
+  if (age >= invocation.config.redirectTtl * 1000 || now + skew + doubt >= expires * 1000) return false
+  return Math.abs(invocation.steady() - steady - age) <= TOLERANCE
+}
+
+/** @throws MattingError expired, not-found, ambiguous-key, or the reason why COS or the host did not tell */
+async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, expires }: Asked): Promise<Source> {
+  const [folder = ''] = config.sourcePrefixes
+  const looks = sources.map(async (source) => {
+    // COS is always asked, because its answer tells the time. For a picture elsewhere any key will do.
+    const photo = await cos.head(typeof source === 'string' ? source : folder)
+    if (cos.clock() >= expires * 1000) throw new MattingError('expired')
+    const found = typeof source === 'string' ? photo : await lookAt(source)
+    return found && { key: String(source), ...found }
+  })
+  const [source, other] = (await Promise.all(looks)).filter((found) => found !== undefined)
+  if (!source) throw new MattingError('not-found')
+  // Nobody knows which photo is meant, and one product must not be shown for another.
+  if (other) throw new MattingError('ambiguous-key')
+  return source
+}
+
+/** The cutout, which is made if it is missing, and how it was obtained. @throws MattingError */
+async function find(
+  { method }: HttpRequest,
+  invocation: ImageInvocation,
+  { layout, onPending }: Asked,
+  source: Source,
 ) {
-  return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...OPEN, ...headers } })
-}
-
-async function findSource({ cos, lookAt }: ImageParts, sources: Asked['sources']): Promise<Source> {
-  for (const source of sources) {
-    const found = await (typeof source === 'string' ? cos.head(source) : lookAt(source))
-    if (found) return { key: String(source), ...found }
-  }
-  throw new MattingError('not-found')
-}
-
-/** The cutout, made if need be, and how it was come by. @throws MattingError */
-async function find({ method }: Asking, parts: ImageParts, { layout, onPending }: Asked, source: Source) {
-  const { delivery, maxSourceBytes } = parts.config
+  const { delivery, maxSourceBytes } = invocation.config
   if (delivery === 'direct') {
     if (source.size > maxSourceBytes) throw new MattingError('too-large')
-    return { key: '', by: 'direct' }
+    return { key: '', obtained: 'direct' }
   }
   const options = { pay: method === 'GET', wait: onPending === 'wait' }
-  const [cutout] = await ensure(parts, 'url', source, [layout], options)
+  const [cutout] = await ensure(invocation, 'url', source, [layout], options)
   if (!cutout) throw new MattingError('internal')
   return cutout
 }
 
-/** To the cutout, or to what is delivered in its place. */
+/** A redirect to the cutout, or to what is delivered instead of it. */
 function redirect(
-  request: Asking,
-  parts: ImageParts,
+  request: HttpRequest,
+  invocation: ImageInvocation,
   asked: Asked,
-  { source, cutout, at, skew }: Known,
-  by = 'hit',
+  { source, cutout, at, skew, doubt }: Known,
+  obtained = 'hit',
 ): Response {
-  const { config, now, spent } = parts
-  // By COS's clock, which judges its signature; instances' own differ by minutes.
+  const { config, now, spent } = invocation
+  // By COS's clock, which decides whether a signature has ended; the clocks of instances differ by minutes.
   const seconds = (now() + skew) / 1000
-  if (asked.expires <= seconds) throw new MattingError('expired')
-  const how = by === 'hit' && !cutout ? 'direct' : by
-  const { url, until } = locate(parts, asked, source, cutout, how, Math.floor(seconds))
-  const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds))
-  // Together with the time that this instance has known it: else a changed photo would be seen only after twice the time.
-  const age = Math.floor((now() - at) / 1000)
+  const how = obtained === 'hit' && !cutout ? 'direct' : obtained
+  const { url, until } = locate(invocation, asked, source, cutout, how, Math.floor(seconds))
+  const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds - doubt / 1000))
+  // Less the time that this instance has known it; otherwise a changed photo could stay unseen for twice REDIRECT_TTL.
+  const age = Math.ceil((now() - at) / 1000)
   const ttl = Math.min(life, how === 'original' ? ORIGINAL_TTL : Math.max(0, config.redirectTtl - age))
   const stale = how === 'original' ? 0 : Math.min(config.redirectTtl, life - ttl)
-  // Of the whole URL: were it of the picture alone, a 304 would keep a Location alive whose signature has ended.
+  // Of the whole URL: if it were of the picture only, a 304 could keep a Location in use whose signature has ended.
   const etag = `"${hash('sha1', url).slice(0, 16)}"`
+  const kept = `${asked.shared ? 'public' : 'private'}, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`
   const headers = {
     ...OPEN,
     ...timing(spent),
-    'cache-control': `public, max-age=${ttl}${stale > 0 ? `, stale-while-revalidate=${stale}` : ''}`,
+    // Each fetch of a direct URL is a paid call, so no cache may give it to somebody else.
+    'cache-control': how === 'direct' ? 'private, no-store' : kept,
     etag,
     'x-matting': how,
   }
-  const tags = request.headers
-    .get('if-none-match')
-    ?.split(/\s*,\s*/)
-    .map((tag) => tag.replace(/^W\//, ''))
-  if (tags?.includes(etag)) return new Response(null, { status: 304, headers })
+  // Not split at commas with the space around them: the time for that grows with the square of a stranger's spaces.
+  const tags = request.headers.get('if-none-match')?.split(',') ?? []
+  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return new Response(null, { status: 304, headers })
   return new Response(null, { status: 302, headers: { ...headers, location: url } })
 }
 
-/** Where it can be fetched, and until when that is true, in Unix seconds. */
+/** The URL where the picture can be fetched, and until when, in Unix seconds. */
 function locate(
-  { config, cos, store }: ImageParts,
+  { config, cos, store }: ImageInvocation,
   { layout }: Asked,
   source: Source,
   cutout: string,
@@ -195,9 +206,10 @@ function locate(
 ): { url: string; until: number } {
   const { deliveryUrl, deliveryKey, urlWindow } = config
   const key = cutout || source.key
-  if (how === 'original' && source.url) return { url: source.key, until: Number.POSITIVE_INFINITY }
+  if (how === 'original' && source.asked) return { url: source.asked.url, until: Number.POSITIVE_INFINITY }
   if (how !== 'direct' && deliveryUrl) return { url: deliveryUrl + encodeKey(key), until: Number.POSITIVE_INFINITY }
-  // The same URL for everybody within a window, so that caches can keep the picture; it lives on for one window after it.
+  // Everybody gets the same URL within a window, so that caches can keep the picture. It is valid for one more window after
+  // that.
   const start = seconds - (seconds % urlWindow)
   const end = start + 2 * urlWindow
   const query = { ...parameters(layout), ...(source.url && { 'detect-url': source.url }) }
@@ -207,10 +219,4 @@ function locate(
       : // Starts earlier than now, because the clocks of instances differ.
         (cutout ? store : cos).presign(key, start - 300, end, { signer: deliveryKey })
   return { url: signed, until: end - LAST_SECONDS }
-}
-
-/** Server-Timing (W3C): where the time went. */
-function timing(spent?: Spent): Record<string, string> {
-  const stages = [...(spent?.ms ?? [])].map(([stage, ms]) => `${stage};dur=${ms}`)
-  return stages.length > 0 ? { 'server-timing': stages.join(', ') } : {}
 }

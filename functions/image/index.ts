@@ -2,20 +2,21 @@ import { randomUUID } from 'node:crypto'
 import { lookup } from 'node:dns'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
-import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
-import { createCos } from '../../lib/cos.ts'
+import type { Config } from '../../lib/config.ts'
+import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { lookAt as lookAtPicture } from '../../lib/external.ts'
+import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
-import type { Spent } from '../../lib/pay/pay.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
-import { type ImageParts, image, problem } from './image.ts'
+import { type ImageInvocation, image } from './image.ts'
+import { problem } from './problem.ts'
 import { safePath } from './request.ts'
 
-/** Cache: the environment of an instance does not change, but for the credentials. */
-let config: Config | undefined
-/** Cache: what is there, and cannot change but with the photo. */
-const known: ImageParts['known'] = new Map()
+const settings = createSettings(process.env)
+/** Cache of the results under one configuration; they change only with the photo. */
+const known: ImageInvocation['known'] = new Map()
+let knownBy: Config | undefined
 
 /** Time kept for the answer, in milliseconds. */
 const MARGIN = 500
@@ -29,29 +30,30 @@ export const main_handler = middy({
 })
   .handler(async (event: unknown, context: Context): Promise<UrlResult> => {
     const now = Date.now
-    config ??= readConfig(process.env)
+    const { config, credentials } = settings(context)
+    if (config !== knownBy) known.clear()
+    knownBy = config
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
-    const random = Math.random
-    const { endpoint, cutoutEndpoint } = config
-    const network = { credentials: readCredentials(process.env), deadline, now, random }
-    const cos = createCos({ endpoint, ...network })
-    const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
-    const spent: Spent = { ms: new Map(), calls: 0 }
-    const { detectHosts: hosts, maxSourceBytes: maxBytes } = config
-    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline })
-    const parts = { config, cos, store, now, random, uuid: randomUUID, deadline, spent, lookAt, known }
+    const time = { now, random: Math.random, uuid: randomUUID, deadline }
+    const basis = createInvocation(config, { credentials, ...time })
+    const { store, spent } = basis
+    const { detectHosts: hosts, maxSourceBytes: maxBytes, delivery } = config
+    // In direct delivery nothing is stored, so no version of a picture needs a name.
+    const memory = delivery === 'stored' ? { memory: store } : {}
+    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline, ...memory })
+    const invocation = { ...basis, steady: () => performance.now(), lookAt, known }
     const request = toRequest(event)
-    // What costs money leaves a line, whatever is answered.
-    const tell = (fields: Fields) =>
+    // Every paid call leaves a log line, whatever the answer is.
+    const report = (fields: Fields) =>
       log({ function: 'image', path: safePath(request.url), ...fields, paid: spent.calls })
     try {
-      const response = await image(request, parts)
-      if (spent.calls > 0) tell({ outcome: response.headers.get('x-matting') ?? '' })
+      const response = await image(request, invocation)
+      if (spent.calls > 0) report({ outcome: response.headers.get('x-matting') ?? '' })
       return await toResult(response)
     } catch (thrown) {
       const error = MattingError.from(thrown)
-      if (error.status >= 500 || spent.calls > 0) tell({ outcome: 'failed', ...errorFields(error) })
-      return toResult(problem(error, now(), spent))
+      if (error.status >= 500 || spent.calls > 0) report({ outcome: 'failed', ...errorFields(error) })
+      return toResult(problem(error, store.clock(), spent))
     }
   })
   .onError(async (request) => {

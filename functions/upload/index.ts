@@ -2,25 +2,24 @@ import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
-import { type Config, readConfig, readCredentials } from '../../lib/config.ts'
-import { createCos } from '../../lib/cos.ts'
+import { createSettings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
+import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
-import { DEFERRED, FINAL, type Outcome, upload } from './upload.ts'
+import { isFinal, type Outcome, upload } from './upload.ts'
 
-/** Cache: the environment of an instance does not change, but for the credentials. */
-let config: Config | undefined
+const settings = createSettings(process.env)
 
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
 
-/** Longest that one announcement is tried, in milliseconds. */
+/** The longest time for one announcement, all attempts together, in milliseconds. */
 const ANNOUNCE_TIME = 15_000
 
 /**
- * The trigger function's entry. Throws what a retry or an operator can mend: the platform delivers the event again, and keeps it
- * as a dead letter in the end.
+ * The trigger function's entry. Throws errors that a retry or an operator can mend: the platform then delivers the event again,
+ * and at last keeps it as a dead letter.
  */
 export const main_handler = middy({
   timeoutEarlyInMillis: MARGIN / 2,
@@ -30,34 +29,27 @@ export const main_handler = middy({
 })
   .handler(async (event: unknown, context: Context) => {
     const now = Date.now
-    config ??= readConfig(process.env)
+    const { config, credentials } = settings(context)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
-    const random = Math.random
-    const { endpoint, cutoutEndpoint, eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
-    const network = { credentials: readCredentials(process.env), deadline, now, random }
-    const cos = createCos({ endpoint, ...network })
-    const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
+    const time = { now, random: Math.random, uuid: randomUUID, deadline }
+    const basis = createInvocation(config, { credentials, ...time })
+    const { cos, random } = basis
+    const { eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
+    const [folder = ''] = config.sourcePrefixes
     const tell = async (announcement: Announcement) => {
       if (!url || !secret) return
-      // A receiver that is down must not cost the whole time of the function: the platform delivers again.
+      // A receiver that is down must not use up the function's time: the platform delivers the event again.
       const until = Math.min(deadline, now() + ANNOUNCE_TIME)
-      await announce(announcement, { url, secret, types, bucket, region, now, random, deadline: until })
+      // For an object that was skipped by its event alone COS was not asked, so its clock is not known yet.
+      if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
+      const { clock } = cos
+      await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
     }
     let thrown: MattingError | undefined
-    const parts = {
-      config,
-      cos,
-      store,
-      now,
-      random,
-      uuid: randomUUID,
-      deadline,
-      spent: { ms: new Map(), calls: 0 },
-      announce: tell,
-    }
-    for await (const outcome of upload(readEvent(event), parts)) {
+    const invocation = { ...basis, announce: tell }
+    for await (const outcome of upload(readEvent(event), invocation)) {
       log({ function: 'upload', ...describe(outcome) })
-      if (outcome.outcome === 'failed' && !FINAL.has(outcome.error.code)) thrown = outcome.error
+      if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error
     }
     if (thrown) throw thrown
     return 'done'
@@ -71,7 +63,7 @@ function describe(outcome: Outcome): Fields {
   const { key, ms } = outcome
   switch (outcome.outcome) {
     case 'cut': {
-      const paid = outcome.cutouts.filter(({ by }) => by === 'made').length
+      const paid = outcome.cutouts.filter(({ obtained }) => obtained === 'made').length
       return { key, outcome: 'cut', cutouts: outcome.cutouts.map((cutout) => cutout.key), paid, ms }
     }
     case 'removed':
@@ -81,7 +73,7 @@ function describe(outcome: Outcome): Fields {
     case 'failed':
       return {
         key,
-        outcome: DEFERRED.has(outcome.error.code) ? 'deferred' : 'failed',
+        outcome: outcome.error.about === 'order' ? 'deferred' : 'failed',
         ...errorFields(outcome.error),
         ms,
       }

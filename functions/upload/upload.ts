@@ -1,62 +1,60 @@
 import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolder, isCutout } from '../../lib/cutout.ts'
-import { type Code, MattingError } from '../../lib/errors.ts'
+import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
+import { MattingError } from '../../lib/errors.ts'
+import type { Invocation } from '../../lib/invocation.ts'
 import type { Layout } from '../../lib/layout.ts'
-import { type Cutout, ensure, failureFolder, MAX_RULES, type Parts } from '../../lib/pay/pay.ts'
+import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
 
-/** What became of one object. */
+/** The result for one object. */
 export type Outcome =
   | { key: string; outcome: 'cut'; cutouts: Cutout[]; ms: number }
   | { key: string; outcome: 'removed'; cutouts: number; ms: number }
   | { key: string; outcome: 'skipped'; why: string; ms: number }
   | { key: string; outcome: 'failed'; error: MattingError; ms: number }
 
-export interface UploadParts extends Parts {
+export interface UploadInvocation extends Invocation {
   announce: (announcement: Announcement) => Promise<void>
 }
 
-/** Less than this is not enough to begin with another object, in milliseconds. */
+/** With less time left than this, no further object is begun; in milliseconds. */
 const LEAST_TIME = 2_000
 
-/** Every object has at least this, if there is so much, in milliseconds. */
+/** The time that every object gets at least, if so much is left, in milliseconds. */
 const SHARE = 12_000
 
-/** What announcing keeps of it, at least. */
+/** The part of that time which is kept for announcing, in milliseconds. */
 const ANNOUNCE_TIME = 3_000
 
-/** Failures of the photo itself: no retry and no operator can mend them. */
-export const FINAL: ReadonlySet<Code> = new Set(['not-an-image', 'too-large', 'no-product', 'refused', 'bad-layout'])
-
-/** Not paid for now, by order; the dead letter can be replayed. */
-export const DEFERRED: ReadonlySet<Code> = new Set(['limit-reached', 'changing-too-fast'])
-
 /**
- * Makes the cutouts of the objects that arrived, and tells what became of each as soon as it is known and announced. Never throws: one
- * object's failure does not touch the others.
+ * Makes the cutouts of the objects that arrived, and yields the result for each as soon as it is known and announced. Never
+ * throws: the failure of one object does not affect the others.
  */
-export async function* upload(arrivals: readonly (Arrival | undefined)[], parts: UploadParts): AsyncGenerator<Outcome> {
+export async function* upload(
+  arrivals: readonly (Arrival | undefined)[],
+  invocation: UploadInvocation,
+): AsyncGenerator<Outcome> {
   for (const [i, arrival] of arrivals.entries()) {
-    // One that waits for somebody else's cutout must not take the time of those after it.
-    const left = parts.deadline - parts.now()
+    // An object that waits for another instance's cutout must not take the time of those after it.
+    const left = invocation.deadline - invocation.now()
     const share = Math.max(left / (arrivals.length - i), Math.min(left, SHARE))
-    if (arrival) yield* await handle(arrival, { ...parts, deadline: parts.now() + share })
+    if (arrival) yield* await handle(arrival, { ...invocation, deadline: invocation.now() + share })
     else yield { key: '', outcome: 'failed', error: new MattingError('bad-event'), ms: 0 }
   }
 }
 
-async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> {
-  const { config, cos, now } = parts
+async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<Outcome[]> {
+  const { config, cos, now } = invocation
   const start = now()
   const ms = () => now() - start
   const skipped = async (key: string, why: string): Promise<Outcome> => {
-    // Of another bucket's objects, and of what is gone, there is nothing to say.
+    // Objects of another bucket and deleted objects are not announced.
     if (arrival.bucket === config.bucket && arrival.kind === 'created')
-      await parts.announce({ type: 'source.skipped', source: { key }, why })
+      await invocation.announce({ type: 'source.skipped', source: { key }, why })
     return { key, outcome: 'skipped', why, ms: ms() }
   }
   const failed = (key: string, thrown: unknown): Outcome => ({
@@ -71,30 +69,32 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
   const outcomes: Outcome[] = []
   for (const { key } of open) {
     try {
-      // Handed back to the platform, which delivers the event again: what is done by then costs nothing more.
-      if (parts.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
+      // The platform delivers the event again, and what is done by then is not paid again.
+      if (invocation.deadline - now() < LEAST_TIME) throw new MattingError('timeout')
       let head = await cos.head(key)
       if (arrival.kind === 'removed') {
         if (head) {
           outcomes.push(await skipped(key, 'it is there again'))
           continue
         }
-        outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, parts), ms: ms() })
-        // Put again just now, and its cutouts found, perhaps announced, before they were removed.
+        outcomes.push({ key, outcome: 'removed', cutouts: await remove(key, invocation), ms: ms() })
+        // Perhaps the photo was stored again just now, and its old cutouts were found, even announced, before they were
+        // removed.
         head = await cos.head(key)
       }
-      // Deleted meanwhile, or the wrong one of two readings.
+      // It was deleted meanwhile, or this is the wrong one of two readings of the key.
       if (!head) continue
       const why = gateHead(key, head, config)
       if (why) outcomes.push(await skipped(key, why))
-      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, parts), ms: ms() })
+      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, invocation), ms: ms() })
     } catch (error) {
       outcomes.push(failed(key, error))
     }
   }
   if (outcomes.length > 0) return outcomes
   try {
-    // HEAD says 404 for a missing bucket as well; were that taken for a deleted photo, a misspelt bucket would lose every event.
+    // HEAD answers 404 for a missing bucket too. Without this GET, which tells them apart, every event for a misspelt bucket
+    // would be lost.
     if (open.length > 0) await cos.get(first)
     return [await skipped(first, open.length > 0 ? 'not there any more' : (gated[0]?.why ?? 'no key'))]
   } catch (error) {
@@ -102,19 +102,24 @@ async function handle(arrival: Arrival, parts: UploadParts): Promise<Outcome[]> 
   }
 }
 
+/** Whether neither a retry nor an operator can mend it, because it is about the photo itself. */
+export function isFinal({ about }: MattingError): boolean {
+  return about === 'photo' || about === 'layout'
+}
+
 /** Makes and announces the cutouts of a photo. @throws MattingError */
-async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<Cutout[]> {
-  const { config, announce } = parts
+async function cut(key: string, head: ObjectHead, invocation: UploadInvocation): Promise<Cutout[]> {
+  const { config, announce } = invocation
   const source = { key, etag: head.etag }
   try {
-    const deadline = parts.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
-    const photo = { ...head, ...source }
+    const deadline = invocation.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
+    const photo = { ...source, size: head.size, modified: head.modified }
     const layouts = layoutsOf(key, head, config)
     const origin = config.deliveryUrl ?? config.cutoutEndpoint
     const cutouts: Cutout[] = []
-    // As many as go into one request: what was made is told, whatever becomes of the rest.
+    // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
-      const made = await ensure({ ...parts, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
+      const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
       const told = made.map(({ layout, key, size }) => {
         const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
         return announce({ type: 'cutout.created', source, layout, cutout })
@@ -127,9 +132,9 @@ async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<C
   } catch (thrown) {
     const error = MattingError.from(thrown)
     const { code, message, retryable } = error
-    const type = DEFERRED.has(code) ? 'cutout.deferred' : 'cutout.failed'
-    // What a retry mends by itself is nobody's business yet.
-    if (type === 'cutout.deferred' || FINAL.has(code) || code === 'denied') {
+    const type = error.about === 'order' ? 'cutout.deferred' : 'cutout.failed'
+    // An error that a retry may mend is not announced yet.
+    if (type === 'cutout.deferred' || isFinal(error) || code === 'denied') {
       await announce({ type, source, code, message, retryable }).catch(() => {
         throw new MattingError('unannounced', undefined, { cause: error })
       })
@@ -138,7 +143,7 @@ async function cut(key: string, head: ObjectHead, parts: UploadParts): Promise<C
   }
 }
 
-/** The layouts of a photo: its own metadata's, or else its folder's. @throws MattingError bad-layout */
+/** The layouts of a photo: those that its own metadata name, otherwise those of its folder. @throws MattingError bad-layout */
 function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly Layout[] {
   const names = namesIn(matting)
   if (names.length === 0) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
@@ -149,42 +154,40 @@ function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: 
   })
 }
 
-/** The presets, or `off`, in an object's own metadata. */
+/** The presets, or `off`, in an object's own metadata; each once, however often it is named. */
 function namesIn(matting = ''): string[] {
-  return matting
-    .split(',')
-    .map((name) => name.trim().toLowerCase())
-    .filter(Boolean)
+  const names = matting.split(',').map((name) => name.trim().toLowerCase())
+  return [...new Set(names)].filter(Boolean)
 }
 
-/** Removes the cutouts of a photo that is gone, and what is known against it. Claims stay: they are what keeps from paying twice. */
-async function remove(key: string, { config, store }: Parts): Promise<number> {
+/** Removes the cutouts of a deleted photo, and the failures noted for it. Claims stay, because they prevent paying twice. */
+async function remove(key: string, { config, store }: Invocation): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
-  const [cutouts, failures] = [cutoutFolder(cutoutPrefix, key), failureFolder(cutoutPrefix, key)]
-  for (const folder of [cutouts, failures]) {
+  const cutouts = cutoutFolders(cutoutPrefix, key)
+  for (const folder of [...cutouts, ...failureFolders(cutoutPrefix, key)]) {
     for await (const object of store.list(folder)) {
-      // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and anywhere what somebody put there by hand.
-      if (object.key.slice(folder.length).includes('/') || (folder === cutouts && !isCutout(object.key))) continue
+      // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
+      if (object.key.slice(folder.length).includes('/') || (cutouts.includes(folder) && !isCutout(object.key))) continue
       await store.delete(object.key)
-      if (folder === cutouts) removed++
+      if (cutouts.includes(folder)) removed++
     }
   }
   return removed
 }
 
-/** Why an object is not to be dealt with, as far as that can be told without asking anybody; undefined if it is. */
+/** Why an object is skipped, as far as its event alone can tell; undefined if it is not. */
 function gate(key: string, { kind, bucket, size, type = '' }: Arrival, config: Config): string | undefined {
   if (bucket !== config.bucket) return 'another bucket'
   const why = refuseKey(key, config.sourcePrefixes)
   if (why) return why
   if (kind === 'removed') return config.onDelete === 'remove' ? undefined : 'cutouts are kept'
   if (key.endsWith('/') || size === 0) return 'empty'
-  // Without a type, HEAD may tell one; a name that says image settles it.
+  // If the event has no type, HEAD may tell one; if that says nothing, the name decides.
   return isOtherType(type) ? 'not an image by its type' : undefined
 }
 
-/** The same, with what HEAD told. */
+/** The same, by what HEAD told. */
 function gateHead(key: string, head: ObjectHead, config: Config): string | undefined {
   const why = refuseObject(key, head)
   if (why) return why

@@ -1,6 +1,6 @@
 import { createInflate } from 'node:zlib'
 
-/** Bytes a pixel, and which of them tells whether it shows (the high one of sixteen bits), by colour type and bit depth. */
+/** By colour type and bit depth: bytes per pixel, and the index of the alpha byte (with sixteen bits, of the high one). */
 const ALPHA: Readonly<Record<string, readonly [pixel: number, alpha: number]>> = {
   '4,8': [2, 1],
   '4,16': [4, 2],
@@ -9,11 +9,11 @@ const ALPHA: Readonly<Record<string, readonly [pixel: number, alpha: number]>> =
 }
 
 /**
- * Whether a PNG is fully transparent: so Cloud Infinite answers, with status 200 and billed, when it finds no product. Reads no
- * further than to the first pixel that shows. What is no PNG with an alpha channel, or is interlaced, counts as not blank.
+ * Whether a PNG is fully transparent: this is Cloud Infinite's answer, billed and with status 200, when it finds no product.
+ * Reads only to the first visible pixel. A file that is no PNG with an alpha channel, or is interlaced, counts as not blank.
  *
- * Nothing is unfiltered: every filter (PNG, 9.2) predicts a byte from the same channel of earlier pixels, so as long as all of
- * them were 0, a filtered alpha of 0 is an alpha of 0.
+ * No filter is undone: every filter (PNG, 9.2) predicts a byte from the same channel of earlier pixels, so while all of these
+ * are 0, a filtered alpha of 0 is an alpha of 0.
  */
 export async function isBlank(png: AsyncIterable<Uint8Array>): Promise<boolean> {
   let [width, height, pixel, alpha] = [0, 0, 0, 0]
@@ -56,11 +56,11 @@ export async function isBlank(png: AsyncIterable<Uint8Array>): Promise<boolean> 
   return height > 0 && row === height && !visible
 }
 
-/** A PNG's chunks; of IDAT, what has arrived so far. */
+/** Yields a PNG's chunks; of an IDAT chunk, each part as soon as it arrives. */
 async function* chunks(png: AsyncIterable<Uint8Array>): AsyncGenerator<{ type: string; data: Buffer }> {
   let buffer = Buffer.alloc(0)
   let at = 8
-  /** How much of the chunk at `at` was handed out. */
+  /** How many bytes of the chunk at `at` were yielded. */
   let given = 0
   for await (const piece of png) {
     buffer = Buffer.concat([buffer, piece])

@@ -1,68 +1,65 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Code, MattingError } from '../errors.ts'
+import { MattingError } from '../errors.ts'
+import type { Invocation } from '../invocation.ts'
 import { rule } from '../layout.ts'
 import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
 import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
-import { find, isThere, type Parts, type Source, type Wanted } from './work.ts'
+import { find, isThere, type Source, type Wanted } from './work.ts'
 
-/** A photo on its way into the bucket. */
+/** A photo that is still to be stored. */
 export interface Photo {
   body: Buffer
   /** Content-Type. */
   type: string
 }
 
-/** What a paid call came to. */
+/** The result of a paid call. */
 export interface Purchase {
-  /** What was, or may have been, paid for. */
+  /** The cutouts that were paid for, or may have been. */
   bought: readonly Held[]
-  /** Whether it was answered with success. Else nobody knows yet. */
+  /** Whether the answer was success. If not, the outcome is not known yet. */
   answered: boolean
-  /** ETag of the photo that the vendor says it has cut out, if it says so. */
+  /** ETag of the photo that the vendor says it has cut out, if it has the same form as the ETag that we know. */
   original?: string
 }
 
-/** What CI says of the photo itself, which only another photo mends; and what it may say of one layout of it. */
-const OF_PHOTO: ReadonlySet<Code> = new Set(['not-an-image', 'too-large'])
-const OF_LAYOUT: ReadonlySet<Code> = new Set(['refused'])
-
 /**
- * Pays for cutouts that are held; with `photo`, it is stored by the same call (method two).
+ * Pays for cutouts whose claims we hold. If `photo` is given, the same call stores it (method two).
  * @throws MattingError if nothing was bought, after the claims were released.
  */
 export async function buy(
-  parts: Parts,
+  invocation: Invocation,
   asker: string,
   source: Source,
   held: readonly Held[],
   photo?: Photo,
 ): Promise<Purchase> {
-  const { config, cos, store, now, deadline, random } = parts
-  // Whoever held the claim before may have bought it after our first look.
+  const { config, cos, store, now, deadline, random } = invocation
+  // The previous holder of a claim may have bought the cutout after we looked for it first.
   const { missing: buying } = await find(store, held).catch(async (error: unknown) => {
     await releaseAll(store, held, 'unavailable')
     throw error
   })
   if (buying.length === 0) return { bought: [], answered: false }
-  // Half the claim's time to arrive, half to be done: a call that arrives later is refused for its signature, so even an
-  // instance that was frozen in between, its clock included, cannot pay after somebody else took over.
+  // The call has half of the claim's time to arrive, and half to be done. If it arrives later, its signature has ended and it
+  // is refused. So even an instance that was frozen together with its clock cannot pay after another one took over.
   const until = Math.min(...buying.map(({ written }) => written)) + config.claimTime * 500
   const time = { until, deadline: deadline - timeAfter(source) }
-  const receipt = receiptOf(parts, asker, source, buying)
+  const receipt = receiptOf(invocation, asker, source, buying)
   const began = now()
-  const send = source.url === undefined ? sendRules : sendUrl
+  const pay = source.url === undefined ? payByRules : payByUrl
   const done = new Set<string>()
   let answer: { tooLarge?: boolean; original?: string } = {}
   try {
     await writeReceipt(store, receipt)
     for (let pause = 200; ; pause *= 2) {
       try {
-        answer = await send(parts, source, buying, time, { photo, done })
+        answer = await pay(invocation, source, buying, time, { photo, done })
         break
       } catch (error) {
-        // Too many requests at a time: refused before anything was done, so this one may be sent again.
+        // Too many requests at the same time: this one was refused before anything was done, so it may be sent again.
         const left = Math.min(until - store.clock(), deadline - LEAST_TIME - now())
         const again = error instanceof MattingError && error.code === 'busy' && 2 * pause < left
         if (!again) throw error
@@ -71,42 +68,45 @@ export async function buy(
     }
   } catch (thrown) {
     let error = MattingError.from(thrown)
-    // Not known is not failed, nor is what was done in part: the claim stays, and so does the receipt.
-    const left = error.code === 'unknown-outcome' ? [] : await leftOf(parts, buying)
+    // A call with an unknown outcome has not failed, nor has one that was done in part. Claim and receipt stay.
+    const left = error.code === 'unknown-outcome' ? [] : await leftOf(invocation, buying)
     if (left.length < buying.length) {
-      parts.spent.calls += buying.length
+      invocation.spent.calls += buying.length
       return { bought: buying, answered: false }
     }
-    // CI judged what lies there now, which need not be the photo that we saw.
+    // CI judged the photo that is there now, which may be another than the one that we saw.
     const inBucket = source.url === undefined && photo === undefined
     if (!error.retryable && inBucket && !(await isThere(cos, source, true).catch(() => false))) {
       error = new MattingError('changed', undefined, { cause: error })
     }
-    await giveUp(parts, source, buying, error, photo !== undefined)
+    await giveUp(invocation, source, buying, error, photo !== undefined)
     await store.delete(receiptKey(receipt)).catch(() => {})
     throw error
   }
-  parts.spent.calls += buying.length
+  invocation.spent.calls += buying.length
   await writeReceipt(store, { ...receipt, outcome: 'bought', ms: now() - began }).catch(() => {})
-  const { tooLarge, original } = answer
-  if (!tooLarge) return { bought: buying, answered: true, ...(original !== undefined && { original }) }
+  const { tooLarge, original = '' } = answer
+  // A different form does not mean another photo: the sample of persistent processing has a SHA-1 (product/460/18147), HEAD an
+  // MD5.
+  const isTold = original.length === source.etag.length
+  if (!tooLarge) return { bought: buying, answered: true, ...(isTold && { original }) }
   const error = new MattingError('too-large')
-  // The cutout, and not the picture: with less padding it may do.
-  for (const { name } of buying) await note(parts, source, error, name)
+  // The cutout is too large, not the picture: with less padding it may be small enough.
+  for (const { name } of buying) await note(invocation, source, error, name)
   await releaseAll(store, buying, error.code)
   throw error
 }
 
-async function leftOf({ store }: Parts, buying: readonly Held[]): Promise<Held[]> {
+async function leftOf({ store }: Invocation, buying: readonly Held[]): Promise<Held[]> {
   return find(store, buying).then(
     ({ missing }) => missing,
     () => [],
   )
 }
 
-/** Methods two and three: the one paid call for all of them. */
-async function sendRules(
-  { config, cos }: Parts,
+/** Methods two and three: one paid call for all cutouts. */
+async function payByRules(
+  { config, cos }: Invocation,
   { key }: Source,
   buying: readonly Held[],
   time: PaidTime,
@@ -118,19 +118,19 @@ async function sendRules(
 }
 
 /** Method one: buys the cutouts of a picture elsewhere, one after the other, and stores them. */
-async function sendUrl(
-  { cos, store }: Parts,
+async function payByUrl(
+  { cos, store }: Invocation,
   { url = '' }: Source,
   buying: readonly Held[],
   time: PaidTime,
   { done }: { done: Set<string> },
 ): Promise<{ tooLarge?: boolean }> {
-  // Sent again after "later", it goes on where it was.
+  // When it is sent again after `busy`, it leaves out what is done.
   for (const { key, layout } of buying.filter((one) => !done.has(one.key))) {
     const png = await cos[paid].detect(url, layout, time)
     if (!png) return { tooLarge: true }
     await store.put(key, png, { type: 'image/png' }).catch((cause: unknown) => {
-      // It was bought: nobody is to buy it again at once.
+      // It was bought, so nobody may buy it again at once.
       throw new MattingError('unknown-outcome', undefined, { cause })
     })
     done.add(key)
@@ -138,31 +138,33 @@ async function sendUrl(
   return {}
 }
 
-/** What the vendor is asked for, and where it puts it. */
-export function rulesOf({ bucket, cutoutBucket }: Parts['config'], wanted: readonly Wanted[]): PicRule[] {
+/** The rules for the vendor: what to make, and where to store it. */
+export function rulesOf({ bucket, cutoutBucket }: Invocation['config'], wanted: readonly Wanted[]): PicRule[] {
   const elsewhere = cutoutBucket !== bucket && { bucket: cutoutBucket }
   return wanted.map(({ key, layout }) => ({ ...elsewhere, fileid: `/${key}`, rule: rule(layout) }))
 }
 
-/** Tells those who wait that nothing comes, and those who come later what is true of the photo until it changes. */
+/** Tells those who wait that nothing was bought, and notes for later requests what is true of the photo until it changes. */
 async function giveUp(
-  parts: Parts,
+  invocation: Invocation,
   source: Source,
   held: readonly Held[],
   error: MattingError,
   byUpload: boolean,
 ): Promise<void> {
-  if (OF_PHOTO.has(error.code)) await note(parts, source, error)
-  // One of them was refused, and nobody knows which: alone, each will tell.
+  // Not for a picture elsewhere: its host may have given CI something else than it gave us, for example a page that says
+  // "busy".
+  if (error.about === 'photo' && source.url === undefined) await note(invocation, source, error)
+  // Of several, nobody knows which one was refused. A call for a single one will tell.
   const [only, ...more] = held
-  if (OF_LAYOUT.has(error.code) && only && more.length === 0) await note(parts, source, error, only.name)
-  // Whoever uploads may lack a permission that the functions have.
-  await releaseAll(parts.store, held, byUpload && error.code === 'denied' ? 'unavailable' : error.code)
+  if (error.about === 'layout' && only && more.length === 0) await note(invocation, source, error, only.name)
+  // The uploader may lack a permission that the functions have.
+  await releaseAll(invocation.store, held, byUpload && error.code === 'denied' ? 'unavailable' : error.code)
 }
 
-/** Notes what is true of the photo, or of one layout of it, until it changes; should that fail, the vendor is asked once more. */
+/** Notes what is true of the photo, or of one layout of it, until it changes. If this fails, the vendor is asked once more. */
 export async function note(
-  { config, store }: Parts,
+  { config, store }: Invocation,
   source: Source,
   error: MattingError,
   layout?: string,
@@ -171,7 +173,7 @@ export async function note(
 }
 
 export function receiptOf(
-  { uuid, store }: Parts,
+  { uuid, store }: Invocation,
   asker: string,
   { key, etag }: Source,
   buying: readonly Wanted[],

@@ -4,46 +4,51 @@ import { RECORDS } from '../cutout.ts'
 import { type Code, codes, MattingError } from '../errors.ts'
 
 /**
- * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. It is never
- * deleted by this project: an attempt that could be claimed twice could be paid twice.
+ * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. This project never
+ * deletes it, because an attempt that could be claimed twice could be paid twice.
  */
 export interface Claim {
-  /** Of whoever holds it: another for each call of `ensure`, or a repeated event would take its own claim for leave to pay again. */
+  /**
+   * Identifies the holder. Each call of `ensure` has its own; otherwise a repeated event would find its old claim and pay
+   * again.
+   */
   id: string
-  /** Whom it was for. */
+  /** For whom the cutout is made. */
   asker: string
   layout: string
-  /** How long it holds, from when COS wrote it: `Last-Modified` counts, for the clocks of instances differ. */
+  /** How long it holds, counted from its `Last-Modified`, which is COS's, because the clocks of instances differ. */
   seconds: number
-  /** The same for people to read: ISO 8601. */
+  /** Start and end in ISO 8601, only for people to read. */
   at: string
   until: string
   /**
-   * Of method two, where the photo is still to come: nobody knows how long its bytes take. When the claim's time has passed,
-   * whoever sees the photo dates the claim anew, once, and gives the vendor its time from then.
+   * For method two, where the photo is still to come, and nobody knows how long its bytes take. When the claim's time has
+   * passed, the first instance that sees the photo dates the claim anew, once, so that the vendor has its time from then on.
    */
   photo?: 'awaited' | 'seen'
-  /** Set when nothing was bought. If a retry can mend it, the next attempt is free at once. */
+  /** Set when nothing was bought. If it is about the moment, the next attempt is free at once. */
   failure?: Code
 }
 
 /**
- * Where an attempt stands. A free one was never claimed; it is not to be skipped, or somebody else would find it free as well.
- * Of a late one the time has passed, but its photo may still be on its way, or just have arrived.
+ * The state of an attempt. A `free` one was never claimed; it must not be skipped, because another instance would also find it
+ * free. The time of a `late` one has passed, but its photo may still be on its way, or may have just arrived.
  */
 export type Standing = 'free' | 'ours' | 'taken' | 'late' | 'over'
 
-/** How an attempt stands, and since when by COS's clock, in milliseconds since the epoch; NaN if it is free. */
+/**
+ * The state of an attempt, and when its claim was written, by COS's clock in milliseconds since the epoch; NaN if it is free.
+ */
 export interface Look {
   standing: Standing
   written: number
 }
 
-/** Added to a claim's time, because the dates of HTTP are whole seconds. In milliseconds. */
+/** Added to a claim's time, because HTTP dates have whole seconds. In milliseconds. */
 export const ROUNDING = 2_000
 /**
- * Pause before a written claim is read back. COS documents no atomicity of forbid-overwrite, and speaks of conflicts within
- * milliseconds: should two writers be let through, the later one's claim stands, and both see it.
+ * Pause before a written claim is read back, in milliseconds. COS does not document that forbid-overwrite is atomic, and
+ * mentions conflicts within milliseconds. If it lets two writers through, the later claim counts, and both read it.
  */
 const SETTLE = 100
 
@@ -54,7 +59,7 @@ export function claimKey(cutout: string, attempt: number): string {
   return `${FOLDER}${cutout}/${attempt}`
 }
 
-/** The attempts at the cutouts of a source, oldest photo or newest: one LIST. */
+/** The attempts at the cutouts of all versions of a source: one LIST. */
 export async function* listClaims(cos: Cos, cutoutFolder: string) {
   for await (const { key, written } of cos.list(FOLDER + cutoutFolder)) {
     const [, cutout, attempt] = /^(.*)\/(\d+)$/.exec(key.slice(FOLDER.length)) ?? []
@@ -67,7 +72,7 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const written = await cos
     .put(key, JSON.stringify(mine), { type: 'application/json', forbidOverwrite: true })
     .catch((error: unknown) => {
-      // Without an answer it may have been written all the same; reading it tells.
+      // Without an answer it may have been written or not; reading it tells.
       if (error instanceof MattingError && error.code === 'unavailable') return true
       throw error
     })
@@ -76,8 +81,8 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
 }
 
 /**
- * How an attempt stands.
- * @throws MattingError its holder's failure, while the claim holds, if waiting will not mend it; unavailable
+ * Reads the state of an attempt.
+ * @throws MattingError the failure of its holder, while the claim holds, unless it is about the moment; unavailable
  */
 export async function look(cos: Cos, key: string, mine: Pick<Claim, 'id' | 'seconds'>): Promise<Look> {
   const found = await cos.get(key)
@@ -88,14 +93,14 @@ export async function look(cos: Cos, key: string, mine: Pick<Claim, 'id' | 'seco
     return { standing: photo === 'awaited' && failure === undefined ? 'late' : 'over', written }
   }
   if (failure === undefined) return { standing: id === mine.id ? 'ours' : 'taken', written }
-  // `denied` may be mended by an operator, but not by asking again at once: that would be a claim for each request.
-  if (failure === 'denied' || codes.get(failure)?.retryable === false) throw new MattingError(failure)
+  // An operator may mend an error about the account, but a new attempt does not: there would be a claim for each request.
+  if (codes.get(failure)?.about !== 'moment') throw new MattingError(failure)
   return { standing: 'over', written }
 }
 
 /**
- * Dates the claim of an upload anew: the photo is there, or nothing more of it is to come, and from now on the vendor has
- * `seconds`. Written late, by an instance that was frozen, it harms nobody: by then a later attempt counts.
+ * Dates the claim of an upload anew: the photo is there, or no more of it will come, and from now on the vendor has `seconds`.
+ * If an instance was frozen and writes this late, it does no harm, because a later attempt counts by then.
  */
 export async function redate(cos: Cos, key: string, seconds: number): Promise<void> {
   const found = await cos.get(key)
@@ -105,12 +110,12 @@ export async function redate(cos: Cos, key: string, seconds: number): Promise<vo
   await cos.put(key, body, { type: 'application/json' })
 }
 
-/** Tells those who wait that nothing was bought. Should this fail, they wait until the claim's time has passed. */
+/** Tells those who wait that nothing was bought. If this fails, they wait until the claim's time has passed. */
 export async function release(cos: Cos, key: string, mine: Claim, failure: Code): Promise<void> {
   await cos.put(key, JSON.stringify({ ...mine, failure }), { type: 'application/json' }).catch(() => {})
 }
 
-/** A claim somebody else scribbled on holds as long as one of ours would. */
+/** A claim that cannot be read holds as long as one of ours would. */
 function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'seconds' | 'photo' | 'failure'>> {
   try {
     const { id, seconds, photo, failure } = Object(JSON.parse(text))

@@ -1,20 +1,20 @@
 import type { Cos } from '../cos.ts'
-import { cutoutFolder, etagPart, RECORDS } from '../cutout.ts'
+import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from '../cutout.ts'
 import { type Code, codes, MattingError } from '../errors.ts'
 
-interface Version {
-  key: string
-  etag: string
+interface Version extends Named {
+  /** When it was stored; milliseconds since the epoch, by COS's clock. */
+  modified?: number
 }
 
-/** The folder of what is known against the versions of a photo. */
-export function failureFolder(prefix: string, key: string): string {
-  return `${RECORDS}failed/${cutoutFolder(prefix, key)}`
+/** The folders of the failures noted for the versions of a photo. New ones are written to the first folder. */
+export function failureFolders(prefix: string, key: string): string[] {
+  return cutoutFolders(prefix, key).map((folder) => `${RECORDS}failed/${folder}`)
 }
 
 /**
- * Notes that a photo cannot be cut out, at all or in one layout, so that nobody asks the vendor again until it changes. All that
- * is read again stands in the name, `<first 16 of ETag>[-<layout>].<code>.json`; what is in it is for people.
+ * Notes that a photo cannot be cut out, at all or in one layout, so that the vendor is not asked again until it changes. All
+ * that is read again is in the name, `<ETag>[-<layout>].<code>.json`; the content is for people.
  */
 export async function writeFailure(
   cos: Cos,
@@ -23,25 +23,46 @@ export async function writeFailure(
   { code, message }: MattingError,
   layout?: string,
 ): Promise<void> {
+  const [folder = ''] = failureFolders(prefix, key)
   const name = `${etagPart(etag)}${layout ? `-${layout}` : ''}.${code}.json`
   const text = JSON.stringify({ code, message, at: new Date(cos.clock()).toISOString(), key, etag, layout })
-  await cos.put(failureFolder(prefix, key) + name, text, { type: 'application/json' })
+  await cos.put(folder + name, text, { type: 'application/json' })
 }
 
-/** @throws MattingError why this version of a photo cannot be cut out in one of the layouts, if that is known: one LIST */
+/** @throws MattingError the noted reason why this version of a photo cannot be cut out in one of the layouts. Takes one LIST */
 export async function checkFailure(
   cos: Cos,
   prefix: string,
-  { key, etag }: Version,
+  source: Version,
   layouts: readonly string[],
 ): Promise<void> {
-  const start = failureFolder(prefix, key) + etagPart(etag)
-  for await (const found of cos.list(start)) {
-    const [, layout, code] = /^(?:-([\w-]+))?\.([a-z-]+)\.json$/.exec(found.key.slice(start.length)) ?? []
-    if (isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
+  const { asked, modified = Number.POSITIVE_INFINITY } = source
+  const former = olderName(source)
+  const [version, older] = [etagPart(source.etag), olderPart(former.etag)]
+  const keys = [...new Set([source.key, former.key])]
+  for (const start of starts(prefix, keys, [older, version])) {
+    for await (const found of cos.list(start)) {
+      const [, marked, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
+      // Before 1.0 a mark had 16 digits of the ETag, so it may be about another version with the same digits. And a picture
+      // elsewhere was marked even if only its host had failed.
+      const olderCounts =
+        modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
+      const known = marked === version || (marked === older && olderCounts)
+      if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
+    }
   }
 }
 
+/** ETag, layout and code in the name of a mark. */
+const MARK = /^([\da-f]+(?:-\d+)?)(?:-([a-z][a-z\d-]*))?\.([a-z-]+)\.json$/
+
+/** The prefixes to list. Most ETags begin with their own short form, so one LIST finds both. */
+function starts(prefix: string, keys: readonly string[], versions: readonly string[]): string[] {
+  const folders = keys.flatMap((key) => failureFolders(prefix, key))
+  const all = folders.flatMap((folder) => versions.map((version) => folder + version))
+  return all.filter((start, i) => !all.slice(0, i).some((other) => start.startsWith(other)))
+}
+
 function isFinal(code: string | undefined): code is Code {
-  return code !== undefined && codes.get(code)?.retryable === false
+  return ['photo', 'layout'].includes(codes.get(code ?? '')?.about ?? '')
 }

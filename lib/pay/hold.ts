@@ -1,9 +1,10 @@
-import { cutoutFolder, etagPart } from '../cutout.ts'
+import { cutoutFolder, etagPart, versionIn } from '../cutout.ts'
 import { type Code, MattingError } from '../errors.ts'
+import type { Invocation } from '../invocation.ts'
 import { type Claim, claim, claimKey, listClaims, look, redate, release } from './claim.ts'
 import { checkFailure } from './failure.ts'
 import { countPaid } from './receipt.ts'
-import type { Parts, Source, Wanted } from './work.ts'
+import type { Source, Wanted } from './work.ts'
 
 /** A cutout that may be paid for: its claim is ours. */
 export interface Held extends Wanted {
@@ -13,10 +14,10 @@ export interface Held extends Wanted {
   written: number
 }
 
-/** The latest known attempt at each cutout, by its key; none before the first. */
+/** The latest known attempt at each cutout, by the cutout's key; no entry before the first attempt. */
 export type Attempts = ReadonlyMap<string, number>
 
-/** Who claims, and for how long. */
+/** For whom to claim, and for how long. */
 export interface Holder {
   id: string
   asker: string
@@ -25,28 +26,32 @@ export interface Holder {
   photo?: 'awaited'
 }
 
-/** The vendor's bound for one request (product/436/74972). */
+/** The vendor's limit for one request (product/436/74972). */
 export const MAX_RULES = 5
-/** Less time than this is not enough for a matting call: 1.6 to 4.4 s are usual. In milliseconds. */
+/** A matting call needs at least this time: 1.6 to 4.4 s are usual. In milliseconds. */
 export const LEAST_TIME = 5_000
-/** What a last look and a log line need, and what storing the cutout of a picture elsewhere does; in milliseconds. */
+/** LOOK_TIME is for a last look and a log line, STORE_TIME for storing the cutout of a picture elsewhere; in milliseconds. */
 export const LOOK_TIME = 1_000
 const STORE_TIME = 4_000
-/** So many versions of a photo within a minute, and no more are paid for: somebody writes in a loop. */
+/** After so many versions of a photo within a minute no more are paid for, because somebody writes in a loop. */
 const MAX_CHANGES = 10
 
-/** What must be left after a paid call, in milliseconds. */
+/** The time that must be left after a paid call, in milliseconds. */
 export function timeAfter({ url }: Source): number {
   return url === undefined ? LOOK_TIME : STORE_TIME
 }
 
-/** As long as the vendor ever needs once it has the photo and the request, in seconds. */
-export function vendorTime({ config }: Pick<Parts, 'config'>): number {
+/** The longest time that the vendor needs when it has the photo and the request, in seconds. */
+export function vendorTime({ config }: Pick<Invocation, 'config'>): number {
   return config.claimTime / 2
 }
 
-/** What forbids to pay for a source, whoever asks; and which attempts there have been. @throws MattingError */
-export async function mayPay({ config, store }: Parts, source: Source, missing: readonly Wanted[]): Promise<Attempts> {
+/** Checks that nothing forbids paying for a source, and returns the attempts so far. @throws MattingError */
+export async function checkPayable(
+  { config, store }: Invocation,
+  source: Source,
+  missing: readonly Wanted[],
+): Promise<Attempts> {
   const { cutoutPrefix, maxSourceBytes } = config
   if (source.size > maxSourceBytes) throw new MattingError('too-large')
   await checkFailure(
@@ -59,8 +64,8 @@ export async function mayPay({ config, store }: Parts, source: Source, missing: 
   const attempts = new Map<string, number>()
   const folder = cutoutFolder(cutoutPrefix, source.key)
   for await (const { cutout, attempt, written } of listClaims(store, folder)) {
-    // Below the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
-    const [, version] = /^(\w+)-[^/]*$/.exec(cutout.slice(folder.length)) ?? []
+    // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`.
+    const version = versionIn(cutout.slice(folder.length))
     if (version && version !== etagPart(source.etag) && store.clock() - written < 60_000) changes.add(version)
     if (missing.some(({ key }) => key === cutout)) attempts.set(cutout, Math.max(attempt, attempts.get(cutout) ?? 0))
   }
@@ -69,31 +74,31 @@ export async function mayPay({ config, store }: Parts, source: Source, missing: 
 }
 
 /**
- * Claims what is free of the missing cutouts, as many as one request may make. `stored` tells that the photo was seen in the bucket.
- * @throws MattingError limit-reached, unavailable; the failure of whoever holds a claim
+ * Claims the missing cutouts that are free, but no more than one request may make. `stored`: the photo was seen in the bucket.
+ * @throws MattingError limit-reached, unavailable; the failure of a claim's holder
  */
 export async function hold(
-  parts: Parts,
+  invocation: Invocation,
   holder: Holder,
   source: Source,
   missing: readonly Wanted[],
   attempts: Attempts,
   stored: boolean,
 ): Promise<{ held: Held[]; attempts: Attempts }> {
-  const { config, store, now, deadline } = parts
-  // No time left to see it through: better that nobody holds the claim.
+  const { config, store, now, deadline } = invocation
+  // There is not enough time to finish, so it is better not to claim.
   if (deadline - now() < Math.min(LEAST_TIME, config.claimTime * 1000) + timeAfter(source))
     return { held: [], attempts }
   const looks = missing.slice(0, MAX_RULES).map(async (one) => {
     const last = attempts.get(one.key)
     if (last === undefined) return { one, attempt: 0 }
     const { standing } = await look(store, claimKey(one.key, last), holder)
-    if (standing === 'late' && stored) await redate(store, claimKey(one.key, last), vendorTime(parts))
+    if (standing === 'late' && stored) await redate(store, claimKey(one.key, last), vendorTime(invocation))
     else if (standing === 'late' || standing === 'over') return { one, attempt: last + 1 }
     return standing === 'free' ? { one, attempt: last } : undefined
   })
   const free = (await Promise.all(looks)).filter((look) => look !== undefined)
-  if (free.length > 0) await checkLimit(parts, free.length)
+  if (free.length > 0) await checkLimit(invocation, free.length)
   const claims = await Promise.allSettled(
     free.map(async ({ one, attempt }) => {
       const at = store.clock()
@@ -123,8 +128,8 @@ export async function hold(
   return { held, attempts: new Map([...attempts, ...free.map(({ one, attempt }) => [one.key, attempt] as const)]) }
 }
 
-/** @throws MattingError limit-reached, if so many more would be too many today */
-async function checkLimit({ config, cos, store }: Parts, more: number): Promise<void> {
+/** @throws MattingError limit-reached, if `more` paid calls would exceed today's limit */
+async function checkLimit({ config, cos, store }: Invocation, more: number): Promise<void> {
   if (config.dailyLimit === Number.POSITIVE_INFINITY) return
   const today = new Date(store.clock()).toISOString().slice(0, 10)
   const enough = config.dailyLimit - more
@@ -132,6 +137,6 @@ async function checkLimit({ config, cos, store }: Parts, more: number): Promise<
 }
 
 /** Tells those who wait that nothing was bought. */
-export async function releaseAll(store: Parts['store'], held: readonly Held[], failure: Code): Promise<void> {
+export async function releaseAll(store: Invocation['store'], held: readonly Held[], failure: Code): Promise<void> {
   await Promise.all(held.map((one) => release(store, claimKey(one.key, one.attempt), one.claim, failure)))
 }

@@ -1,15 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { MattingError } from '../errors.ts'
+import { type Invocation, timed } from '../invocation.ts'
 import type { Layout } from '../layout.ts'
 import { buy, note } from './buy.ts'
-import { hold, LOOK_TIME, mayPay } from './hold.ts'
-import { type Found, find, isThere, type Parts, type Source, timed, want } from './work.ts'
+import { checkPayable, hold, LOOK_TIME } from './hold.ts'
+import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts'
 
-export { failureFolder } from './failure.ts'
+export { failureFolders } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
-export { type Photo, type PresignedUpload, presignUpload, upload } from './put.ts'
+export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
 export { readReceipts } from './receipt.ts'
-export { type Parts, type Source, type Spent, type Stage, timed } from './work.ts'
+export type { Source } from './work.ts'
 
 export interface Cutout {
   /** Short name of its layout. */
@@ -17,63 +18,69 @@ export interface Cutout {
   key: string
   /** Bytes. */
   size: number
-  /** `made`: this very call paid for it, as far as it knows; `joined`: somebody else made it meanwhile. */
-  by: 'hit' | 'made' | 'joined'
+  /** `made`: this call paid for it, or may have; `joined`: another call made it meanwhile. */
+  obtained: 'hit' | 'made' | 'joined'
 }
 
 /**
- * The one door through which money is spent: makes sure that the cutouts of a source exist. Looks, claims, looks again, pays;
- * whoever does not get the claim waits for the cutout, unless `wait` is false; with `pay` false it only looks. `asker` is whom
- * it is for, as it will stand in claim and receipt. What became of a call without an answer is found out by looking, and nobody
- * pays again before the time of its claim has passed.
- * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may yet appear;
- * no-product: it is there, and blank; changed: the photo is another by now; busy, unavailable; or why CI refused.
+ * The one door through which money is spent: makes sure that the cutouts of a source exist. It looks, claims, looks again,
+ * pays. A call that does not get the claim waits for the cutout, unless `wait` is false; if `pay` is false, it only looks.
+ * `asker` says for whom the cutouts are, in claim and receipt. The outcome of a paid call without an answer is found out by
+ * looking, and nobody pays again before the time of its claim has passed.
+ * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may still appear;
+ * no-product: it is there, but blank; changed: the photo was replaced; busy, unavailable, timeout; or the reason why CI
+ * refused.
  */
 export async function ensure(
-  parts: Parts,
+  invocation: Invocation,
   asker: string,
   source: Source,
   layouts: readonly Layout[],
   { pay = true, wait = true } = {},
 ): Promise<Cutout[]> {
-  const { cos, store, config, now, random, deadline } = parts
-  const wanted = want(parts, source, layouts)
-  /** What this call paid for, by which attempt, and whether the vendor told that it has cut this photo. */
+  const { cos, store, config, now, random, deadline } = invocation
+  const wanted = wantedCutouts(invocation, source, layouts)
+  /** The cutouts that this call paid for, by which attempt, and whether the vendor told that it cut out this photo. */
   const paid = new Map<string, { attempt: number; sure: boolean }>()
-  const first = await timed(parts, 'look', find(store, wanted))
+  const first = await timed(invocation, 'look', find(store, wanted))
   const found = new Map<string, Found>(first.found.map((one) => [one.name, one]))
-  // One blank cutout speaks for all layouts of its photo.
+  // If one cutout is blank, the photo's other layouts are blank too.
   const isBlank = () => [...found.values()].some(({ blank }) => blank)
   if (isBlank()) throw new MattingError('no-product')
   let { missing } = first
   if (missing.length > 0 && !pay) throw new MattingError('not-made')
-  let attempts = missing.length > 0 ? await timed(parts, 'look', mayPay(parts, source, missing)) : new Map()
-  const holder = { id: parts.uuid(), asker, seconds: config.claimTime }
+  let attempts =
+    missing.length > 0 ? await timed(invocation, 'look', checkPayable(invocation, source, missing)) : new Map()
+  const holder = { id: invocation.uuid(), asker, seconds: config.claimTime }
   let isOther = false
   for (let pause = 150; missing.length > 0 && !isBlank(); ) {
-    const turn = await timed(parts, 'claim', hold(parts, holder, source, missing, attempts, source.url === undefined))
+    const turn = await timed(
+      invocation,
+      'claim',
+      hold(invocation, holder, source, missing, attempts, source.url === undefined),
+    )
     attempts = turn.attempts
-    // Of an attempt after ours, which came to nothing in its time, the cutout is somebody else's.
+    // If there is a later attempt, ours made nothing in its time, and the cutout belongs to the later one.
     const others = [...paid].filter(([key, { attempt }]) => attempt !== attempts.get(key))
     for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
-      const { bought, original } = await timed(parts, 'pay', buy(parts, asker, source, turn.held))
+      const { bought, original } = await timed(invocation, 'pay', buy(invocation, asker, source, turn.held))
       for (const { key, attempt } of bought) paid.set(key, { attempt, sure: original === source.etag })
       isOther = original !== undefined && original !== source.etag
       if (isOther) break
     }
-    const looked = await timed(parts, 'look', find(store, missing))
+    const looked = await timed(invocation, 'look', find(store, missing))
     for (const one of looked.found) found.set(one.name, one)
     missing = looked.missing
     if (turn.held.length > 0 || missing.length === 0) continue
-    // Nobody was at it, and nobody is.
+    // No attempt was ever made, and no time is left for one.
     if (missing.every(({ key }) => !attempts.has(key))) throw new MattingError('timeout')
     pause = Math.min(2_000, pause * 1.5) * (0.75 + random() / 2)
     if (!wait || now() + pause > deadline - LOOK_TIME) throw new MattingError('pending')
-    await timed(parts, 'wait', sleep(pause))
+    await timed(invocation, 'wait', sleep(pause))
   }
   const unsure = [...paid].flatMap(([key, { sure }]) => (sure ? [] : [key]))
-  // CI cuts what lies there when it reads: the cutout of another photo must not stay under the name of the one we saw.
+  // CI cuts out the photo that is there when it reads. A cutout of another photo must not keep the name of the one that we saw.
   const inBucket = first.missing.length > 0 && source.url === undefined
   if (isOther || (inBucket && !(await isThere(cos, source, unsure.length > 0)))) {
     const dropped = config.onDelete === 'remove' ? [...paid.keys()] : unsure
@@ -82,13 +89,14 @@ export async function ensure(
   }
   if (isBlank()) {
     const error = new MattingError('no-product')
-    // So that the other layouts are not paid for. Who has waited cannot know of which photo it is, and that its payer is about to delete it.
-    if (paid.size > 0) await note(parts, source, error)
+    // So that the other layouts are not paid for. Only the payer notes it: a call that waited cannot know whether the blank
+    // cutout is of another photo and about to be deleted.
+    if (paid.size > 0) await note(invocation, source, error)
     throw error
   }
   const before = new Set(first.found.map(({ name }) => name))
   return wanted.map(({ key, name }) => {
-    const by = paid.has(key) ? 'made' : before.has(name) ? 'hit' : 'joined'
-    return { layout: name, key: found.get(name)?.key ?? key, size: found.get(name)?.size ?? 0, by }
+    const obtained = paid.has(key) ? 'made' : before.has(name) ? 'hit' : 'joined'
+    return { layout: name, key: found.get(name)?.key ?? key, size: found.get(name)?.size ?? 0, obtained }
   })
 }

@@ -17,12 +17,12 @@ export interface Receipt {
   ms: number
 }
 
-/** Leave to make a paid call that was handed out to somebody else, as the key of its receipt tells. */
+/** A permission that was given to somebody else to make a paid call, as read from the key of its receipt. */
 interface Grant {
   key: string
-  /** Name of its receipt, with `count` at its end. */
+  /** Key of its later receipt, without the count at the end. */
   name: string
-  /** When it will be known whether it was used, in milliseconds since the epoch. */
+  /** From then on it can be known whether it was used; in milliseconds since the epoch. */
   lapses: number
   count: number
 }
@@ -31,15 +31,18 @@ const RECEIPTS = `${RECORDS}receipts/`
 const GRANTS = 'grants/'
 const NAME = /^(\d+)-([\w-]+)-(\d+)\.json$/
 
-/** No receipt is written later than this after its time and still paid for: half of the longest CLAIM_TIME, and more. In milliseconds. */
+/**
+ * A receipt that is written later than this after its time is not paid for: more than half of the longest CLAIM_TIME. In
+ * milliseconds.
+ */
 const WRITTEN = 1_000_000
-/** So many receipts more, and the next count starts from a tally. */
+/** With more receipts than this, a tally is written, where the next count starts. */
 const TALLY = 1_000
-/** Grants that are settled at the same moment, and how often in one count. */
+/** How many grants are settled at the same moment, and how many times in one count. */
 const SETTLE = 8
 const MAX_ROUNDS = 8
 
-/** `.matting/receipts/<yyyy-mm-dd>/<time>-<id>-<number of cutouts>.json`: so a list of keys is enough to count. */
+/** `.matting/receipts/<yyyy-mm-dd>/<time>-<id>-<number of cutouts>.json`, so that a list of keys is enough to count. */
 export function receiptKey({ at, id, cutouts }: Receipt): string {
   return `${RECEIPTS}${at.slice(0, 10)}/${timeOf(at)}-${id}-${cutouts.length}.json`
 }
@@ -49,8 +52,8 @@ export async function writeReceipt(store: Cos, receipt: Receipt): Promise<void> 
 }
 
 /**
- * Writes the receipt of a call that somebody else may make, or not. Under `grants/`, and by the time when it lapses, in
- * milliseconds since the epoch. Returns its key.
+ * Writes the receipt of a call that somebody else may or may not make. Its key lies under `grants/` and begins with the time
+ * when it lapses, in milliseconds since the epoch. Returns this key.
  */
 export async function writeGrant(store: Cos, receipt: Receipt, lapses: number): Promise<string> {
   const day = receipt.at.slice(0, 10)
@@ -60,10 +63,11 @@ export async function writeGrant(store: Cos, receipt: Receipt, lapses: number): 
 }
 
 /**
- * How many calls were paid for on a day (`yyyy-mm-dd`, UTC), with those under way and those that others were granted. A grant that has
- * lapsed is settled: it counts no more if it left neither photo nor cutout. More of them are looked at while the sum exceeds `enough`.
+ * How many calls were paid for on a day (`yyyy-mm-dd`, UTC), including calls under way and calls granted to others. A grant
+ * that has lapsed is settled: it no longer counts if neither photo nor cutout is there. While the sum exceeds `enough`, more
+ * grants are settled.
  *
- * However many receipts there are, few of them are listed: a tally holds the sum of the older ones.
+ * A tally holds the sum of the older receipts, so that only a few are listed.
  */
 export async function countPaid(
   { cos, store }: { cos: Cos; store: Cos },
@@ -74,7 +78,7 @@ export async function countPaid(
   const folder = `${RECEIPTS}${day}/`
   const tally = await readTally(store, day)
   const grants: Grant[] = []
-  // Before the receipts: one that is settled meanwhile stands among them by then.
+  // Listed before the receipts, so that a grant that is settled meanwhile is not missed.
   for await (const { key } of store.list(folder + GRANTS)) {
     const [, time, id, count] = NAME.exec(key.slice(folder.length + GRANTS.length)) ?? []
     const [lapses, name] = [Number(time), `${folder}${timeIn(day, Number(time))}-${id}`]
@@ -93,8 +97,11 @@ export async function countPaid(
     sum -= unused.reduce((more, count) => more + count, 0)
   }
   if (receipts.length > TALLY) {
-    // Not past a grant that may be settled yet: its receipt would be overlooked.
-    const before = timeIn(day, Math.min(now - WRITTEN, ...grants.map(({ lapses }) => lapses)))
+    // The tally must end before any grant that is still to be settled, or its receipt would not be counted.
+    const before = timeIn(
+      day,
+      grants.reduce((least, { lapses }) => Math.min(least, lapses), now - WRITTEN),
+    )
     const older = receipts.filter(({ time }) => time < before)
     if (older.length > 0) await writeTally(store, day, { before, count: tally.count + total(older) })
   }
@@ -102,8 +109,8 @@ export async function countPaid(
 }
 
 /**
- * Turns a grant that has lapsed into a receipt: of its calls if it was used, else of none, so that a call that comes later all the
- * same leaves a trace. Two who do so at the same moment write the same. Returns how many calls were not made.
+ * Turns a grant that has lapsed into a receipt: of its calls if it was used, otherwise of none, so that a call that still comes
+ * later leaves a trace. Two instances that do this at the same moment write the same. Returns how many calls were not made.
  */
 async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, count }: Grant): Promise<number> {
   const found = await store.get(key)
@@ -117,7 +124,7 @@ async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, cou
   return used ? 0 : count
 }
 
-/** The sum of all receipts whose time is before `before`, nine digits. */
+/** The sum of all receipts whose time is before `before`, which has nine digits. */
 interface Tally {
   before: string
   count: number
@@ -131,7 +138,7 @@ async function readTally(store: Cos, day: string): Promise<Tally> {
   const found = await store.get(tallyKey(day))
   if (!found) return { before: '', count: 0 }
   const { before, count } = Object(parse(found.body))
-  // An unreadable one counts as none: then all is listed.
+  // A tally that cannot be read counts as none, and all receipts are listed.
   const known = typeof before === 'string' && /^\d{9}$/.test(before) && Number.isSafeInteger(count) && count >= 0
   return known ? { before, count } : { before: '', count: 0 }
 }
@@ -141,8 +148,8 @@ async function writeTally(store: Cos, day: string, tally: Tally): Promise<void> 
 }
 
 /**
- * The receipts of a day with how many of each one's cutouts were billed. A call that was never answered was billed for what
- * lies there and no other receipt accounts for.
+ * The receipts of a day, each with the number of its cutouts that were billed. A call without an answer was billed for the
+ * cutouts that are there and that no other receipt accounts for.
  */
 export async function readReceipts(store: Cos, day: string): Promise<{ receipt: Receipt; billed: number }[]> {
   const receipts: Receipt[] = []
@@ -165,7 +172,7 @@ export async function readReceipts(store: Cos, day: string): Promise<{ receipt: 
   return billed
 }
 
-/** Undefined if it is not what `writeReceipt` wrote. */
+/** Undefined if `writeReceipt` did not write this. */
 function readReceipt(text: string): Receipt | undefined {
   const { id, at, asker, source, etag, cutouts, outcome, ms } = Object(parse(text))
   if (!Array.isArray(cutouts)) return undefined
@@ -182,12 +189,12 @@ function parse(text: string): unknown {
   }
 }
 
-/** Hours to milliseconds of an ISO date, nine digits. */
+/** Hours to milliseconds of an ISO date, as nine digits. */
 function timeOf(at: string): string {
   return at.slice(11).replace(/\D/g, '')
 }
 
-/** The same of a time that is no other day's: what ends after midnight ends with the day. */
+/** The same for a time in milliseconds, limited to the day: a time after midnight becomes the day's last. */
 function timeIn(day: string, time: number): string {
   const [start, end] = [Date.parse(day), Date.parse(day) + 86_399_999]
   return timeOf(new Date(Math.min(Math.max(time, start), end)).toISOString())

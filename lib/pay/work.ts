@@ -1,42 +1,21 @@
-import type { Config } from '../config.ts'
 import type { Cos } from '../cos.ts'
-import { cutoutKey } from '../cutout.ts'
+import { cutoutKey, olderKeys } from '../cutout.ts'
+import type { Invocation } from '../invocation.ts'
 import { type Layout, layoutName } from '../layout.ts'
 import { isBlank } from './blank.ts'
 
 /** A photo as HEAD saw it, or a picture elsewhere. */
 export interface Source {
-  /** Of a picture elsewhere, the URL that was asked for. */
+  /** The key, or the name of a picture elsewhere. */
   key: string
   etag: string
   size: number
   /** When it was stored, by COS's clock, in milliseconds since the epoch. */
   modified?: number
-  /** Of a picture elsewhere: where the vendor is to fetch it. */
+  /** Only of a picture elsewhere: the URL where the vendor fetches it. */
   url?: string
-}
-
-export type Stage = 'look' | 'claim' | 'pay' | 'wait'
-
-/** What an invocation has spent: milliseconds by stage, and paid calls as far as it knows. `ensure` adds to it. */
-export interface Spent {
-  ms: Map<Stage, number>
-  calls: number
-}
-
-/** What both functions work with. */
-export interface Parts {
-  config: Config
-  /** The bucket of the photos. */
-  cos: Cos
-  /** The bucket of cutouts, claims and all other records; often the same. */
-  store: Cos
-  now: () => number
-  random: () => number
-  uuid: () => string
-  /** Milliseconds since the epoch, our clock. */
-  deadline: number
-  spent: Spent
+  /** Only of a picture elsewhere: the requested URL, and the version as keys had it before 1.0. Secret, and never stored. */
+  asked?: { url: string; version: string }
 }
 
 /** A cutout that is asked for. */
@@ -45,6 +24,9 @@ export interface Wanted {
   layout: Layout
   /** The layout's short name. */
   name: string
+  /** Other keys that it may have, if it was made after `since`. */
+  older: readonly string[]
+  since: number
 }
 
 /** A cutout that is there. */
@@ -55,14 +37,24 @@ export interface Found extends Wanted {
 }
 
 /** The cutouts of a source in these layouts, each once. */
-export function want({ config }: Pick<Parts, 'config'>, source: Source, layouts: readonly Layout[]): Wanted[] {
+export function wantedCutouts(
+  { config }: Pick<Invocation, 'config'>,
+  source: Source,
+  layouts: readonly Layout[],
+): Wanted[] {
+  const { cutoutPrefix: prefix } = config
+  const { modified: since } = source
   const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
-  return [...named].map(([name, layout]) => ({ key: cutoutKey(config.cutoutPrefix, source, layout), layout, name }))
+  return [...named].map(([name, layout]) => {
+    const key = cutoutKey(prefix, source, layout)
+    // Of a photo that is still to be stored no cutout can have been made.
+    return { key, layout, name, older: since === undefined ? [] : olderKeys(prefix, source, layout), since: since ?? 0 }
+  })
 }
 
 /**
- * Which of the cutouts are there. The look at one is a GET of its first bytes instead of a HEAD, for no further request: they tell
- * whether it is blank.
+ * Finds which of the cutouts are there. It asks for each with a GET of its first bytes, not with a HEAD, because the bytes also
+ * tell whether it is blank.
  */
 export async function find<T extends Wanted>(
   store: Cos,
@@ -70,26 +62,23 @@ export async function find<T extends Wanted>(
 ): Promise<{ found: (T & Found)[]; missing: T[] }> {
   const looks = await Promise.all(
     wanted.map(async (one) => {
-      const cutout = await store.pieces(one.key)
-      return cutout && { ...one, size: cutout.size, blank: await isBlank(cutout.pieces) }
+      for (const key of [one.key, ...one.older]) {
+        const cutout = await store.pieces(key)
+        // An object with an older key may have been made of another version.
+        if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
+        return { ...one, key, size: cutout.size, blank: await isBlank(cutout.pieces) }
+      }
+      return undefined
     }),
   )
-  return { found: looks.filter((one) => one !== undefined), missing: wanted.filter((_, i) => !looks[i]) }
+  // Older keys are asked for only once, because nobody writes there any more.
+  const missing = wanted.filter((_, i) => !looks[i]).map((one) => ({ ...one, older: [] }))
+  return { found: looks.filter((one) => one !== undefined), missing }
 }
 
-/** Whether the photo that was seen lies there still. With `exactly`, it was not put again since either. */
+/** Whether the photo that was seen is still there; with `exactly`, also whether it was not stored again since. */
 export async function isThere(cos: Cos, { key, etag, modified }: Source, exactly: boolean): Promise<boolean> {
   const head = await cos.head(key)
-  // Another photo may have come and gone meanwhile: then only the date tells.
+  // Another photo may have been there in between; then only the date tells.
   return head?.etag === etag && (!exactly || modified === undefined || head.modified === modified)
-}
-
-/** Adds the time that `work` takes to its stage's. */
-export async function timed<T>({ now, spent }: Parts, stage: Stage, work: Promise<T>): Promise<T> {
-  const start = now()
-  try {
-    return await work
-  } finally {
-    spent.ms.set(stage, (spent.ms.get(stage) ?? 0) + now() - start)
-  }
 }

@@ -1,10 +1,9 @@
 import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { type Answer, Refusal, xml, xmlAnswer } from './answer.ts'
-import type { Call, Cloud } from './cloud.ts'
-import type { StrictRule } from './strict.ts'
+import { Refusal } from './answer.ts'
 
-interface Bucket {
+export interface Bucket {
+  region: string
   /** ms since the epoch */
   created: number
   /** Cloud Infinite is bound to it. */
@@ -15,19 +14,35 @@ interface Bucket {
   strict?: StrictRule[]
 }
 
+/** A rule of the strict signature mode (product/436/53892): what of a request must be signed, if it has it. */
+export interface StrictRule {
+  id: string
+  actions: string[]
+  headers: string[]
+  params: string[]
+}
+
 /** The buckets and what is switched on for them, in `buckets.json`. */
 export class Buckets {
   readonly #file: string
   readonly #buckets: Map<string, Bucket>
 
-  constructor(dir: string, names: readonly string[], now: number) {
+  constructor(dir: string, names: readonly string[], region: string, now: number) {
     this.#file = join(dir, 'buckets.json')
-    this.#buckets = new Map(existsSync(this.#file) ? parseBuckets(readFileSync(this.#file, 'utf8')) : [])
-    for (const name of names) if (!this.#buckets.has(name)) this.set(name, { created: now, bound: true, ai: now })
+    this.#buckets = new Map(existsSync(this.#file) ? parseBuckets(readFileSync(this.#file, 'utf8'), region) : [])
+    for (const name of names)
+      if (!this.#buckets.has(name)) this.set(name, { region, created: now, bound: true, ai: now })
   }
 
   get(name: string): Bucket | undefined {
     return this.#buckets.get(name)
+  }
+
+  /** @throws Refusal NoSuchBucket */
+  known(name: string): Bucket {
+    const bucket = this.get(name)
+    if (!bucket) throw new Refusal('NoSuchBucket')
+    return bucket
   }
 
   set(name: string, bucket: Bucket): void {
@@ -41,13 +56,15 @@ export class Buckets {
   }
 }
 
-function parseBuckets(text: string): [string, Bucket][] {
+/** @param home region of the buckets that were written down before there were any */
+function parseBuckets(text: string, home: string): [string, Bucket][] {
   const entries: unknown = JSON.parse(text)
-  const isEntry = (entry: unknown): entry is [string, Bucket] => {
+  const isEntry = (entry: unknown): entry is [string, Omit<Bucket, 'region'>] => {
     const [name, bucket] = Array.isArray(entry) ? entry : []
-    const { created, bound, ai, strict = [] } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
+    const { region = home, created, bound, ai, strict = [] } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
     return (
       typeof name === 'string' &&
+      typeof region === 'string' &&
       typeof created === 'number' &&
       typeof bound === 'boolean' &&
       (typeof ai === 'number' || ai === null) &&
@@ -55,7 +72,8 @@ function parseBuckets(text: string): [string, Bucket][] {
       strict.every(isStrictRule)
     )
   }
-  if (Array.isArray(entries) && entries.every(isEntry)) return entries
+  if (Array.isArray(entries) && entries.every(isEntry))
+    return entries.map(([name, bucket]) => [name, { region: home, ...bucket }])
   throw new Error('buckets.json does not describe buckets')
 }
 
@@ -68,81 +86,4 @@ function isStrictRule(rule: unknown): rule is StrictRule {
 /** The account: every bucket's name ends in it. */
 export function appid(bucket: string): string {
   return bucket.slice(bucket.lastIndexOf('-') + 1)
-}
-
-/** PUT Bucket (product/436/7738): any further bucket of the same account, with nothing switched on. */
-export async function putBucket(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  if (!/^[a-z0-9][a-z0-9-]*-\d+$/.test(bucket) || bucket.length > 60) throw new Refusal('InvalidArgument')
-  if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (cloud.buckets.get(bucket)) throw new Refusal('BucketAlreadyOwnedByYou')
-  cloud.buckets.set(bucket, { created: cloud.now(), bound: false, ai: null })
-  return { status: 200 }
-}
-
-export async function headBucket(cloud: Cloud): Promise<Answer> {
-  return { status: 200, headers: { 'x-cos-bucket-region': cloud.region } }
-}
-
-/** "Binding a bucket", on the `.pic.` host of Cloud Infinite. */
-export async function bind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...known(cloud, bucket), bound: true })
-  return { status: 200 }
-}
-
-export async function unbind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...known(cloud, bucket), bound: false })
-  return { status: 200 }
-}
-
-export async function bindingStatus(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  return xmlAnswer({ CIStatus: known(cloud, bucket).bound ? 'on' : 'off' })
-}
-
-/** Opening AI content recognition, without which there is no GoodsMatting. Opening it twice is no error. */
-export async function openAi(cloud: Cloud, { request: { bucket, id } }: Call): Promise<Answer> {
-  const before = known(cloud, bucket)
-  const opened = { ...before, ai: before.ai ?? cloud.now() }
-  cloud.buckets.set(bucket, opened)
-  return ciAnswer(id, { AiBucket: aiBucket(cloud, bucket, opened) })
-}
-
-export async function closeAi(cloud: Cloud, { request: { bucket, id } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...known(cloud, bucket), ai: null })
-  return ciAnswer(id, { BucketName: bucket })
-}
-
-export async function listAi(cloud: Cloud, { request: { id, query } }: Call): Promise<Answer> {
-  const names = (query.get('bucketNames') ?? '').split(',').filter((name) => name !== '')
-  const part = query.get('bucketName') ?? ''
-  const number = (name: string, otherwise: number) => {
-    const value = Number(query.get(name) ?? otherwise)
-    if (!Number.isInteger(value) || value < 1 || value > 100)
-      throw new Refusal('InvalidArgument', `${name} is not valid.`)
-    return value
-  }
-  const [page, size] = [number('pageNumber', 1), number('pageSize', 10)]
-  const open = cloud.buckets
-    .list()
-    .filter(([name, { ai }]) => ai !== null && (names.length === 0 || names.includes(name)) && name.includes(part))
-  const shown = open.slice((page - 1) * size, page * size).map(([name, bucket]) => aiBucket(cloud, name, bucket))
-  return ciAnswer(id, { TotalCount: open.length, PageNumber: page, PageSize: size, AiBucketList: shown })
-}
-
-function aiBucket(cloud: Cloud, name: string, { ai, created }: Bucket): object {
-  const at = new Date(ai ?? created).toISOString().replace(/\.\d+Z$/, '+0000')
-  return { BucketId: name, Name: name, Region: cloud.region, CreateTime: at }
-}
-
-function ciAnswer(id: string, tree: object): Answer {
-  return {
-    status: 200,
-    headers: { 'Content-Type': 'application/xml', 'x-ci-request-id': id },
-    body: xml({ Response: { RequestId: id, ...tree } }),
-  }
-}
-
-export function known(cloud: Cloud, name: string): Bucket {
-  const bucket = cloud.buckets.get(name)
-  if (!bucket) throw new Refusal('NoSuchBucket')
-  return bucket
 }

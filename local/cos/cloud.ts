@@ -1,4 +1,5 @@
 import type { Faults } from '../faults.ts'
+import type { Pages } from '../guard.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
@@ -42,10 +43,14 @@ export interface CosOptions {
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
-  /** Host names, as in a detect-url, that lead to ports of this machine. */
+  /** Ends after so many milliseconds: the pauses of a line with a speed limit. */
+  wait?: (ms: number) => Promise<unknown>
+  /** Host names that lead to ports of this machine: in a detect-url, and as names of this COS. */
   hosts?: ReadonlyMap<string, number>
   /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
   lastModified?: 'end' | 'start'
+  /** The web pages that may use it; its own port is added to them. */
+  pages?: Pages
   /** Further buckets that are there from the start. */
   otherBuckets?: readonly string[]
   /** Awaited before the request is answered, so that no accepted object's event is lost. */
@@ -57,6 +62,8 @@ export interface CosOptions {
 /** What the operations share. */
 export interface Cloud extends CosOptions {
   now: () => number
+  pages: Pages
+  wait: (ms: number) => Promise<unknown>
   objects: Objects
   uploads: Uploads
   buckets: Buckets
@@ -124,7 +131,7 @@ export async function tell(
   await cloud.onEvent({
     ...what,
     bucket,
-    region: cloud.region,
+    region: cloud.buckets.get(bucket)?.region ?? cloud.region,
     key,
     size,
     etag,

@@ -1,18 +1,20 @@
-import { mkdirSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { type Duplex, Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
-import { type Answer, newRequestId, Refusal, refusalAnswer } from './answer.ts'
+import { checkFolder, holdFolder } from '../folder.ts'
+import { guard } from '../guard.ts'
+import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
+import { cors, preflight } from './cors.ts'
 import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
-import { type CosRequest, readRequest, safeTarget } from './request.ts'
+import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
+import { refuseBroken, send } from './send.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
@@ -59,13 +61,18 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
   // Before the folder is touched: if another process serves it, this one fails here.
   await listen(server, options.port)
+  let letGo = () => {}
   let cloud: Cloud
   try {
+    letGo = await holdFolder(options.dir)
     cloud = open(options)
   } catch (error) {
+    letGo()
     server.close()
     throw error
   }
+  const { port } = server.address() as AddressInfo
+  cloud.pages.ports.add(port)
   server.on('request', (message, response) => {
     const done = serve(cloud, message, response, (record) => {
       records.push(record)
@@ -75,11 +82,14 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     done.finally(() => under.delete(done))
   })
   server.on('clientError', refuseBroken)
+  // What is under way would write into what was emptied or ended.
+  const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
     bill: () => cloud.bill.items(),
     requests: () => [...records],
     async reset() {
+      await settled()
       cloud.objects.clear()
       cloud.uploads.clear()
       cloud.bill.clear()
@@ -88,22 +98,25 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
       options.faults.release()
-      await Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
+      await settled()
       server.closeAllConnections()
       await closed
+      letGo()
     },
   }
 }
 
 function open(options: CosOptions): Cloud {
-  mkdirSync(options.dir, { recursive: true })
+  checkFolder(options.dir)
   const now = options.now ?? Date.now
   return {
     ...options,
     now,
+    pages: options.pages ?? { ports: new Set(), origins: [] },
+    wait: options.wait ?? sleep,
     objects: new Objects(options.dir),
     uploads: new Uploads(options.dir),
-    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], now()),
+    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
   }
 }
@@ -149,14 +162,8 @@ async function serve(
     'x-cos-request-id': id,
     ...answer.headers,
   }
-  // As with a CORS rule that has ResponseVary: else a picture that was kept without these headers is of no use to a canvas.
-  headers.Vary = 'Origin'
-  if (message.headers.origin !== undefined) {
-    headers['Access-Control-Expose-Headers'] = Object.keys(headers).join(', ')
-    headers['Access-Control-Allow-Origin'] = '*'
-  }
   try {
-    await send(message, response, { ...answer, headers })
+    await send(message, response, { ...answer, headers: { ...headers, ...cors(headers, outcome.origin) } })
   } catch (error) {
     console.error(`local COS: ${outcome.operation} could not be answered:`, error)
     message.socket.destroy()
@@ -164,6 +171,8 @@ async function serve(
 }
 
 interface Outcome {
+  /** Of the page that asks, if it may. */
+  origin?: string | undefined
   operation: string
   path: string
   server: 'tencent-ci' | 'tencent-cos'
@@ -176,6 +185,10 @@ async function answerTo(
   id: string,
   outcome: Outcome,
 ): Promise<Answer | undefined> {
+  const isOwn = (name: string) => isVendorHost(name) || cloud.hosts?.has(name) === true
+  const refused = guard(readTarget(message).host, message.headers, cloud.pages, isOwn)
+  if (refused) throw new Refusal('AccessDenied', refused)
+  outcome.origin = message.headers.origin
   const request = readRequest(message, id, cloud)
   outcome.path = safeTarget(request)
   if (request.method === 'OPTIONS') {
@@ -185,6 +198,7 @@ async function answerTo(
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'
   const paid = isPaid(operation, request)
+  // Before its signature is judged: from then on it counts as arrived.
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
   const began = cloud.now()
@@ -194,7 +208,8 @@ async function answerTo(
   refuseUnknown(operation, request)
   if (policy) {
     for (const need of needsOf(cloud, operation, request))
-      if (!allows(policy, need, cloud.region)) throw new Refusal('AccessDenied')
+      if (!allows(policy, need, cloud.buckets.get(need.bucket)?.region ?? request.region))
+        throw new Refusal('AccessDenied')
   }
 
   const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
@@ -204,7 +219,7 @@ async function answerTo(
   }
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   const error = struck.find(({ kind }) => kind === 'error')
-  if (error) throw new Refusal(error.code ?? 'InternalError')
+  if (error) throw new Refusal(isRefusalCode(error.code) ? error.code : 'InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
   if (has('error-in-200') && paid)
@@ -219,41 +234,8 @@ async function answerTo(
 }
 
 function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
-  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets') return
-  if (region !== cloud.region || !cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
-}
-
-/** Any page may use any method: as with a CORS rule of `*`. */
-function preflight({ headers }: CosRequest): Answer {
-  const method = headers.get('access-control-request-method')
-  if (!headers.has('origin') || method === undefined) throw new Refusal('AccessForbidden')
-  const allowed = headers.get('access-control-request-headers')
-  return {
-    status: 200,
-    headers: {
-      'Access-Control-Allow-Methods': method,
-      ...(allowed !== undefined && { 'Access-Control-Allow-Headers': allowed }),
-      'Access-Control-Max-Age': '600',
-    },
-  }
-}
-
-async function send(
-  message: IncomingMessage,
-  response: ServerResponse,
-  { status, headers, body }: Answer,
-): Promise<void> {
-  const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.alloc(0))
-  const empty = message.method === 'HEAD' || status === 204 || status === 304
-  const { 'Content-Length': length = bytes instanceof Readable ? '' : `${bytes.length}`, ...rest } = headers ?? {}
-  // Last: after it, Node garbles a Content-Disposition that is not ASCII.
-  response.writeHead(status, { ...rest, ...(status !== 204 && status !== 304 && { 'Content-Length': length }) })
-  if (!(bytes instanceof Readable)) {
-    response.end(empty ? undefined : bytes)
-    return
-  }
-  // The client may go away while it is sent: that is its right.
-  await pipeline(bytes, response).catch(() => response.destroy())
+  if (operation === 'PutBucket' || operation === 'DescribeAIBuckets' || bucket === '') return
+  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }
 
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
@@ -261,16 +243,4 @@ function asRefusal(error: unknown, message: IncomingMessage, operation: string):
   if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)
   return new Refusal('InternalError')
-}
-
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
-function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
-  if (!socket.writable) return
-  const id = newRequestId(Date.now())
-  const { status, headers, body } =
-    error.code === 'HPE_INVALID_EOF_STATE'
-      ? refusalAnswer(new Refusal('IncompleteBody'), '', id)
-      : refusalAnswer(new Refusal('InvalidRequest'), '', id)
-  const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
-  socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }

@@ -12,7 +12,7 @@ const TIME_LIMIT = 10_000
  */
 export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
   // The buckets' own names lead here, whatever the resolver says of them.
-  const own = new RegExp(`^[a-z0-9-]+\\.cos\\.${cloud.region}\\.myqcloud\\.com$`).test(url.hostname)
+  const own = /^[a-z0-9-]+\.cos\.[a-z0-9-]+\.myqcloud\.com$/.test(url.hostname)
   const port = own ? body.socket.localPort : cloud.hosts?.get(url.hostname)
   const rawPath = `${url.pathname}${url.search}`
   const signal = AbortSignal.timeout(TIME_LIMIT)

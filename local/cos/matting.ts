@@ -111,7 +111,8 @@ export async function applyRules(
     }
   }
   const layouts = rules.map(({ layout }) => layout)
-  const cutouts = layouts.length > 0 ? await cut(cloud, image, layouts) : []
+  // The engine also judges a picture of which only the information is wanted: to read it may cost far more than its size.
+  const cutouts = layouts.length > 0 || isPicInfo ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
@@ -127,7 +128,7 @@ export async function applyRules(
     made.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
     // An empty Format, and neither width nor height: as the page's sample has it.
-    const place = { Key: key, Location: location(cloud, bucket, key) }
+    const place = { Key: key, Location: location(call.request, bucket, key) }
     results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
   }
   const at = new Date(cloud.now()).toISOString()
@@ -139,7 +140,7 @@ export async function applyRules(
     }),
   )
   for (const stored of made) await tell(cloud, call.request, stored, { kind: 'created', via: 'Put' })
-  const place = { Key: source.key, Location: location(cloud, source.bucket, source.key) }
+  const place = { Key: source.key, Location: location(call.request, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }
 
@@ -154,8 +155,8 @@ function uploadResult({ original, results }: Processed): Answer {
 }
 
 /** `<bucket>.cos.<region>.myqcloud.com/<key>`, without a scheme. */
-function location(cloud: Cloud, bucket: string, key: string): string {
-  return `${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
+function location({ region }: CosRequest, bucket: string, key: string): string {
+  return `${bucket}.cos.${region}.myqcloud.com/${encodeKey(key)}`
 }
 
 async function readSource(cloud: Cloud, request: CosRequest): Promise<{ image: Buffer; name: string; etag: string }> {

@@ -68,7 +68,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   cloud.uploads.remove(upload.id)
   await tell(cloud, request, stored, { kind: 'created', via: 'CompleteMultipartUpload' })
   const processed = operations && (await applyRules(cloud, call, 'upload', stored, image, operations))
-  const url = `http://${bucket}.cos.${cloud.region}.myqcloud.com/${encodeKey(key)}`
+  const url = `http://${bucket}.cos.${request.region}.myqcloud.com/${encodeKey(key)}`
   return xmlAnswer(
     {
       CompleteMultipartUploadResult: {

@@ -14,6 +14,7 @@ import {
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { isFileId, parseJson } from '../folder.ts'
 import { Refusal } from './answer.ts'
 import { Crc64 } from './crc64.ts'
 
@@ -54,13 +55,15 @@ export class Objects {
     this.#dir = dir
     rmSync(join(dir, 'tmp'), { recursive: true, force: true })
     for (const name of ['tmp', 'bytes', 'meta']) mkdirSync(join(dir, name), { recursive: true })
-    const owned = new Set<string>()
+    const orphans = new Set(readdirSync(join(dir, 'bytes')))
     for (const name of readdirSync(join(dir, 'meta'))) {
-      const stored = parseStored(readFileSync(join(dir, 'meta', name), 'utf8'), name)
+      const stored = parseStored(readFileSync(join(dir, 'meta', name), 'utf8'))
+      // Rather no start than objects silently gone, or two that share their bytes.
+      if (!stored || metaName(stored) !== name || !orphans.delete(stored.file))
+        throw new Error(`${join(dir, 'meta', name)} does not describe an object of this folder.`)
       this.#bucket(stored.bucket).set(stored.key, stored)
-      owned.add(stored.file)
     }
-    for (const name of readdirSync(join(dir, 'bytes'))) if (!owned.has(name)) rmSync(join(dir, 'bytes', name))
+    for (const name of orphans) rmSync(join(dir, 'bytes', name))
   }
 
   get(bucket: string, key: string): Stored | undefined {
@@ -194,17 +197,19 @@ export class Objects {
     return join(this.#dir, 'tmp', randomUUID())
   }
 
-  #meta({ bucket, key }: Stored): string {
-    return join(this.#dir, 'meta', `${createHash('sha256').update(`${bucket}/${key}`).digest('hex')}.json`)
+  #meta(stored: Stored): string {
+    return join(this.#dir, 'meta', metaName(stored))
   }
 }
 
-function parseStored(text: string, name: string): Stored {
-  const value = Object(JSON.parse(text)) as Partial<Record<keyof Stored, unknown>>
+function metaName({ bucket, key }: Stored): string {
+  return `${createHash('sha256').update(`${bucket}/${key}`).digest('hex')}.json`
+}
+
+function parseStored(text: string): Stored | undefined {
+  const value = parseJson(text) as Partial<Record<keyof Stored, unknown>>
   const { bucket, key, size, etag, crc64, modified, headers, file } = value
-  const texts = [bucket, key, etag, crc64, file, ...Object.values(Object(headers))]
-  if (texts.every((t) => typeof t === 'string') && typeof size === 'number' && typeof modified === 'number')
-    return value as Stored
-  // Rather no start than objects silently gone.
-  throw new Error(`meta/${name} does not describe an object`)
+  const texts = [bucket, key, etag, crc64, ...Object.values(Object(headers))]
+  const isStored = texts.every((t) => typeof t === 'string') && typeof size === 'number' && typeof modified === 'number'
+  return isStored && isFileId(file) ? (value as Stored) : undefined
 }

@@ -1,5 +1,5 @@
+import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
 import { type Answer, Refusal } from './answer.ts'
-import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './buckets.ts'
 import type { Call, Cloud } from './cloud.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
@@ -47,9 +47,16 @@ const OPERATIONS: readonly Operation[] = [
     run: listParts,
     uses: ['max-parts', 'part-number-marker', 'encoding-type'],
   },
-  { at: 'object', method: 'GET', name: 'GetObject', run: getObject },
+  { at: 'object', method: 'GET', name: 'GetObject', run: getObject, uses: ['x-cos-traffic-limit'] },
   { at: 'object', method: 'HEAD', name: 'HeadObject', run: headObject },
-  { at: 'object', method: 'PUT', name: 'UploadPart', by: 'uploadId', run: uploadPart, uses: ['partNumber'] },
+  {
+    at: 'object',
+    method: 'PUT',
+    name: 'UploadPart',
+    by: 'uploadId',
+    run: uploadPart,
+    uses: ['partNumber', 'x-cos-traffic-limit'],
+  },
   {
     at: 'object',
     method: 'PUT',
@@ -58,7 +65,7 @@ const OPERATIONS: readonly Operation[] = [
     run: copyObject,
     actions: ['cos:PutObject'],
   },
-  { at: 'object', method: 'PUT', name: 'PutObject', run: putObject },
+  { at: 'object', method: 'PUT', name: 'PutObject', run: putObject, uses: ['x-cos-traffic-limit'] },
   {
     at: 'object',
     method: 'POST',
@@ -110,6 +117,7 @@ const OPERATIONS: readonly Operation[] = [
 ]
 
 export function operationOf(request: CosRequest): Operation | undefined {
+  if (request.door === 'ci' && request.path !== '/ai_bucket') return undefined
   const at = request.door === 'ci' ? 'ci' : request.key !== '' ? 'object' : request.door === 'pic' ? 'pic' : 'bucket'
   return OPERATIONS.find(
     ({ at: place, method, by, header }) =>
@@ -149,12 +157,18 @@ export function* needsOf(cloud: Cloud, operation: Operation, request: CosRequest
 /** Parameters with a value that would change what is done; those without one, and styles with slashes, all would. */
 const MEANINGFUL = ['ci-process', 'image_process', 'partNumber', 'uploadId', 'versionId']
 
+/**
+ * Headers that make COS do what is not done here: of PUT Object (product/436/7749), of copying, of the upload's ReturnBody and
+ * Callback (product/436/97529, product/436/106770), and limits of its SDKs. COS ignores all others, and so does this.
+ */
+const MEANINGFUL_HEADERS =
+  /^x-cos-(?:acl|callback.*|content-sha1|copy-source.*|forbid-overwrite|fsize-.*|grant-.*|metadata-directive|mfa|mime-limit|object-.*|process|rename-source|return-body|server-side-encryption.*|storage-class|symlink.*|tagging.*)$/
+
+/** Save for these values, which say what is so anyway, or are done. */
 const HEADERS: Record<string, RegExp> = {
-  'x-cos-acl': /^(private|default)$/,
+  'x-cos-acl': /^(private|default|)$/,
   'x-cos-forbid-overwrite': /^(true|false)$/i,
-  'x-cos-sdk-retry': /^/,
-  'x-cos-security-token': /^/,
-  'x-cos-storage-class': /^STANDARD$/,
+  'x-cos-storage-class': /^(STANDARD|)$/,
 }
 
 /**
@@ -163,18 +177,23 @@ const HEADERS: Record<string, RegExp> = {
  */
 export function refuseUnknown(operation: Operation | undefined, request: CosRequest): asserts operation {
   const { method, query, headers, door, path } = request
-  if (door === 'ci' && path !== '/ai_bucket') throw new Refusal('InvalidUrl')
+  if (door === 'ci' && path !== '/ai_bucket') {
+    // So it is reported of the vendor's.
+    if (query.has('ci-process')) throw new Refusal('InvalidUrl')
+    throw notImplemented(`${method} ${path}`)
+  }
   const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
     if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
-    if (value === '' || name.includes('/') || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
+    if (MEANINGFUL_HEADERS.test(name)) throw notImplemented(`${method} ?${name}`)
+    if (value === '' || /^[\w-]+\//.test(name) || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
   }
   if (!['GET', 'HEAD', 'PUT', 'POST', 'DELETE'].includes(method)) throw new Refusal('MethodNotAllowed')
   if (!operation) throw notImplemented(request.key === '' ? `${method} Bucket` : `${method} Object`)
   const process = query.get('ci-process')
   if (process !== undefined && process !== 'GoodsMatting') throw notImplemented(`ci-process=${process}`)
   for (const [name, value] of headers) {
-    if (!name.startsWith('x-cos-') || name.startsWith('x-cos-meta-')) continue
+    if (!MEANINGFUL_HEADERS.test(name)) continue
     if (operation.name === 'CopyObject' && /^x-cos-(copy-source|metadata-directive)/.test(name)) continue
     if (!HEADERS[name]?.test(value)) throw notImplemented(`the header ${name}${HEADERS[name] ? `: ${value}` : ''}`)
   }

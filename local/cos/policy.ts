@@ -14,8 +14,8 @@ export interface Policy {
 
 interface Statement {
   allow: boolean
-  actions: RegExp[]
-  resources: RegExp[]
+  actions: ((text: string) => boolean)[]
+  resources: ((text: string) => boolean)[]
 }
 
 const ACTION = /^(?:\*|(?:name\/)?cos:[a-z*]+|ci:[a-z*]+)$/i
@@ -39,7 +39,9 @@ export function parsePolicy(json: unknown): Policy {
       if (effect !== 'allow' && effect !== 'deny') throw new TypeError(`${at}.effect: expected allow or deny`)
       return {
         allow: effect === 'allow',
-        actions: readList(action, ACTION, `${at}.action`).map((name) => wildcard(name.replace(/^name\//i, ''), 'i')),
+        actions: readList(action, ACTION, `${at}.action`).map((name) =>
+          wildcard(name.replace(/^name\//i, '').toLowerCase()),
+        ),
         resources: readList(resource, RESOURCE, `${at}.resource`).map((name) => wildcard(name)),
       }
     }),
@@ -53,15 +55,27 @@ export function allows({ statements }: Policy, { action, bucket, key }: Need, re
     ? `qcs::ci:${account}:bucket/${bucket}/${key}`
     : `qcs::cos:${account}:${bucket}/${key}`
   const fitting = statements.filter(
-    ({ actions, resources }) => actions.some((a) => a.test(action)) && resources.some((r) => r.test(resource)),
+    ({ actions, resources }) =>
+      actions.some((fits) => fits(action.toLowerCase())) && resources.some((fits) => fits(resource)),
   )
   return fitting.length > 0 && fitting.every(({ allow }) => allow)
 }
 
-/** `*` stands for any run of characters, slashes too; all else for itself. */
-export function wildcard(pattern: string, flags = ''): RegExp {
-  const parts = pattern.split('*').map((text) => text.replace(/[\\^$.|?+()[\]{}]/g, '\\$&'))
-  return new RegExp(`^${parts.join('.*')}$`, `s${flags}`)
+/** `*` stands for any run of characters, slashes too; all else for itself. No regular expression: of many `*` it would never end. */
+export function wildcard(pattern: string): (text: string) => boolean {
+  const [first = '', ...parts] = pattern.split('*')
+  const last = parts.pop()
+  if (last === undefined) return (text) => text === pattern
+  return (text) => {
+    if (!text.startsWith(first)) return false
+    let at = first.length
+    for (const part of parts) {
+      const found = text.indexOf(part, at)
+      if (found < 0) return false
+      at = found + part.length
+    }
+    return at + last.length <= text.length && text.endsWith(last)
+  }
 }
 
 function refuseOthers(others: object, at: string): void {

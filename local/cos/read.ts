@@ -2,6 +2,7 @@ import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
 import type { Call, Cloud } from './cloud.ts'
 import type { Stored } from './objects.ts'
 import type { CosRequest } from './request.ts'
+import { throttled } from './traffic.ts'
 
 /** GET Object (product/436/7753). */
 export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer> {
@@ -10,7 +11,8 @@ export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer
   if (unmet) return unmet
   const headers = { ...objectHeaders(stored), ...overrides(request) }
   const range = readRange(request.headers.get('range'), stored.size)
-  if (!range) return { status: 200, headers, body: cloud.objects.stream(stored) }
+  const body = throttled(cloud, request, () => cloud.objects.stream(stored, range))
+  if (!range) return { status: 200, headers, body }
   const { start, end } = range
   return {
     status: 206,
@@ -19,7 +21,7 @@ export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer
       'Content-Length': `${end - start + 1}`,
       'Content-Range': `bytes ${start}-${end}/${stored.size}`,
     },
-    body: cloud.objects.stream(stored, range),
+    body,
   }
 }
 

@@ -16,8 +16,12 @@ export interface CosRequest extends Signable {
 
 export const MAX_KEY_BYTES = 850
 
+const SERVICE_HOST = /^service\.cos(?:\.[a-z0-9-]+)?\.(?:myqcloud\.com|tencentcos\.cn)$/
+
 const VENDOR_HOST =
   /^(?:(?<bucket>[a-z0-9-]+)\.)?(?<door>cos|cos-internal|pic|ci)\.(?<region>[a-z0-9-]+)\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
+
+const VENDOR = /\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
 
 /**
  * Reads the request from its raw target: WHATWG URL parsing would turn `/a/../b` into another object's path.
@@ -28,16 +32,12 @@ export function readRequest(
   id: string,
   home: { bucket: string; region: string },
 ): CosRequest {
-  const target = utf8(message.url ?? '')
-  // RFC 9112 §3.2.2: an absolute-form target's host wins over the Host header.
-  const absolute = /^https?:\/\/([^/?]*)(.*)$/is.exec(target)
-  const host = absolute?.[1] ?? message.headers.host ?? ''
-  const local = absolute ? (absolute[2]?.startsWith('/') ? absolute[2] : `/${absolute[2]}`) : target
+  const { host, local } = readTarget(message)
   if (!local.startsWith('/')) throw new Refusal('InvalidURI')
   const mark = local.indexOf('?')
   const rawPath = mark < 0 ? local : local.slice(0, mark)
   const path = decode(rawPath)
-  const key = path.slice(1)
+  const key = keyOf(path)
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
 
   return {
@@ -54,17 +54,39 @@ export function readRequest(
   }
 }
 
+/** The host that is asked, and the target there. */
+export function readTarget(message: IncomingMessage): { host: string; local: string } {
+  const target = utf8(message.url ?? '')
+  // RFC 9112 §3.2.2: an absolute-form target's host wins over the Host header.
+  const [absolute, host = '', rest = ''] = /^https?:\/\/([^/?]*)(.*)$/is.exec(target) ?? []
+  if (absolute === undefined) return { host: message.headers.host ?? '', local: target }
+  return { host, local: rest.startsWith('/') ? rest : `/${rest}` }
+}
+
+/** Whether it is one of the vendor's names, be it for what is not here; whose they are, no page can change. */
+export function isVendorHost(name: string): boolean {
+  return VENDOR.test(name)
+}
+
+/** A path of nothing but slashes and dots is the bucket's, as the comments in the suite of the vendor's Node SDK say; others stay. */
+export function keyOf(path: string): string {
+  return path.split('/').every((part) => part === '' || part === '.') ? '' : path.slice(1)
+}
+
 function readHost(
   host: string,
   home: { bucket: string; region: string },
 ): Pick<CosRequest, 'bucket' | 'door' | 'region'> {
   const name = host.replace(/:\d+$/, '').toLowerCase()
-  if (/^service\.cos\./.test(name))
-    throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
+  if (SERVICE_HOST.test(name)) throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
   const parts = VENDOR_HOST.exec(name)?.groups
   // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
   const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
   if (other) return { bucket: other, region: home.region, door: 'cos' }
+  if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : isVendorHost(name)) {
+    const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
+    throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+  }
   // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'

@@ -1,7 +1,7 @@
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
 import type { Cloud, Layout } from './cloud.ts'
-import { type CosRequest, MAX_KEY_BYTES } from './request.ts'
+import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
 
 export interface Rule {
   layout: Layout
@@ -21,25 +21,36 @@ const MAX_PADDING = 1000
  * The Pic-Operations header, checked to its end before anything is stored, cut or paid for (product/436/74972).
  * @returns undefined without the header
  */
-export function readPicOperations(cloud: Cloud, { headers, bucket, key }: CosRequest): PicOperations | undefined {
+export function readPicOperations(
+  cloud: Cloud,
+  { headers, bucket, region, key }: CosRequest,
+): PicOperations | undefined {
   const header = headers.get('pic-operations')
   if (header === undefined || header === '') return undefined
   const { is_pic_info: isPicInfo = 0, rules, ...others } = asObject(parseJson(header), 'Pic-Operations')
   refuseOthers(others)
-  if (isPicInfo !== 0 && isPicInfo !== 1) throw new Refusal('InvalidPicOperations', 'is_pic_info is neither 0 nor 1.')
+  checkFlag(isPicInfo, 'is_pic_info')
   // "If left blank, no image processing will be performed."
   const list: unknown = rules ?? []
   if (!Array.isArray(list)) throw new Refusal('InvalidPicOperations', 'rules is not an array.')
   if (list.length > MAX_RULES) throw new Refusal('InvalidPicOperations', `More than ${MAX_RULES} rules.`)
   return {
-    isPicInfo: isPicInfo === 1,
+    isPicInfo: Number(isPicInfo) === 1,
     rules: list.map((entry: unknown) => {
-      const { bucket: target = bucket, fileid, rule, ...rest } = asObject(entry, 'A rule')
+      const { bucket: target = bucket, fileid, rule, 'ignore-error': ignore = 0, ...rest } = asObject(entry, 'A rule')
       refuseOthers(rest)
+      // In an example of product/436/79733, which does not say what it does; here nothing.
+      checkFlag(ignore, 'ignore-error')
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
-      return { layout: readRuleText(rule), bucket: readTarget(cloud, target), key: readFileId(fileid, key) }
+      return { layout: readRuleText(rule), bucket: readTarget(cloud, target, region), key: readFileId(fileid, key) }
     }),
   }
+}
+
+/** Some SDKs send numbers as texts. */
+function checkFlag(value: unknown, name: string): void {
+  if (![0, 1, '0', '1'].some((flag) => flag === value))
+    throw new Refusal('InvalidPicOperations', `${name} is neither 0 nor 1.`)
 }
 
 function parseJson(text: string): unknown {
@@ -97,10 +108,10 @@ export function ruleText({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }
 
-function readTarget(cloud: Cloud, bucket: unknown): string {
+function readTarget(cloud: Cloud, bucket: unknown, region: string): string {
   if (typeof bucket !== 'string') throw new Refusal('InvalidPicOperations', 'A bucket is not a string.')
   if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (!cloud.buckets.get(bucket)) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
   return bucket
 }
 
@@ -112,6 +123,7 @@ function readFileId(fileid: unknown, source: string): string {
   if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
   const folder = source.slice(0, source.lastIndexOf('/') + 1)
   const key = fileid.startsWith('/') ? fileid.slice(1) : fileid === source ? source : folder + fileid
+  if (keyOf(`/${key}`) === '') throw new Refusal('InvalidPicOperations', 'A fileid names no object.')
   if (Buffer.byteLength(key) > MAX_KEY_BYTES) throw new Refusal('KeyTooLong')
   return key
 }

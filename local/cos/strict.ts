@@ -1,20 +1,12 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
-import { known } from './buckets.ts'
+import type { StrictRule } from './buckets.ts'
 import type { Call, Cloud } from './cloud.ts'
 import { wildcard } from './policy.ts'
 import type { CosRequest } from './request.ts'
 import { notImplemented } from './rules.ts'
 import { byEncodedName, type Signer } from './verify.ts'
 import { readBody } from './write.ts'
-
-/** A rule of the strict signature mode (product/436/53892): what of a request must be signed, if it has it. */
-export interface StrictRule {
-  id: string
-  actions: string[]
-  headers: string[]
-  params: string[]
-}
 
 const MAX_RULES = 10
 /** More than ten rules of full lists can take. */
@@ -26,13 +18,13 @@ const HEADER =
 /** PUT Bucket StrictSignature (product/436/53889). */
 export async function putStrict(cloud: Cloud, { request }: Call): Promise<Answer> {
   const strict = readRules(await readBody(cloud, request, MAX_BYTES))
-  cloud.buckets.set(request.bucket, { ...known(cloud, request.bucket), strict })
+  cloud.buckets.set(request.bucket, { ...cloud.buckets.known(request.bucket), strict })
   return { status: 200 }
 }
 
 /** GET Bucket StrictSignature (product/436/53890). */
 export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { strict = [] } = known(cloud, bucket)
+  const { strict = [] } = cloud.buckets.known(bucket)
   const Rule = strict.map(({ id, actions, headers, params }) => ({
     ID: id,
     actionlist: { action: actions },
@@ -44,7 +36,7 @@ export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Pr
 
 /** DELETE Bucket StrictSignature (product/436/53891). */
 export async function deleteStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...known(cloud, bucket), strict: [] })
+  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), strict: [] })
   return { status: 204 }
 }
 
@@ -58,7 +50,8 @@ export function checkStrict(
   actions: readonly string[],
   signed: Pick<Signer, 'headers' | 'params'>,
 ): void {
-  const fits = (pattern: string, names: readonly string[]) => names.some((name) => wildcard(pattern, 'i').test(name))
+  const fits = (pattern: string, names: readonly string[]) =>
+    names.some((name) => wildcard(pattern.toLowerCase())(name.toLowerCase()))
   const names = actions.map((action) => action.replace(/^(?:cos|ci):/, ''))
   const rules = cloud.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
   const unsigned = ['host', ...byEncodedName(headers).keys()].filter((name) => !signed.headers.includes(name))
@@ -66,7 +59,7 @@ export function checkStrict(
     throw new Refusal('AccessDenied', 'Strict signature missing header that must be signed')
   // The signature cannot sign itself, nor need the token be signed (product/436/7778).
   const free = [...byEncodedName(query).keys()].filter(
-    (name) => !signed.params.includes(name) && !name.startsWith('q-') && name !== 'x-cos-security-token',
+    (name) => !signed.params.includes(name) && !/^(?:q-.*|sign|x-cos-security-token)$/.test(name),
   )
   if (rules.some((rule) => rule.params.some((param) => fits(param === 'all' ? '*' : param, free))))
     throw new Refusal('AccessDenied', 'Strict signature missing param that must be signed')

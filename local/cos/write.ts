@@ -4,6 +4,8 @@ import { draftImage, picOperations, processUpload, uploadHeaders } from './matti
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
 import type { CosRequest } from './request.ts'
+import { throttled } from './traffic.ts'
+import { typeOf } from './type.ts'
 
 /** COS takes 5 GiB; a disk of a laptop should not. */
 export const MAX_OBJECT_BYTES = 1024 ** 3
@@ -31,7 +33,7 @@ export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Ans
   return { status: 204 }
 }
 
-/** PUT Object - Copy (product/436/10881), within the account and region. */
+/** PUT Object - Copy (product/436/10881), within the account. */
 export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   const source = find(cloud, copySource(cloud, request))
@@ -67,7 +69,7 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
   )?.groups
   if (!match) throw new Refusal('InvalidArgument', 'x-cos-copy-source is not valid.')
   const bucket = match.bucket ?? ''
-  if (!cloud.buckets.get(bucket) || match.region !== cloud.region) throw new Refusal('NoSuchBucket')
+  if (cloud.buckets.get(bucket)?.region !== match.region) throw new Refusal('NoSuchBucket')
   try {
     return { bucket, key: decodeURIComponent(match.key ?? '') }
   } catch {
@@ -76,13 +78,15 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
 }
 
 /** The body as a draft, held against what the request says of it. */
-export async function receiveBody(cloud: Cloud, { body, headers }: CosRequest, limit: number): Promise<Draft> {
+export async function receiveBody(cloud: Cloud, request: CosRequest, limit: number): Promise<Draft> {
+  const { body, headers } = request
   const length = headers.get('content-length')
   if (length === undefined && headers.get('transfer-encoding') === undefined) throw new Refusal('MissingContentLength')
   if (Number(length ?? 0) > limit) throw new Refusal('EntityTooLarge')
   const md5 = headers.get('content-md5')
   if (md5 !== undefined && !/^[A-Za-z0-9+/]{22}==$/.test(md5)) throw new Refusal('InvalidDigest')
-  const draft = await cloud.objects.receive(body, limit)
+  const source = throttled(cloud, request, () => body)
+  const draft = await cloud.objects.receive(source, limit)
   if (md5 !== undefined && Buffer.from(md5, 'base64').toString('hex') !== draft.md5) {
     cloud.objects.discard(draft)
     throw new Refusal('BadDigest')
@@ -108,8 +112,8 @@ const KEPT = ['Content-Type', 'Cache-Control', 'Content-Disposition', 'Content-E
 const MAX_META_BYTES = 2048
 
 /** The headers an object keeps; their bytes as they came, be they UTF-8 or Latin-1. */
-export function storedHeaders({ body: { headers } }: CosRequest): Record<string, string> {
-  const kept: Record<string, string> = { 'Content-Type': 'application/octet-stream' }
+export function storedHeaders({ key, body: { headers } }: CosRequest): Record<string, string> {
+  const kept: Record<string, string> = { 'Content-Type': typeOf(key) }
   for (const name of KEPT) {
     const value = headers[name.toLowerCase()]
     if (typeof value === 'string' && value !== '') kept[name] = value

@@ -1,3 +1,5 @@
+import sharp, { type Sharp } from 'sharp'
+
 /** The vendor's center-layout and padding-layout=<dx>x<dy>; dx and dy in pixels. */
 export interface Layout {
   center: boolean
@@ -55,16 +57,18 @@ export function place(size: { width: number; height: number }, product: Box | un
   }
 }
 
-/** The picture drawn on an empty canvas at its place; what falls outside is lost. */
-export function draw(picture: Picture, at: Box): Picture {
-  if (at.left === 0 && at.top === 0 && at.width === picture.width && at.height === picture.height) return picture
-  const data = new Uint8Array(at.width * at.height * 4)
-  const from = Math.max(0, -at.left)
-  const to = Math.min(picture.width, at.width - at.left)
-  const last = Math.min(picture.height, at.height - at.top)
-  for (let y = Math.max(0, -at.top); y < last && from < to; y++) {
-    const row = picture.data.subarray((y * picture.width + from) * 4, (y * picture.width + to) * 4)
-    data.set(row, ((y + at.top) * at.width + from + at.left) * 4)
+/** The picture drawn on an empty canvas at its place; what falls outside is lost. The canvas, which may be huge, is never whole in memory. */
+export function draw({ data, width, height }: Picture, at: Box): Sharp {
+  const [left, top] = [Math.max(0, -at.left), Math.max(0, -at.top)]
+  const seen = {
+    left,
+    top,
+    width: Math.min(width, at.width - at.left) - left,
+    height: Math.min(height, at.height - at.top) - top,
   }
-  return { data, width: at.width, height: at.height }
+  const before = { left: at.left + left, top: at.top + top }
+  const after = { right: at.width - before.left - seen.width, bottom: at.height - before.top - seen.height }
+  return sharp(data, { raw: { width, height, channels: 4 } })
+    .extract(seen)
+    .extend({ ...before, ...after, background: '#0000' })
 }

@@ -62,8 +62,8 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
     worker.postMessage(job.task)
   }
 
-  // Started before there is work: loading the module takes longer than many a job.
-  for (let i = 0; i < size; i++) start()
+  // Started before there is work: loading the module takes longer than many a job. The others start when there is work for them.
+  start()
 
   return {
     run: (task) =>

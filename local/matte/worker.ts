@@ -20,11 +20,14 @@ sharp.concurrency(1)
 
 parentPort?.on('message', async ({ image, layouts }: Task) => {
   let answer: Answer
+  const moved: ArrayBuffer[] = []
   try {
     answer = { cutouts: await cut(image, layouts) }
+    // Not copied: they may be hundreds of megabytes.
+    for (const { png } of answer.cutouts) if (png.buffer instanceof ArrayBuffer) moved.push(png.buffer)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)
     answer = error instanceof ImageError ? { code: error.code, message } : { message }
   }
-  parentPort?.postMessage(answer)
+  parentPort?.postMessage(answer, moved)
 })

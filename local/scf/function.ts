@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import type { Clock } from '../clock.ts'
 import type { FunctionSpec } from './serverless.ts'
+import { atStart, forInvocation, type Way } from './variables.ts'
 
 /** One run of a function, as `GET /api/invocations` shows it. */
 export interface Invocation {
@@ -27,8 +28,10 @@ export interface FunctionOptions {
   dist: URL
   /** Most instances at a time; further invocations wait. */
   instances: number
-  /** Environment that is set anew for every invocation: the role's credentials. */
+  /** The role's credentials, asked for at every invocation. */
   role: (instance: number) => Record<string, string>
+  /** How variables and credentials are handed over; as Nodejs20.19 is taken to do it if not told. */
+  variables?: Way
   /** Names that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
   /** How far the clock of a new instance is ahead, in milliseconds. */
@@ -43,6 +46,8 @@ export interface ScfFunction {
   invoke(event: unknown, retry?: number): Promise<unknown>
   /** Ends an instance, or all of them, in the middle of what they do. */
   kill(instance?: number): Promise<void>
+  /** Ends all but those that are idle and whose clock is right: they stay warm. */
+  rest(): Promise<void>
 }
 
 export class FunctionError extends Error {
@@ -52,6 +57,8 @@ export class FunctionError extends Error {
 interface Instance {
   id: number
   worker: Worker
+  /** How far its clock is ahead, in milliseconds. */
+  skew: number
   invocations: number
   current?: Invocation
 }
@@ -64,6 +71,7 @@ export function createFunction({
   dist,
   instances,
   role,
+  variables = 'process',
   hosts = new Map(),
   skew,
   clock,
@@ -78,17 +86,19 @@ export function createFunction({
 
   function start(): Instance {
     // Its own environment, and not ours: what is not in serverless.yml is not there in the cloud either.
-    const env = { ...spec.environment, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
+    const given = atStart(variables, spec.environment, () => role(started + 1))
+    const env = { ...given, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
+    const ahead = skew()
     const worker = new Worker(INSTANCE, {
-      workerData: { file, method, hosts, skew: skew(), ahead: clock.ahead },
+      workerData: { file, method, hosts, skew: ahead, ahead: clock.ahead },
       env,
       execArgv: [],
       resourceLimits,
       stdout: true,
       stderr: true,
     })
-    const instance: Instance = { id: ++started, worker, invocations: 0 }
+    const instance: Instance = { id: ++started, worker, skew: ahead, invocations: 0 }
     all.add(instance)
     for (const stream of [worker.stdout, worker.stderr]) {
       createInterface(stream).on('line', (line) => instance.current?.logs.push(line))
@@ -118,6 +128,16 @@ export function createFunction({
     if (!usable) return
     if (next) next.resolve(usable)
     else idle.push(usable)
+  }
+
+  function dismiss(): void {
+    for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
+  }
+
+  async function end(which: (instance: Instance) => boolean): Promise<void> {
+    const ended = [...all].filter(which)
+    for (const one of ended) forget(one)
+    await Promise.all(ended.map(({ worker }) => worker.terminate()))
   }
 
   return {
@@ -150,19 +170,22 @@ export function createFunction({
     },
 
     async kill(instance) {
-      if (instance === undefined) {
-        for (const { reject } of waiting.splice(0)) reject(new FunctionError('The function was ended'))
-      }
-      const ended = [...all].filter(({ id }) => instance === undefined || id === instance)
-      for (const one of ended) forget(one)
-      await Promise.all(ended.map(({ worker }) => worker.terminate()))
+      if (instance === undefined) dismiss()
+      await end(({ id }) => instance === undefined || id === instance)
+    },
+
+    async rest() {
+      dismiss()
+      await end((instance) => !idle.includes(instance) || instance.skew !== 0)
     },
   }
 
   function run(instance: Instance, event: string, id: string) {
     const { worker } = instance
     const limit = spec.timeout * 1000
+    const { set, told } = forInvocation(variables, spec.environment, role(instance.id))
     const context = {
+      ...told,
       request_id: id,
       function_name: spec.name,
       function_version: '$LATEST',
@@ -189,7 +212,7 @@ export function createFunction({
         resolve({ outcome, ...(error !== undefined && { error }), ...(result !== undefined && { result }) })
       }
       worker.on('message', onMessage).on('error', onError).on('exit', onExit)
-      worker.postMessage({ event, environment: role(instance.id), context, deadline: Date.now() + limit })
+      worker.postMessage({ event, environment: set, context, deadline: Date.now() + limit })
     })
   }
 }

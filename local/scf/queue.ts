@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
+import { checkFolder, isFileId, parseJson } from '../folder.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -12,8 +13,20 @@ interface Job {
   failures: number
 }
 
-/** An event that was given up. */
+/** An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what is needed here beside it. */
 export interface DeadLetter {
+  at: string
+  id: string
+  function: string
+  RequestId: string
+  ErrorCode: number
+  ErrorMessage: string
+  /** `ClientContext` is the event, as JSON. */
+  Body: { FunctionName: string; Namespace: string; Qualifier: string; ClientContext: string; RequestId: string }
+}
+
+/** As they were kept before they had the vendor's form. */
+interface OldLetter {
   at: string
   id: string
   function: string
@@ -58,8 +71,12 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
 
   await mkdir(waitingDir, { recursive: true })
   await mkdir(deadDir, { recursive: true })
-  for (const name of (await files(deadDir)).sort()) dead.push(JSON.parse(await readFile(join(deadDir, name), 'utf8')))
-  for (const name of await files(waitingDir)) schedule(JSON.parse(await readFile(join(waitingDir, name), 'utf8')), 0)
+  checkFolder(dir)
+  for (const name of (await files(deadDir)).sort()) {
+    const letter: DeadLetter | OldLetter = JSON.parse(await readFile(join(deadDir, name), 'utf8'))
+    dead.push('Body' in letter ? letter : toLetter(letter))
+  }
+  for (const name of await files(waitingDir)) schedule(await readJob(waitingDir, name), 0)
 
   function schedule(job: Job, delay: number): void {
     const stop = clock.after(delay, () => {
@@ -88,7 +105,7 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
         return
       }
       const at = new Date(clock.now()).toISOString()
-      const letter = { at, id: job.id, function: job.function, event: job.event, error: String(error) }
+      const letter = toLetter({ at, id: job.id, function: job.function, event: job.event, error: String(error) })
       dead.push(letter)
       await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
       await rm(file, { force: true })
@@ -140,8 +157,23 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
   }
 }
 
+function toLetter({ at, id, function: name, event, error }: OldLetter): DeadLetter {
+  const ClientContext = JSON.stringify(event)
+  const Body = { FunctionName: name, Namespace: 'default', Qualifier: '$DEFAULT', ClientContext, RequestId: id }
+  return { at, id, function: name, RequestId: id, ErrorCode: -1, ErrorMessage: error, Body }
+}
+
 async function files(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => name.endsWith('.json'))
+}
+
+/** Its id is the name of the file that it is kept in and will be removed from, so no other will do. */
+async function readJob(dir: string, name: string): Promise<Job> {
+  const value = parseJson(await readFile(join(dir, name), 'utf8')) as Partial<Record<keyof Job, unknown>>
+  const { id, function: to, failures } = value
+  if (isFileId(id) && name === `${id}.json` && typeof to === 'string' && typeof failures === 'number')
+    return value as Job
+  throw new Error(`${join(dir, name)} does not describe an event of this folder.`)
 }
 
 /** Whole or not at all, whenever the process ends. */

@@ -5,11 +5,13 @@ import type { Clock } from '../clock.ts'
 import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
+import type { Pages } from '../guard.ts'
 import { cosEvent, eventName } from './event.ts'
 import { createFunction, type Invocation, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
 import type { CosTrigger, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
+import type { Way } from './variables.ts'
 
 export interface ScfOptions {
   serverless: Serverless
@@ -23,15 +25,18 @@ export interface ScfOptions {
   keys: Map<string, Key>
   /** What the role of a function may do, by the function's name. */
   policies: ReadonlyMap<string, Policy>
-  /** Names that lead to ports of this machine, for the functions. */
+  /** Names that lead to ports of this machine: for the functions, and as names of the function URL. */
   hosts: ReadonlyMap<string, number>
   faults: Faults
   clock: Clock
+  /** The web pages that may ask the function URL; its own port is added to them. */
+  pages: Pages
   /** Most instances of a function. */
   instances: number
   retryDelay: number
   eventKeys: 'encoded' | 'raw'
   paths: 'raw' | 'decoded'
+  variables: Way
 }
 
 export interface Scf {
@@ -50,7 +55,8 @@ export interface Scf {
   waiting(): number
   /** Resolves when all events are dealt with. */
   idle(): Promise<void>
-  reset(): Promise<void>
+  /** Events, dead letters and records are gone, and all instances but idle ones of functions that are to stay warm. */
+  reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
@@ -61,7 +67,7 @@ const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
-  const { serverless, dist, dir, keys, policies, hosts, faults, clock } = options
+  const { serverless, dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: Invocation[] = []
   const onInvocation = (invocation: Invocation) => {
     invocations.push(invocation)
@@ -71,7 +77,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, ScfFunction>(
     serverless.functions.map((spec) => {
-      const settings = { spec, dist, instances: options.instances, hosts, skew, clock, onInvocation }
+      const settings = { spec, dist, instances: options.instances, variables, hosts, skew, clock, onInvocation }
       return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
     }),
   )
@@ -81,13 +87,15 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     return target.invoke(event, retry)
   }
   const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay, clock })
-  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths)
+  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths, options.pages, hosts)
   // A thousand at the same moment overflow the usual queue of 511, and are reset.
   server.listen(options.port, '127.0.0.1', 4096)
   await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  options.pages.ports.add(port)
 
   return {
-    port: (server.address() as AddressInfo).port,
+    port,
 
     async onEvent(event) {
       const struck = faults.draw(['Event'], event.key)
@@ -112,9 +120,9 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     waiting: queue.waiting,
     idle: queue.idle,
 
-    async reset() {
+    async reset(warm = []) {
       await queue.reset()
-      await kill()
+      await Promise.all([...functions].map(([name, target]) => (warm.includes(name) ? target.rest() : target.kill())))
       invocations.length = 0
     },
 

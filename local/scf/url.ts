@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { guard, type Pages } from '../guard.ts'
 
 /** SCF's bound for a synchronous request, in bytes (product/583/11637). */
 const MAX_REQUEST = 6 * 1024 * 1024
@@ -7,8 +8,19 @@ const MAX_REQUEST = 6 * 1024 * 1024
  * A function URL (product/583/96099): HTTP request ⇄ event. The event has no queryStringParameters and no isBase64Encoded.
  * Whether `path` is handed over raw or decoded is not documented, so it is a setting.
  */
-export function createUrlServer(invoke: (event: unknown) => Promise<unknown>, paths: 'raw' | 'decoded'): Server {
+export function createUrlServer(
+  invoke: (event: unknown) => Promise<unknown>,
+  paths: 'raw' | 'decoded',
+  pages: Pages = { ports: new Set(), origins: [] },
+  hosts: ReadonlyMap<string, number> = new Map(),
+): Server {
   return createServer(async (request, response) => {
+    const fail = (status: number, errorMessage: string) =>
+      response
+        .writeHead(status, { 'content-type': 'application/json' })
+        .end(JSON.stringify({ errorCode: 1, errorMessage }))
+    const refused = guard(request.headers.host ?? '', request.headers, pages, (name) => hosts.has(name))
+    if (refused) return void fail(403, refused)
     try {
       const body = await read(request)
       if (body === undefined) return void response.writeHead(413).end()
@@ -27,11 +39,7 @@ export function createUrlServer(invoke: (event: unknown) => Promise<unknown>, pa
       }
       response.writeHead(statusCode, Object(answered)).end(typeof text === 'string' ? text : undefined)
     } catch (error) {
-      const text = JSON.stringify({
-        errorCode: 1,
-        errorMessage: error instanceof Error ? error.message : String(error),
-      })
-      response.writeHead(500, { 'content-type': 'application/json' }).end(text)
+      fail(500, error instanceof Error ? error.message : String(error))
     }
   })
 }

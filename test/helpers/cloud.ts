@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -7,6 +7,7 @@ import { expect, onTestFinished } from 'vitest'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
+import type { RequestRecord } from '../../local/cos/cos.ts'
 import { createMatte } from '../../local/matte/matte.ts'
 
 /** The owner's way into the bucket. */
@@ -22,6 +23,8 @@ export interface TestCloud extends Cloud, Bucket {
   data: string
   /** Ends it, and leaves its folder. */
   stop(): Promise<void>
+  /** Whether it has ended. */
+  ended(): boolean
   /** Puts an object and waits until all that follows from it is done. */
   upload(key: string, body: Buffer): Promise<void>
   /** One request to the image function, with the path on the wire exactly as given. */
@@ -37,8 +40,16 @@ export interface Answer {
 /** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
 const matte = createMatte({ workers: 1 })
 
-/** The local cloud with the built functions, on free ports, in a folder of its own. */
+/** Short claims, and redirects that nobody keeps: an instance remembers nothing of what it saw. */
+const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
+
+/**
+ * The local cloud with the built functions, on free ports, in a folder of its own. After a reset its instances are still warm, if
+ * they remember nothing.
+ */
 export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
+  const environment = { ...ENVIRONMENT, ...options.environment }
+  const warm = environment.REDIRECT_TTL === '0' ? ['image', 'upload'] : ['upload']
   const data = options.data ?? (await mkdtemp(join(tmpdir(), 'cloud-')))
   const cloud = await startCloud({
     port: 0,
@@ -46,21 +57,28 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
     matte,
     ...options,
     data,
-    environment: { CLAIM_TIME: '6', ...options.environment },
+    environment,
   })
   const own = openBucket(cloud)
+  let ended = false
+  const stop = () => {
+    ended = true
+    return cloud.close()
+  }
   return {
     ...cloud,
     ...own,
     data,
+    reset: () => cloud.reset(warm),
     async upload(key, body) {
       await own.bucket.put(key, body, { type: 'image/jpeg' })
       await cloud.scf.idle()
     },
     image: (path, { method = 'GET', headers = {} } = {}) => send(cloud.imageUrl, path, method, headers),
-    stop: cloud.close,
+    stop,
+    ended: () => ended,
     async close() {
-      await cloud.close()
+      await stop()
       await rm(data, { recursive: true, force: true })
     },
   }
@@ -112,11 +130,18 @@ export function send(
   })
 }
 
+/** In pixels: small, for the engine's time grows with them. */
+export const PHOTO = { width: 60, height: 50 }
+
 /** A small product photo: a coloured disc on a grey backdrop. Another colour is another photo. */
-export function photo(colour = '#b03020'): Promise<Buffer> {
-  const svg = `<svg width="240" height="200"><rect width="240" height="200" fill="#e4e4e6"/><circle cx="100" cy="90" r="50" fill="${colour}"/></svg>`
-  return sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
+export async function photo(colour = '#b03020'): Promise<Buffer> {
+  const svg = `<svg width="60" height="50"><rect width="60" height="50" fill="#e4e4e6"/><circle cx="25" cy="22" r="13" fill="${colour}"/></svg>`
+  const drawn = photos.get(colour) ?? sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
+  photos.set(colour, drawn)
+  return Buffer.from(await drawn)
 }
+
+const photos = new Map<string, Promise<Buffer>>()
 
 /** What a picture is made of: its size, and the least and greatest alpha in it. */
 export async function look(
@@ -150,12 +175,18 @@ export async function held(cloud: TestCloud, times = 1): Promise<void> {
   await expect.poll(() => cloud.faults.held()).toHaveLength(times)
 }
 
-/** Waits until claims were looked at so many times more. */
-export async function looks(cloud: TestCloud, times = 1): Promise<void> {
-  const count = () => {
-    const gets = cloud.cos.requests().filter(({ operation }) => operation === 'GetObject')
-    return gets.filter(({ path }) => path.startsWith('/.matting/claims/')).length
-  }
+/** Waits until a claim was looked at once more, by somebody who waits. */
+export function looks(cloud: TestCloud): Promise<void> {
+  return more(cloud, 1, ({ operation, path }) => operation === 'GetObject' && path.startsWith('/.matting/claims/'))
+}
+
+/** Waits until so many more have seen that a cutout is not there: they list the claims, once each. */
+export function misses(cloud: TestCloud, times: number): Promise<void> {
+  return more(cloud, times, ({ operation, path }) => operation === 'GetBucket' && path.includes('claims'))
+}
+
+async function more(cloud: TestCloud, times: number, which: (record: RequestRecord) => boolean): Promise<void> {
+  const count = () => cloud.cos.requests().filter(which).length
   const before = count()
   await expect.poll(count).toBeGreaterThanOrEqual(before + times)
 }
@@ -174,10 +205,33 @@ export function receiptsOf(cloud: TestCloud) {
   return readReceipts(cloud.bucket, new Date(cloud.clock.now()).toISOString().slice(0, 10))
 }
 
-/** The local cloud for the rest of the test, with eight instances of each function. */
+/** Clouds that tests have left as they found them, by what they were started with; and how often such were asked for. */
+const left: { name: string; cloud: TestCloud; buckets: string }[] = []
+const asked = new Map<string, number>()
+/** Each has threads. */
+const MOST_LEFT = 3
+
+/**
+ * The local cloud for the rest of the test, with eight instances of each function. It may be one that another test has left, as if
+ * after a reset.
+ */
 export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
-  const cloud = await startTestCloud({ instances: 8, ...options })
-  onTestFinished(() => cloud.close())
+  const name = JSON.stringify(options)
+  asked.set(name, (asked.get(name) ?? 0) + 1)
+  const place = left.findIndex((one) => one.name === name)
+  const [again] = place < 0 ? [] : left.splice(place, 1)
+  const cloud = again?.cloud ?? (await startTestCloud({ instances: 8, ...options }))
+  const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
+  const buckets = again?.buckets ?? (await bucketsNow())
+  onTestFinished(async () => {
+    const same = !cloud.ended() && cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
+    // Where they lead, JSON does not tell.
+    if (!same || options.hosts || options.data) return cloud.close()
+    await cloud.reset()
+    left.push({ name, cloud, buckets })
+    left.sort((a, b) => (asked.get(b.name) ?? 0) - (asked.get(a.name) ?? 0))
+    if (left.length > MOST_LEFT) await left.pop()?.cloud.close()
+  })
   return cloud
 }
 

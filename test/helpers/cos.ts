@@ -161,6 +161,13 @@ export async function send(port: number, method: string, key: string, sent: Sent
   })
 }
 
+/** The vendor's own client, and what each of its calls needs. */
+export function client({ port }: { port: number }, options: COS.COSOptions = {}): COS {
+  return new COS({ SecretId: ID, SecretKey: SECRET, Domain: `127.0.0.1:${port}`, Protocol: 'http:', ...options })
+}
+
+export const AT = { Bucket: BUCKET, Region: REGION }
+
 /** As it is given: target, headers and all. */
 export function sendRaw(
   port: number,

@@ -3,7 +3,8 @@ import { request as httpRequest } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { readConfig } from '../../lib/config.ts'
 import { createCos } from '../../lib/cos.ts'
-import type { Parts, PresignedUpload } from '../../lib/pay/pay.ts'
+import type { Invocation } from '../../lib/invocation.ts'
+import type { PresignedUpload } from '../../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../../local/cloud.ts'
 
 /** Where COS is, and what the time is there. */
@@ -13,7 +14,7 @@ export interface Place {
 }
 
 /** What a server, or the one that signs for a browser, works with; its clock is the cloud's, and `skew` milliseconds. */
-export function partsOf({ cosUrl, clock }: Place, settings: Record<string, string> = {}, skew = 0): Parts {
+export function partsOf({ cosUrl, clock }: Place, settings: Record<string, string> = {}, skew = 0): Invocation {
   const bucket = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, CLAIM_TIME: '6' }
   const now = () => clock.now() + skew
   const time = { now, random: Math.random }

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cos } from '../../lib/cos.ts'
 import { type Layout, plain } from '../../lib/layout.ts'
-import { type PresignedUpload, presignUpload, upload } from '../../lib/pay/pay.ts'
+import { type PresignedUpload, presignUpload, putPhoto } from '../../lib/pay/pay.ts'
 import { UPLOAD } from '../../local/cloud.ts'
 import { md5, type Place, partsOf, put } from '../helpers/uploads.ts'
 
@@ -34,7 +34,7 @@ export function createWays(place: Place, bucket: Cos, settings: Record<string, s
       await persist(() => bucket.put(key, body, { type }))
     },
     async upload(key, body) {
-      await persist(() => upload(partsOf(place, settings, skew()), key, { body, type }, LAYOUTS))
+      await persist(() => putPhoto(partsOf(place, settings, skew()), key, { body, type }, LAYOUTS))
     },
     async browse(key, body, seconds) {
       if (!(await ways.send(await ways.sign(key, body, seconds), body))) await ways.put(key, body)

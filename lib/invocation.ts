@@ -1,0 +1,52 @@
+import type { Config } from './config.ts'
+import { type Cos, createCos } from './cos.ts'
+import type { Credentials } from './sign.ts'
+
+export type Stage = 'look' | 'claim' | 'pay' | 'wait'
+
+/** What an invocation has spent: milliseconds by stage, and the paid calls that it made or may have made. */
+export interface Spent {
+  ms: Map<Stage, number>
+  calls: number
+}
+
+/** What one invocation of a function works with. */
+export interface Invocation {
+  config: Config
+  /** The bucket of the photos. */
+  cos: Cos
+  /** The bucket of cutouts, claims and all other records; often the same bucket. */
+  store: Cos
+  now: () => number
+  random: () => number
+  uuid: () => string
+  /** Milliseconds since the epoch, by this instance's clock. Nothing is waited for after it. */
+  deadline: number
+  spent: Spent
+}
+
+/** What comes from outside: credentials, deadline, time and randomness. */
+export interface InvocationOptions extends Pick<Invocation, 'now' | 'random' | 'uuid' | 'deadline'> {
+  /** They rotate, so they must be those of this invocation. */
+  credentials: Credentials
+}
+
+/** Builds an invocation from a configuration, with both clients and nothing spent. For the functions, and for your own code. */
+export function createInvocation(config: Config, options: InvocationOptions): Invocation {
+  const { credentials, now, random, uuid, deadline } = options
+  const { endpoint, cutoutEndpoint } = config
+  const network = { credentials, deadline, now, random }
+  const cos = createCos({ endpoint, ...network })
+  const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
+  return { config, cos, store, now, random, uuid, deadline, spent: { ms: new Map(), calls: 0 } }
+}
+
+/** Adds the time that `work` takes to the time of its stage. */
+export async function timed<T>({ now, spent }: Invocation, stage: Stage, work: Promise<T>): Promise<T> {
+  const start = now()
+  try {
+    return await work
+  } finally {
+    spent.ms.set(stage, (spent.ms.get(stage) ?? 0) + now() - start)
+  }
+}

@@ -1,0 +1,28 @@
+import { Readable } from 'node:stream'
+import { Refusal } from './answer.ts'
+import type { Cloud } from './cloud.ts'
+import type { CosRequest } from './request.ts'
+
+const NAME = 'x-cos-traffic-limit'
+const [LEAST, MOST] = [819_200, 838_860_800]
+
+/**
+ * A body that comes no faster than its request wants, in bit/s: "Single-URL speed limits" (product/436/40140). What such a line does
+ * to claims and signatures can be tried with it.
+ * @throws Refusal InvalidArgument
+ */
+export function throttled({ wait }: Cloud, { headers, query }: CosRequest, open: () => Readable): Readable {
+  const text = headers.get(NAME) ?? query.get(NAME)
+  if (text === undefined) return open()
+  const limit = Number(text)
+  if (!/^\d+$/.test(text) || limit < LEAST || limit > MOST)
+    throw new Refusal('InvalidArgument', `${NAME} is not ${LEAST} to ${MOST}.`)
+  const body = open()
+  async function* slowly(): AsyncGenerator<Buffer> {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      await wait(Math.ceil((chunk.length * 8_000) / limit))
+      yield chunk
+    }
+  }
+  return Readable.from(slowly(), { objectMode: false })
+}
