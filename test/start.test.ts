@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { readOptions } from '../local/options.ts'
 import { send } from './helpers/cloud.ts'
 
 interface Started {
@@ -86,20 +87,9 @@ describe('npm start', () => {
     expect(await second.exit).toBe(0)
   })
 
-  it('--origin lets a page ask', async () => {
-    const data = await folder()
-    const started = start('--port', '0', '--no-sample', '--data', data, '--origin', 'http://localhost:80/')
-    await started.until(/Ctrl-C/)
-    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
-    const ask = async (origin: string) =>
-      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
-    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
-    started.interrupt()
-    expect(await started.exit).toBe(0)
-  })
-
-  it('--events receives events, at an address of its own; --no-sample puts nothing', async () => {
-    const started = start('--port', '0', '--no-sample', '--events', '--data', await folder())
+  it('--events receives events, at an address of its own; --origin lets a page ask; --no-sample puts nothing', async () => {
+    const more = ['--no-sample', '--events', '--origin', 'http://localhost:80/']
+    const started = start('--port', '0', '--data', await folder(), ...more)
     const [, url = '', secret = ''] = await started.until(/events +(http:\S+) .* (whsec_\S+)\n/)
     await started.until(/Ctrl-C/)
     const body = JSON.stringify({ type: 'source.skipped', data: { source: { key: 'a' }, why: 'no image' } })
@@ -112,6 +102,10 @@ describe('npm start', () => {
     expect((await fetch(url, { method: 'POST', headers, body })).status).toBe(204)
     await started.until(/event +source\.skipped a no image \(id one…; signature good\)\n/)
     expect(started.output()).not.toContain('mug')
+    const [, cos = ''] = await started.until(/COS +(http:\S+)\n/)
+    const ask = async (origin: string) =>
+      (await send(cos, '/', 'GET', { origin })).headers['access-control-allow-origin']
+    expect([await ask('http://localhost'), await ask('http://localhost:8080')]).toEqual(['http://localhost', undefined])
     started.interrupt()
     expect(await started.exit).toBe(0)
   })
@@ -141,19 +135,23 @@ describe('npm start', () => {
   })
 
   it.each([
-    [['--port', 'abc'], '--port: expected a number, 0 to 65532\n'],
-    [['--paths', 'odd'], '--paths: expected raw or decoded\n'],
-    [['--last-modified', 'odd'], '--last-modified: expected start or end\n'],
-    [['--variables', 'odd'], '--variables: expected process or context or split\n'],
-    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *\n'],
-    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*\n$/],
-    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*\n$/],
-    [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*\n$/],
-    [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS\n'],
-    [['--prot', '1'], /^Unknown option '--prot'[^\n]*\n$/],
-  ])('explains %j', async (args, line) => {
-    const started = start(...args)
+    [['--port', 'abc'], '--port: expected a number, 0 to 65532'],
+    [['--paths', 'odd'], '--paths: expected raw or decoded'],
+    [['--last-modified', 'odd'], '--last-modified: expected start or end'],
+    [['--variables', 'odd'], '--variables: expected process or context or split'],
+    [['--origin', '*'], '--origin: expected http(s)://host or http(s)://host:port, not *'],
+    [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*$/],
+    [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*$/],
+    [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*$/],
+    [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS'],
+    [['--prot', '1'], /^Unknown option '--prot'[^\n]*$/],
+  ])('refuses %j in one line', (args, line) => {
+    expect(() => readOptions(args)).toThrow(line)
+  })
+
+  it('says what is wrong with its arguments, and exits with 1', async () => {
+    const started = start('--port', 'abc')
     expect(await started.exit).toBe(1)
-    expect(started.output()).toMatch(line)
+    expect(started.output()).toBe('--port: expected a number, 0 to 65532\n')
   })
 })
