@@ -40,7 +40,7 @@ describe('what strangers send is read in linear time', () => {
       const { main_handler } = require(file)
       const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cloud.cosUrl }
       const role = { TENCENTCLOUD_SECRETID: CREDENTIALS.secretId, TENCENTCLOUD_SECRETKEY: CREDENTIALS.secretKey }
-      Object.assign(process.env, place, role, environment)
+      for (const [name, value] of Object.entries({ ...place, ...role, ...environment })) vi.stubEnv(name, value)
       return (event: unknown) => main_handler(event, { getRemainingTimeInMillis: () => 30_000 })
     }
     const access = { URL_KEYS: 'key:sixteen-characters-and-more', DETECT_HOSTS: 'good.example' }
@@ -53,7 +53,12 @@ describe('what strangers send is read in linear time', () => {
     happens = await load('upload', {})
     expect(await happens({ Records: [] })).toBe('done')
   })
-  afterAll(() => cloud.close())
+  // Other files run in this process after it.
+  afterAll(() => {
+    vi.unstubAllEnvs()
+    vi.restoreAllMocks()
+    return cloud.close()
+  })
 
   it.each<[string, (text: string) => unknown]>([
     ['If-None-Match', (text) => ({ ...GET, headers: { 'if-none-match': `a${text.replace(/[^\t\x20-\xff]/g, 'b')}` } })],
