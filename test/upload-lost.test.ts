@@ -35,6 +35,18 @@ it('a photo whose upload got no answer is not put over a newer one, though that 
   expect(await cloud.bytes(KEY)).toEqual(newer)
 })
 
+it('nor is one that CI refused when it was stored', async () => {
+  const cloud = await startForTest()
+  const [older, newer] = [Buffer.from('no image'), await photo('#2040b0')]
+  cloud.faults.set([dropped, { on: 'PutObject', prefix: '.matting/failed/', kind: 'hold' }])
+  const uploading = start(cloud, older)
+  await held(cloud)
+  await cloud.bucket.put(KEY, newer, { type })
+  cloud.faults.set([dropped])
+  await uploading
+  expect(await cloud.bytes(KEY)).toEqual(newer)
+})
+
 it('an upload that got no answer, and cannot look what became of it, does not tell that the photo is stored', async () => {
   const cloud = await startForTest()
   const [older, newer] = await Promise.all([photo(), photo('#2040b0')])

@@ -45,8 +45,8 @@ export async function putPhoto(
   if (!answered) {
     // No more bytes are on their way, so if the vendor makes these cutouts, it has begun.
     await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(invocation))))
-    // Without an answer the photo may have been stored, and then replaced by somebody else's newer one.
-    const current = bought.length > 0 ? await cos.head(key) : before
+    // It may have been stored all the same, and then replaced by somebody else's newer one.
+    const current = held.length > 0 ? await cos.head(key) : before
     const untouched = current?.etag === before?.etag && current?.modified === before?.modified
     if (untouched && !stored) await cos.put(key, photo.body, { type: photo.type })
   }

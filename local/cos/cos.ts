@@ -240,7 +240,9 @@ function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: st
 
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
   if (error instanceof Refusal) return error
-  if (!message.complete && message.destroyed) return new Refusal('IncompleteBody')
+  // The client went away; also one whose body had arrived, but was not read yet.
+  const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+  if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)
   return new Refusal('InternalError')
 }
