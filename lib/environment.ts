@@ -68,3 +68,15 @@ function texts(value: unknown): Environment {
   const entries: [string, unknown][] = Object.entries(Object(value))
   return Object.fromEntries(entries.filter((entry): entry is [string, string] => typeof entry[1] === 'string'))
 }
+
+/** The names of all variables that `readConfig` reads. */
+export function variableNames(): Set<string> {
+  const names = new Set<string>()
+  const place: Environment = { COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' }
+  const get = (env: Environment, name: string | symbol) => {
+    names.add(String(name))
+    return Reflect.get(env, name)
+  }
+  readConfig(new Proxy(place, { get }))
+  return names
+}

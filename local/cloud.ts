@@ -23,6 +23,9 @@ const DELIVERY = { secretId: 'local-delivery', secretKey: 'local-secret' }
 export const UPLOAD = { secretId: 'local-upload', secretKey: 'local-secret' }
 export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 
+/** Set unless other values are given. */
+const LOCAL = { SOURCE_PREFIXES: 'uploads/', PRESETS: 'card: center-layout 1, padding-layout 20x10' }
+
 export interface CloudOptions {
   /** COS; the function URL and the control API take the next two. 0: free ports. */
   port: number
@@ -76,7 +79,9 @@ const ROOT = new URL('../', import.meta.url)
 /** Starts the local cloud with the functions of serverless.yml, as built into dist/. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { port, data } = options
-  const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), { COS_BUCKET: BUCKET })
+  // Neither the shell's variables nor .env: what runs here is the same on every machine.
+  const variables = { ...LOCAL, ...options.environment, COS_BUCKET: BUCKET, COS_REGION: REGION }
+  const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), variables)
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const clock = options.clock ?? createClock()

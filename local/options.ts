@@ -1,7 +1,6 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { readConfig } from '../lib/config.ts'
-import { BUCKET, REGION } from './cloud.ts'
+import { variableNames } from '../lib/environment.ts'
 import { WAYS } from './scf/variables.ts'
 
 export const USAGE = `npm start -- [options]
@@ -69,21 +68,9 @@ function readSetting(text: string): [name: string, value: string] {
   const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
   if (name === undefined || value === undefined) throw new Error(`--set: expected NAME=VALUE, not ${text}`)
   // A misspelt ACCESS would leave everything open.
-  if (!variables().has(name))
-    throw new Error(`--set: there is no variable ${name}; there are ${[...variables()].join(', ')}`)
+  const names = variableNames()
+  if (!names.has(name)) throw new Error(`--set: there is no variable ${name}; there are ${[...names].join(', ')}`)
   return [name, value]
-}
-
-/** The names of all variables that are read. */
-function variables(): Set<string> {
-  const names = new Set<string>()
-  const place: Record<string, string> = { COS_BUCKET: BUCKET, COS_REGION: REGION }
-  const get = (env: typeof place, name: string | symbol) => {
-    names.add(String(name))
-    return Reflect.get(env, name)
-  }
-  readConfig(new Proxy(place, { get }))
-  return names
 }
 
 function readHost(text: string): [name: string, port: number] {

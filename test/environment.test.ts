@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { parseEnv } from 'node:util'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -162,8 +164,10 @@ describe('a runtime that cuts the environment at `;` and `=`', () => {
     )
   })
 
-  it('leaves what serverless.yml ships as it is', async () => {
-    const { functions } = await readServerless(new URL('../serverless.yml', import.meta.url), place)
+  it('leaves what serverless.yml and .env.example ship as it is', async () => {
+    const example = parseEnv(await readFile(new URL('../.env.example', import.meta.url), 'utf8'))
+    const variables = { SOURCE_PREFIXES: 'uploads/', ...example } as Record<string, string>
+    const { functions } = await readServerless(new URL('../serverless.yml', import.meta.url), variables)
     for (const { environment } of functions) expect(cut(environment).process).toEqual(environment)
   })
 })

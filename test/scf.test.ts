@@ -298,13 +298,19 @@ describe('serverless.yml', () => {
   it('is read as it will be deployed', async () => {
     const { functions, cosTriggers, urls } = await readServerless(new URL('../serverless.yml', import.meta.url), {
       COS_BUCKET: 'b-1',
+      COS_REGION: 'ap-guangzhou',
+      SOURCE_PREFIXES: 'uploads/',
     })
     expect(functions.map(({ name, handler }) => [name, handler])).toEqual([
       ['upload', 'upload.main_handler'],
       ['image', 'image.main_handler'],
     ])
     expect(functions[0]?.environment).toEqual(functions[1]?.environment)
-    expect(functions[0]?.environment.COS_BUCKET).toBe('b-1')
+    expect(functions[0]?.environment).toEqual({
+      COS_BUCKET: 'b-1',
+      COS_REGION: 'ap-guangzhou',
+      SOURCE_PREFIXES: 'uploads/',
+    })
     expect(cosTriggers).toEqual([
       {
         function: 'upload',
@@ -336,7 +342,7 @@ describe('serverless.yml', () => {
       'no trigger of type timer',
     ],
     [
-      'component: multi-scf\nstage: dev\napp: a\nname: n\ninputs: {functions: {f: {handler: a.b, environments: [{key: A, value: "\u0024{env:B}"}]}}}',
+      'component: multi-scf\nstage: dev\napp: a\nname: n\ninputs: {functions: {f: {handler: a.b, environments: [{key: A, value: "\u0024{env:B}.x"}]}}}',
       '\u0024{env:B} is not set',
     ],
   ])('says what is wrong with %j', async (text, message) => {

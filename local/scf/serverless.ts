@@ -52,9 +52,12 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
       throw new Error(`serverless.yml: ${name}.environment must be a list, environments`)
     // A function's list replaces the common one.
     const list = spec.environments ?? inputs.environments ?? []
-    const environment = array(list, `${name}.environments`).map((entry): [string, string] => {
+    const environment = array(list, `${name}.environments`).flatMap((entry): [string, string][] => {
       const { key, value } = record(entry, `${name}.environments`)
-      return [text(key, 'key'), resolve(text(value, `${name}.environments ${key}`))]
+      const given = text(value, `${name}.environments ${key}`)
+      // What is not set is left out, as it is when this file is deployed.
+      const [, variable] = /^\$\{env:(\w+)\}$/.exec(given) ?? []
+      return variable !== undefined && !env[variable] ? [] : [[text(key, 'key'), resolve(given)]]
     })
     return {
       name,
@@ -77,13 +80,15 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
     } else if (trigger.type === 'cos') {
       if (parameters.enable !== true) continue
       const { prefix, suffix } = record(parameters.filter ?? {}, 'filter')
-      serverless.cosTriggers.push({
-        function: name,
-        bucket: resolve(text(parameters.bucket, 'bucket')),
-        events: text(parameters.events, 'events'),
-        prefix: text(prefix ?? '', 'prefix'),
-        suffix: text(suffix ?? '', 'suffix'),
-      })
+      for (const folder of resolve(text(prefix ?? '', 'prefix')).split(',')) {
+        serverless.cosTriggers.push({
+          function: name,
+          bucket: resolve(text(parameters.bucket, 'bucket')),
+          events: text(parameters.events, 'events'),
+          prefix: folder.trim(),
+          suffix: text(suffix ?? '', 'suffix'),
+        })
+      }
     } else {
       throw new Error(`serverless.yml: the local cloud has no trigger of type ${String(trigger.type)}`)
     }
