@@ -1,3 +1,4 @@
+import { MattingError } from '../lib/errors.ts'
 import { type Account, type ApiCall, ask, type BucketCall, call, type Fields } from './api.ts'
 
 /** One change to the account, in words and as the request that makes it. */
@@ -41,4 +42,58 @@ export async function go<T>(step: Step<T>, make: Apply): Promise<{ said: string[
       next = await step.throw(error)
     }
   }
+}
+
+/** A step that only looks. */
+// biome-ignore lint/correctness/useYield: it has nothing to change
+export async function* looking<T>(work: () => Promise<T>): Step<T> {
+  return await work()
+}
+
+export interface Report {
+  /** Only show: all requests, or the differences in words. */
+  only?: 'requests' | 'differences' | undefined
+  print: (line: string) => void
+  /** Makes a change; by default by the request that it holds. */
+  make?: Apply
+}
+
+/**
+ * Runs steps one after another, each told in one line: what was done, or what it found if that is a text. Counts what was done,
+ * or would be.
+ */
+export function createRun(account: Account, mask: (text: string) => string, report: Report) {
+  const { only, make = (change) => apply(account, change) } = report
+  const print = (line: string) => report.print(mask(line))
+  const done = { changes: 0 }
+  const show: Apply = async (change) => {
+    if (only === 'requests') print(`  ${change.say}\n${request(account, change)}`)
+    return UNKNOWN
+  }
+  const run = async <T>(noun: string, step: Step<T>): Promise<T> => {
+    const name = noun.padEnd(10)
+    if (only === 'requests') print(noun)
+    try {
+      const { said, result } = await go(step, only ? show : make)
+      done.changes += said.length
+      if (only === 'differences') for (const what of said) print(`~ ${name} ${what}`)
+      if (!only) print(`✓ ${name} ${said.join('; ') || (typeof result === 'string' ? result : 'as it is to be')}`)
+      return result
+    } catch (error) {
+      if (!(error instanceof MattingError)) throw error
+      throw new MattingError(error.code, mask(`✗ ${name} ${error.message}`), { cause: error })
+    }
+  }
+  return { run, done, print }
+}
+
+/** A change as the request that makes it; the archive is named instead of shown. */
+function request({ region }: Account, { call }: Change): string {
+  if ('service' in call) {
+    const hide = (name: string, value: unknown) => (name === 'ZipFile' ? '<dist/ as a zip>' : value)
+    return `    ${call.service} ${call.action} ${JSON.stringify(call.params, hide)}`
+  }
+  const query = Object.keys(call.query ?? {}).map((name) => `?${name}`)
+  const target = `${call.bucket}.${call.door}.${region}.myqcloud.com/${call.key}${query.join('')}`
+  return `    ${call.method} ${target}${call.body ? ` ${call.body}` : ''}`
 }

@@ -1,7 +1,7 @@
 import { RECORDS } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { encodeKey } from '../lib/sign.ts'
-import { type Account, ask, type BucketCall, type Fields, fields, find, json, list, objects, text } from './api.ts'
+import { type Account, ask, type BucketCall, type Fields, fields, find, json, objects, text } from './api.ts'
 import { all, scf } from './function.ts'
 import type { Rule, Stage } from './stage.ts'
 import type { Step } from './step.ts'
@@ -66,8 +66,9 @@ export async function overlaps(account: Account, stage: Stage): Promise<Rule[]> 
   return found.flat().flatMap(({ rule }) => (stage.rules.some((own) => overlap(own, rule)) ? [rule] : []))
 }
 
-export async function removeTriggers(account: Account, { functions }: Stage): Promise<Trigger[]> {
-  return (await Promise.all(functions.map(({ name }) => objectTriggers(account, name)))).flat()
+/** All object triggers of the stage's functions are taken away. */
+export async function* removeTriggers(account: Account, { functions }: Stage): Step {
+  for (const { name } of functions) for (const trigger of await objectTriggers(account, name)) yield remove(trigger)
 }
 
 export async function objectTriggers(account: Account, name: string): Promise<Trigger[]> {
@@ -105,7 +106,7 @@ function create(rule: Rule) {
   return { say: `${rule.prefix} ${rule.event} goes to ${rule.function}`, call: scf('CreateTrigger', params) }
 }
 
-export function remove({ rule, desc, qualifier }: Trigger) {
+function remove({ rule, desc, qualifier }: Trigger) {
   const params = {
     FunctionName: rule.function,
     TriggerName: rule.bucket,
@@ -149,7 +150,7 @@ function isSame(a: Rule, b: Rule): boolean {
 }
 
 /** Whether one object's event could fit both. */
-export function overlap(a: Rule, b: Rule): boolean {
+function overlap(a: Rule, b: Rule): boolean {
   const [kindA, kindB] = [a.event.replace(/\*$/, ''), b.event.replace(/\*$/, '')]
   return (
     a.bucket === b.bucket &&

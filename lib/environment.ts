@@ -5,6 +5,8 @@ import type { Credentials } from './sign.ts'
 export interface Settings {
   config: Config
   credentials: Credentials
+  /** The names of the variables that are set. */
+  names: () => string[]
 }
 
 /** The role in `context.environ`. It holds no `;`, but a token may hold the `=` at which the bootstrap cuts it. */
@@ -51,7 +53,8 @@ export function createSettings(process: Environment): (context: unknown) => Sett
     }
     config ??= readConfig(env)
     const from = [given, role].find((one) => one.TENCENTCLOUD_SECRETID && one.TENCENTCLOUD_SECRETKEY)
-    return { config, credentials: readCredentials(from ?? process) }
+    const names = () => [...read].flatMap(([name, value]) => (value ? [name] : []))
+    return { config, credentials: readCredentials(from ?? process), names }
   }
 }
 

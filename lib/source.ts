@@ -30,3 +30,16 @@ export function refuseObject(key: string, { size, type }: { size: number; type: 
 export function isOtherType(type: string): boolean {
   return !NO_TYPE.test(type) && !IMAGE_TYPE.test(type)
 }
+
+/** The folder, within a source folder, of the photos by which a deployment is tried. Nobody is told of them. */
+const TRIES = '.matting-test/'
+
+/** A key for trying a deployment. */
+export function tryKey(folder: string, name: string): string {
+  return `${folder}${TRIES}${name}.jpg`
+}
+
+/** Whether it is such a key. */
+export function isTry(key: string, sourcePrefixes: readonly string[]): boolean {
+  return sourcePrefixes.some((prefix) => key.startsWith(`${prefix}${TRIES}`))
+}

@@ -3,11 +3,12 @@ import { lookup } from 'node:dns'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import type { Config } from '../../lib/config.ts'
-import { createSettings } from '../../lib/environment.ts'
+import { createSettings, type Settings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { lookAt as lookAtPicture } from '../../lib/external.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
+import { isSelfTest, type SelfTest, selfTest } from '../../lib/selftest.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
 import { type ImageInvocation, image } from './image.ts'
 import { problem } from './problem.ts'
@@ -28,15 +29,16 @@ export const main_handler = middy({
     throw new MattingError('timeout')
   },
 })
-  .handler(async (event: unknown, context: Context): Promise<UrlResult> => {
+  .handler(async (event: unknown, context: Context): Promise<UrlResult | SelfTest> => {
     const now = Date.now
-    const { config, credentials } = settings(context)
-    if (config !== knownBy) known.clear()
-    knownBy = config
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 30_000) - MARGIN
     const time = { now, random: Math.random, uuid: randomUUID, deadline }
-    const basis = createInvocation(config, { credentials, ...time })
-    const { store, spent } = basis
+    const open = ({ config, credentials }: Settings) => createInvocation(config, { credentials, ...time })
+    if (isSelfTest(event)) return selfTest(() => settings(context), open)
+    const basis = open(settings(context))
+    const { config, store, spent } = basis
+    if (config !== knownBy) known.clear()
+    knownBy = config
     const { detectHosts: hosts, maxSourceBytes: maxBytes, delivery } = config
     // In direct delivery nothing is stored, so no version of a picture needs a name.
     const memory = delivery === 'stored' ? { memory: store } : {}

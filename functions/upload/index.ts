@@ -2,10 +2,12 @@ import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
-import { createSettings } from '../../lib/environment.ts'
+import { createSettings, type Settings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
+import { isSelfTest, selfTest } from '../../lib/selftest.ts'
+import { isTry } from '../../lib/source.ts'
 import { readEvent } from './event.ts'
 import { isFinal, type Outcome, upload } from './upload.ts'
 
@@ -29,15 +31,17 @@ export const main_handler = middy({
 })
   .handler(async (event: unknown, context: Context) => {
     const now = Date.now
-    const { config, credentials } = settings(context)
     const deadline = now() + (context.getRemainingTimeInMillis?.() ?? 60_000) - MARGIN
     const time = { now, random: Math.random, uuid: randomUUID, deadline }
-    const basis = createInvocation(config, { credentials, ...time })
+    const open = ({ config, credentials }: Settings) => createInvocation(config, { credentials, ...time })
+    if (isSelfTest(event)) return selfTest(() => settings(context), open)
+    const basis = open(settings(context))
+    const { config } = basis
     const { cos, random } = basis
     const { eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
     const [folder = ''] = config.sourcePrefixes
     const tell = async (announcement: Announcement) => {
-      if (!url || !secret) return
+      if (!url || !secret || isTry(announcement.source.key, config.sourcePrefixes)) return
       // A receiver that is down must not use up the function's time: the platform delivers the event again.
       const until = Math.min(deadline, now() + ANNOUNCE_TIME)
       // For an object that was skipped by its event alone COS was not asked, so its clock is not known yet.
