@@ -34,8 +34,8 @@ export interface BucketCall {
 export interface Account {
   region: string
   credentials: Credentials
-  /** The COS port of the local cloud, if it is that and no account. */
-  local?: number
+  /** The ports of the local cloud, if it is that and no account. */
+  local?: { cos: number; api: number }
   now: () => number
   random: () => number
   sleep: (ms: number) => Promise<unknown>
@@ -62,7 +62,7 @@ export async function call(
       httpProfile:
         local === undefined
           ? {}
-          : { protocol: 'http://', endpoint: `${service}.localhost:${local + 4}`, agent: new Agent({ lookup: here }) },
+          : { protocol: 'http://', endpoint: `${service}.localhost:${local.api}`, agent: new Agent({ lookup: here }) },
     },
   })
   try {
@@ -70,8 +70,7 @@ export async function call(
   } catch (error) {
     const { code = '', message } = fields(error)
     const text = `${action}: ${code ? `${code}: ` : ''}${message}`
-    const place = local === undefined ? '' : ` Does \`npm start\` run with --port ${local}?`
-    throw new MattingError('denied', code ? explain(text) : text + place, { cause: error })
+    throw new MattingError('denied', code ? explain(text) : text + where(local), { cause: error })
   }
 }
 
@@ -99,18 +98,17 @@ export async function ask(
   const { bucket, door, method, key, query, headers, type, body } = request
   const { credentials, region, local, now, random } = account
   const host = `${bucket}.${door}.${region}.myqcloud.com`
-  const endpoint = local === undefined ? `https://${host}` : `http://127.0.0.1:${local}`
+  const endpoint = local === undefined ? `https://${host}` : `http://127.0.0.1:${local.cos}`
   const requests = createRequests({ endpoint, credentials, deadline: now() + PATIENCE, now, random })
-  const answer = await requests.free({
-    method,
-    key,
-    headers: { host, ...headers },
-    ...(query && { query }),
-    ...(type && { type }),
-    ...(body !== undefined && { body }),
+  const what = `${method} ${host}/${key}${query ? `?${Object.keys(query).join('&')}` : ''}`
+  const parts = { method, key, headers: { host, ...headers }, ...(query && { query }), ...(type && { type }) }
+  const answer = await requests.free({ ...parts, ...(body !== undefined && { body }) }).catch((error: unknown) => {
+    const { code, message, cause } = MattingError.from(error)
+    throw new MattingError(code, `${what}: ${cause instanceof Error ? cause.message : message}${where(local)}`, {
+      cause,
+    })
   })
   if (good.includes(answer.status)) return answer
-  const what = `${method} ${host}/${key}${query ? `?${Object.keys(query).join('&')}` : ''}`
   const [, code = ''] = /<Code>(\w+)<\/Code>/.exec(answer.body.toString()) ?? []
   throw new MattingError('denied', `${what}: ${answer.status} ${code}`)
 }
@@ -157,6 +155,10 @@ export function json(value: unknown): Fields {
   } catch {
     return {}
   }
+}
+
+function where(local: Account['local']): string {
+  return local === undefined ? '' : `. Does \`npm start -- --empty\` run with --port ${local.cos}?`
 }
 
 /** What the deployer can do about the refusals that are met most. */

@@ -138,7 +138,9 @@ async function clock(account: Account, name: string): Promise<string | { advice:
 async function answers(account: Account, stage: Stage): Promise<string> {
   const origin = await findUrl(account, stage)
   if (!origin) return wrong('there is no function URL')
-  const answer = await fetch(`${origin}/`).catch((error: unknown) => wrong(`${origin} does not answer: ${error}`))
+  const answer = await fetch(`${origin}/no-such-preset/photo`).catch((error: unknown) =>
+    wrong(`${origin} does not answer: ${error}`),
+  )
   const type = answer.headers.get('content-type') ?? ''
   await answer.arrayBuffer()
   if (answer.status >= 500 || !type.includes('problem+json'))

@@ -111,14 +111,12 @@ async function execute(args: string[], shell: Environment): Promise<number> {
   if (foreign) throw new MattingError('bad-request', `${name} has no --${foreign}.`)
   const port = Number(values.port)
   if (values.set.length > 0 && !values.local) throw new MattingError('bad-request', '--set is for --local.')
-  const variables = values.local
-    ? localVariables(port, values.set)
-    : await readVariables(ROOT, values.stage ?? 'dev', shell)
+  const variables = values.local ? localVariables(port, values.set) : await readVariables(ROOT, values.stage, shell)
   const stage = await readStage(ROOT, values.stage, variables)
   const account = {
     region: stage.region,
     credentials: values.local ? { secretId: 'local-id', secretKey: 'local-secret' } : await readKeys(variables),
-    ...(values.local && { local: port }),
+    ...(values.local && { local: { cos: port, api: port + 4 } }),
     now: Date.now,
     random: Math.random,
     sleep,

@@ -55,12 +55,13 @@ const VARIABLE = /\$\{env:(\w+)\}/g
  * The variables of a stage: the shell's, then those of .env.<stage>, then those of .env.
  * @throws MattingError for one in a file that serverless.yml does not have: misspelt, it would be left out in silence
  */
-export async function readVariables(root: URL, stage: string, shell: Environment): Promise<Environment> {
-  const known = new Set(Array.from((await read(root, 'serverless.yml')).matchAll(VARIABLE), ([, name]) => name))
+export async function readVariables(root: URL, stage: string | undefined, shell: Environment): Promise<Environment> {
+  const file = await read(root, 'serverless.yml')
+  const known = new Set(Array.from(file.matchAll(VARIABLE), ([, name]) => name))
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
-  for (const file of ['.env', `.env.${stage}`]) {
-    const given = parseEnv(await read(root, file).catch(() => ''))
+  for (const name of ['.env', `.env.${stage ?? fields(parse(file)).stage}`]) {
+    const given = parseEnv(await read(root, name).catch(() => ''))
     const isStrange = (name: string) => !known.has(name) && !/^TENCENT/.test(name)
     unknown.push(
       ...Object.keys(given)
