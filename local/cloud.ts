@@ -2,25 +2,22 @@ import { once } from 'node:events'
 import { mkdir } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { readConfig } from '../lib/config.ts'
-import { MattingError } from '../lib/errors.ts'
-import { deliveryPolicy, rolePolicy, uploadPolicy } from '../lib/policy.ts'
+import { type Api, startApi } from './api/api.ts'
 import { type Clock, createClock } from './clock.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
-import { type Policy, parsePolicy } from './cos/policy.ts'
+import type { Policy } from './cos/policy.ts'
 import { createFaults, type Faults } from './faults.ts'
+import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
 import { createMatte, type Matte } from './matte/matte.ts'
 import { type Scf, startScf } from './scf/scf.ts'
-import { type FunctionSpec, readServerless } from './scf/serverless.ts'
+import { type FunctionSpec, readServerless, type Serverless } from './scf/serverless.ts'
 import type { Way } from './scf/variables.ts'
+
+export { UPLOAD } from './grant.ts'
 
 export const BUCKET = 'photos-1250000000'
 export const REGION = 'ap-guangzhou'
-/** May read, and no more: signs the URLs of pictures. */
-const DELIVERY = { secretId: 'local-delivery', secretKey: 'local-secret' }
-/** May put photos and have them cut out, and no more: signs the uploads of browsers. */
-export const UPLOAD = { secretId: 'local-upload', secretKey: 'local-secret' }
 export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 
 /** Set unless other values are given. */
@@ -52,6 +49,11 @@ export interface CloudOptions {
   hosts?: ReadonlyMap<string, number>
   /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
   origins?: readonly string[]
+  /** An account without functions instead of serverless.yml's: they are deployed through the management API, on `port` + 4. */
+  empty?: boolean
+  /** Of the management API: how many looks at a function its states last, and the runtimes it may have. */
+  polls?: number
+  runtimes?: readonly string[]
   /** Set over what serverless.yml says. */
   environment?: Record<string, string>
   serverless?: URL
@@ -62,6 +64,8 @@ export interface Cloud {
   cosUrl: string
   imageUrl: string
   controlUrl: string
+  /** Of the management API, if the account began empty. */
+  apiUrl: string | undefined
   cos: Cos
   scf: Scf
   faults: Faults
@@ -75,13 +79,15 @@ export interface Cloud {
 }
 
 const ROOT = new URL('../', import.meta.url)
+const NOTHING: Serverless = { functions: [], cosTriggers: [], urls: [] }
 
 /** Starts the local cloud with the functions of serverless.yml, as built into dist/. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const { port, data } = options
   // Neither the shell's variables nor .env: what runs here is the same on every machine.
   const variables = { ...LOCAL, ...options.environment, COS_BUCKET: BUCKET, COS_REGION: REGION }
-  const serverless = await readServerless(options.serverless ?? new URL('serverless.yml', ROOT), variables)
+  const file = options.serverless ?? new URL('serverless.yml', ROOT)
+  const serverless = options.empty ? NOTHING : await readServerless(file, variables)
   await mkdir(data, { recursive: true })
   const faults = createFaults()
   const clock = options.clock ?? createClock()
@@ -95,6 +101,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
   let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
+  let deployed = () => {}
+  const ready = new Promise<void>((resolve) => {
+    deployed = resolve
+  })
   try {
     let tell: (scf: Scf) => void = () => {}
     const started = new Promise<Scf>((resolve) => {
@@ -118,19 +128,24 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     })
     opened.unshift(cos)
     const cosUrl = `http://127.0.0.1:${cos.port}`
-    for (const name of cutoutBuckets) hosts.set(`${name}.localhost`, cos.port)
+    const reach = ({ environment }: FunctionSpec): Record<string, string> => {
+      const { CUTOUT_BUCKET: other } = environment
+      if (!other) return {}
+      hosts.set(`${other}.localhost`, cos.port)
+      return { CUTOUT_ENDPOINT: `http://${other}.localhost:${cos.port}` }
+    }
     for (const spec of serverless.functions) {
       spec.timeout = options.timeout ?? spec.timeout
       // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
       const defaults = { ACCESS: 'open', DELIVERY_KEY: `${DELIVERY.secretId}:${DELIVERY.secretKey}` }
       const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl }
       spec.environment = { ...defaults, ...spec.environment, ...place, ...options.environment }
-      const { CUTOUT_BUCKET: other } = spec.environment
-      if (other) spec.environment.CUTOUT_ENDPOINT = `http://${other}.localhost:${cos.port}`
+      Object.assign(spec.environment, reach(spec))
       misconfigured = grant(spec, keys, policies) ?? misconfigured
     }
     const scf = await startScf({
       serverless,
+      ready,
       dist: new URL('dist/', ROOT),
       dir: join(data, 'events'),
       port: port && port + 1,
@@ -148,6 +163,37 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     })
     opened.unshift(scf)
     tell(scf)
+    const imageUrl = `http://127.0.0.1:${scf.port}`
+    let api: Api | undefined
+    if (options.empty) {
+      api = await startApi({
+        dir: join(data, 'api'),
+        port: port && port + 4,
+        region: REGION,
+        keys,
+        faults,
+        now: clock.now,
+        url: imageUrl,
+        hasBucket: (name) => cos.hasBucket(name),
+        platform: {
+          run: scf.run,
+          push: scf.push,
+          apply(all) {
+            for (const spec of all.functions) {
+              // What is deployed must reach this COS, not the vendor's; it may say so itself.
+              spec.environment = { COS_ENDPOINT: cosUrl, ...reach(spec), ...spec.environment }
+              const config = tryConfig(spec)
+              if (typeof config !== 'string') grantKeys(config, keys)
+            }
+            scf.apply(all)
+          },
+        },
+        ...(options.polls !== undefined && { polls: options.polls }),
+        ...(options.runtimes && { runtimes: options.runtimes }),
+      })
+      opened.unshift(api)
+    }
+    deployed()
     const reset = async (warm?: readonly string[]) => {
       faults.set([])
       await scf.reset(warm)
@@ -161,7 +207,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     opened.unshift({ close: () => control.close().closeAllConnections() })
     return {
       cosUrl,
-      imageUrl: `http://127.0.0.1:${scf.port}`,
+      imageUrl,
+      apiUrl: api && `http://127.0.0.1:${api.port}`,
       controlUrl: `http://127.0.0.1:${controlPort}`,
       cos,
       scf,
@@ -172,6 +219,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       close,
     }
   } catch (error) {
+    deployed()
     await close()
     throw error
   }
@@ -179,23 +227,4 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   async function close(): Promise<void> {
     for (const part of opened.splice(0)) await part.close()
   }
-}
-
-/** Lets the keys of a function do what its policies say. One that is not configured rightly may do nothing; returns what is wrong. */
-function grant(
-  { name, environment }: FunctionSpec,
-  keys: Map<string, Key>,
-  policies: Map<string, Policy>,
-): string | undefined {
-  policies.set(name, parsePolicy({ version: '2.0', statement: [] }))
-  try {
-    const config = readConfig(environment)
-    policies.set(name, parsePolicy(rolePolicy(config)))
-    keys.set(DELIVERY.secretId, { secret: DELIVERY.secretKey, policy: parsePolicy(deliveryPolicy(config)) })
-    keys.set(UPLOAD.secretId, { secret: UPLOAD.secretKey, policy: parsePolicy(uploadPolicy(config)) })
-  } catch (error) {
-    if (!(error instanceof MattingError)) throw error
-    return error.message
-  }
-  return undefined
 }

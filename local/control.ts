@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { replay } from '../lib/replay.ts'
+import { isApiCode } from './api/api.ts'
 import type { Clock } from './clock.ts'
 import { isRefusalCode } from './cos/answer.ts'
 import type { Cos } from './cos/cos.ts'
@@ -34,7 +35,8 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     'GET /api/faults': () => faults.list(),
     'PUT /api/faults': (body) => {
       const { faults: list, seed } = Array.isArray(body) ? { faults: body, seed: 1 } : Object(body)
-      faults.set(parseFaults(list, isRefusalCode), typeof seed === 'number' ? seed : 1)
+      const isCode = (code: unknown) => isRefusalCode(code) || isApiCode(code)
+      faults.set(parseFaults(list, isCode), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
     'POST /api/clock': (body) => {

@@ -3,6 +3,7 @@
  *
  * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
  * `Cut` for its work on a stored photo once that was read (`delay` and `hold` alone),
+ * the name of an action of the management API, with a function's or role's name as its key,
  * `Event` for the way of an object event to its function, `Instance` for the start of an instance, or `*`.
  */
 export interface Fault {
@@ -28,7 +29,7 @@ const KINDS = [
   'reset', // connection reset, nothing done
   'lose-answer', // everything done (and billed), then the connection is reset instead of an answer
   'error-in-200', // GoodsMatting: nothing done, yet 200 with <Error> in the body
-  'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed
+  'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed; CreateFunction and UpdateFunction…: it ends as CreateFailed, UpdateFailed
   'kill', // everything done, then the instance that asked is ended instead of an answer
   'race', // PutObject: x-cos-forbid-overwrite does not see what was written less than `ms` ago
   'skew', // Instance: its clock is `ms` ahead, or behind if negative
@@ -55,7 +56,7 @@ export interface Faults {
 }
 
 /** @throws TypeError naming what is wrong with JSON that came in from outside. */
-export function parseFaults(json: unknown, isCode: (code: unknown) => code is string): Fault[] {
+export function parseFaults(json: unknown, isCode: (code: unknown) => boolean): Fault[] {
   if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
   return json.map((entry: unknown, i) => {
     const { on, kind, prefix, code, rate, times, ms } = Object(entry) as Record<string, unknown>
@@ -63,7 +64,8 @@ export function parseFaults(json: unknown, isCode: (code: unknown) => code is st
     const known = KINDS.find((k) => k === kind)
     if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
     if (prefix !== undefined && typeof prefix !== 'string') throw new TypeError(`faults[${i}].prefix: expected text`)
-    if (code !== undefined && !isCode(code)) throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
+    if (code !== undefined && (typeof code !== 'string' || !isCode(code)))
+      throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
     const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }), ...(code && { code }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue

@@ -35,6 +35,8 @@ COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
+  if (cloud.apiUrl)
+    console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
   if (receiver) console.log(`events       ${receiver.url} gets them, signed with ${EVENTS_SECRET}`)
   if (options.sample) await tryIt(cloud, environment)
   console.log('\nCtrl-C ends it.')

@@ -5,6 +5,7 @@ import { WAYS } from './scf/variables.ts'
 
 export const USAGE = `npm start -- [options]
   --port N           COS on N, image URLs on N+1, control API on N+2 (4510)
+  --empty            an account without functions: deploy into it by the management API, on N+4; events are received on N+3
   --data DIR         where objects, events and the bill are kept (.cloud)
   --set NAME=VALUE   a variable of the functions, over what serverless.yml says; may be repeated
   --events           receive the functions' events, on N+3, and print them
@@ -27,6 +28,7 @@ export function readOptions(args: string[]) {
     options: {
       port: { type: 'string', default: '4510' },
       data: { type: 'string', default: '.cloud' },
+      empty: { type: 'boolean', default: false },
       events: { type: 'boolean', default: false },
       'no-sample': { type: 'boolean', default: false },
       'retry-delay': { type: 'string', default: '1' },
@@ -41,12 +43,16 @@ export function readOptions(args: string[]) {
     },
   })
   if (values.help) return undefined
+  // Each function is deployed with variables of its own.
+  if (values.empty && values.set.length > 0)
+    throw new Error('--set: with --empty, there are no functions yet to set it for')
   return {
-    port: number(values.port, '--port', 0, 65_532),
+    empty: values.empty,
+    port: number(values.port, '--port', 0, 65_531),
     data: resolve(values.data),
     environment: Object.fromEntries(values.set.map(readSetting)),
-    events: values.events,
-    sample: !values['no-sample'],
+    events: values.events || values.empty,
+    sample: !values['no-sample'] && !values.empty,
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),

@@ -135,7 +135,7 @@ describe('npm start', () => {
   })
 
   it.each([
-    [['--port', 'abc'], '--port: expected a number, 0 to 65532'],
+    [['--port', 'abc'], '--port: expected a number, 0 to 65531'],
     [['--paths', 'odd'], '--paths: expected raw or decoded'],
     [['--last-modified', 'odd'], '--last-modified: expected start or end'],
     [['--variables', 'odd'], '--variables: expected process or context or split'],
@@ -152,6 +152,6 @@ describe('npm start', () => {
   it('says what is wrong with its arguments, and exits with 1', async () => {
     const started = start('--port', 'abc')
     expect(await started.exit).toBe(1)
-    expect(started.output()).toBe('--port: expected a number, 0 to 65532\n')
+    expect(started.output()).toBe('--port: expected a number, 0 to 65531\n')
   })
 })

@@ -39,6 +39,7 @@ export interface RequestRecord {
 
 export interface Cos {
   port: number
+  hasBucket(name: string): boolean
   bill(): BillItem[]
   /** The last 10,000. */
   requests(): RequestRecord[]
@@ -86,6 +87,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
     port,
+    hasBucket: (name) => cloud.buckets.get(name) !== undefined,
     bill: () => cloud.bill.items(),
     requests: () => [...records],
     async reset() {

@@ -44,14 +44,29 @@ export interface FunctionOptions {
 export interface ScfFunction {
   /** Runs the function once. Rejects with FunctionError if it throws, crashes or runs out of time. */
   invoke(event: unknown, retry?: number): Promise<unknown>
+  /** The same; tells of what became of it. */
+  run(event: unknown): Promise<Ran>
   /** Ends an instance, or all of them, in the middle of what they do. */
   kill(instance?: number): Promise<void>
   /** Ends all but those that are idle and whose clock is right: they stay warm. */
   rest(): Promise<void>
+  /** Another takes its place: what it does is done, and its instances end after that. */
+  retire(): void
+}
+
+/** An invocation that has ended. */
+export interface Ran extends Invocation {
+  /** What was returned, as JSON. */
+  result?: string
 }
 
 export class FunctionError extends Error {
-  override readonly name = 'FunctionError'
+  override readonly name: string = 'FunctionError'
+}
+
+/** It may not run now: no failure of its own (status 432, ResourceLimitReached). */
+export class Throttled extends FunctionError {
+  override readonly name = 'Throttled'
 }
 
 interface Instance {
@@ -83,6 +98,7 @@ export function createFunction({
   const all = new Set<Instance>()
   const waiting: { resolve: (instance: Instance) => void; reject: (error: Error) => void }[] = []
   let started = 0
+  let retired = false
 
   function start(): Instance {
     // Its own environment, and not ours: what is not in serverless.yml is not there in the cloud either.
@@ -116,15 +132,16 @@ export function createFunction({
   }
 
   async function acquire(): Promise<Instance> {
-    const free = idle.pop()
-    if (free) return free
-    if (all.size < instances) return start()
+    const most = Math.min(instances, spec.instances ?? instances)
+    if (most === 0) throw new Throttled(`ResourceLimitReached: ${spec.name} may not run`)
+    if (all.size - idle.length < most) return idle.pop() ?? start()
     return new Promise((resolve, reject) => waiting.push({ resolve, reject }))
   }
 
   function release(instance: Instance): void {
     const next = waiting.shift()
     const usable = all.has(instance) ? instance : next && start()
+    if (retired && !next) return void end((one) => one === instance)
     if (!usable) return
     if (next) next.resolve(usable)
     else idle.push(usable)
@@ -140,34 +157,41 @@ export function createFunction({
     await Promise.all(ended.map(({ worker }) => worker.terminate()))
   }
 
+  async function once(event: unknown, retry = 0): Promise<Ran> {
+    const payload = JSON.stringify(event)
+    const instance = await acquire()
+    const began = performance.now()
+    const invocation: Invocation = {
+      at: new Date(clock.now()).toISOString(),
+      id: randomUUID(),
+      function: spec.name,
+      instance: instance.id,
+      cold: instance.invocations++ === 0,
+      retry,
+      outcome: 'running',
+      ms: 0,
+      logs: [],
+    }
+    instance.current = invocation
+    onInvocation(invocation)
+    const { outcome, error, result } = await run(instance, payload, invocation.id)
+    Object.assign(invocation, {
+      outcome,
+      ms: Math.round(performance.now() - began),
+      ...(error !== undefined && { error }),
+    })
+    release(instance)
+    return { ...invocation, ...(result !== undefined && { result }) }
+  }
+
   return {
-    async invoke(event, retry = 0) {
-      const payload = JSON.stringify(event)
-      const instance = await acquire()
-      const began = performance.now()
-      const invocation: Invocation = {
-        at: new Date(clock.now()).toISOString(),
-        id: randomUUID(),
-        function: spec.name,
-        instance: instance.id,
-        cold: instance.invocations++ === 0,
-        retry,
-        outcome: 'running',
-        ms: 0,
-        logs: [],
-      }
-      instance.current = invocation
-      onInvocation(invocation)
-      const { outcome, error, result } = await run(instance, payload, invocation.id)
-      Object.assign(invocation, {
-        outcome,
-        ms: Math.round(performance.now() - began),
-        ...(error !== undefined && { error }),
-      })
-      release(instance)
+    async invoke(event, retry) {
+      const { outcome, error, result } = await once(event, retry)
       if (outcome !== 'ok') throw new FunctionError(error)
       return result === undefined ? undefined : JSON.parse(result)
     },
+
+    run: once,
 
     async kill(instance) {
       if (instance === undefined) dismiss()
@@ -177,6 +201,11 @@ export function createFunction({
     async rest() {
       dismiss()
       await end((instance) => !idle.includes(instance) || instance.skew !== 0)
+    },
+
+    retire() {
+      retired = true
+      void end((instance) => idle.includes(instance))
     },
   }
 

@@ -3,6 +3,8 @@ import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import { checkFolder, isFileId, parseJson } from '../folder.ts'
+import { Throttled } from './function.ts'
+import type { FunctionSpec } from './serverless.ts'
 
 /** An event on its way to a function. */
 interface Job {
@@ -11,6 +13,8 @@ interface Job {
   event: unknown
   /** Deliveries that have failed. */
   failures: number
+  /** When it came, ms since the epoch; missing in those of older versions. */
+  since?: number
 }
 
 /** An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what is needed here beside it. */
@@ -39,14 +43,16 @@ export interface QueueOptions {
   invoke: (name: string, event: unknown, retry: number) => Promise<unknown>
   /** How often a failed event is delivered again; SCF: 2. */
   retries: number
+  /** What a function's own settings say instead; undefined if the function is gone, and with it what waits for it. */
+  settings?: (name: string) => Pick<FunctionSpec, 'retries' | 'age' | 'deadLetters'> | undefined
   /** Pause before a retry, in milliseconds; SCF: one minute. */
   retryDelay: number
   clock: Clock
 }
 
 export interface Queue {
-  /** Resolves once the event is safe on disk; it is delivered after `delay` milliseconds. */
-  push(name: string, event: unknown, delay?: number): Promise<void>
+  /** Resolves with its id once the event is safe on disk; it is delivered after `delay` milliseconds. */
+  push(name: string, event: unknown, delay?: number): Promise<string>
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
   drop(ids: readonly string[]): Promise<void>
@@ -60,7 +66,8 @@ export interface Queue {
 }
 
 /** SCF's asynchronous invocation: at least once, retried, then a dead letter. Events survive the end of the process. */
-export async function createQueue({ dir, invoke, retries, retryDelay, clock }: QueueOptions): Promise<Queue> {
+export async function createQueue(options: QueueOptions): Promise<Queue> {
+  const { dir, invoke, retryDelay, clock, settings = () => NONE } = options
   const waitingDir = join(dir, 'waiting')
   const deadDir = join(dir, 'dead')
   const timers = new Set<() => void>()
@@ -98,12 +105,20 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
     } catch (error) {
       // Cut off by a reset or by the end of the process: no failure of the function.
       if (closed || born !== epoch) return
-      const failures = job.failures + 1
-      if (failures <= retries) {
+      const {
+        retries = options.retries,
+        age = Number.POSITIVE_INFINITY,
+        deadLetters = true,
+      } = settings(job.function) ?? GONE
+      // What may not run has not failed: it waits for as long as events are kept (product/583/41138).
+      const failures = job.failures + (error instanceof Throttled ? 0 : 1)
+      if (failures <= retries && clock.now() + retryDelay - (job.since ?? clock.now()) < age) {
         await save(file, { ...job, failures })
         schedule({ ...job, failures }, retryDelay)
         return
       }
+      // "Without a dead-letter queue, it is dropped."
+      if (!deadLetters) return void (await rm(file, { force: true }))
       const at = new Date(clock.now()).toISOString()
       const letter = toLetter({ at, id: job.id, function: job.function, event: job.event, error: String(error) })
       dead.push(letter)
@@ -114,9 +129,10 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
 
   return {
     async push(name, event, delay = 0) {
-      const job: Job = { id: randomUUID(), function: name, event, failures: 0 }
+      const job: Job = { id: randomUUID(), function: name, event, failures: 0, since: clock.now() }
       await save(join(waitingDir, `${job.id}.json`), job)
       if (!closed) schedule(job, delay)
+      return job.id
     },
 
     deadLetters: () => [...dead],
@@ -156,6 +172,10 @@ export async function createQueue({ dir, invoke, retries, retryDelay, clock }: Q
     },
   }
 }
+
+/** Settings of no function's own. */
+const NONE: Pick<FunctionSpec, 'retries' | 'age' | 'deadLetters'> = {}
+const GONE = { retries: 0, age: 0, deadLetters: false }
 
 function toLetter({ at, id, function: name, event, error }: OldLetter): DeadLetter {
   const ClientContext = JSON.stringify(event)

@@ -7,14 +7,16 @@ import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
 import { cosEvent, eventName } from './event.ts'
-import { createFunction, type Invocation, type ScfFunction } from './function.ts'
+import { createFunction, type Invocation, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
-import type { CosTrigger, Serverless } from './serverless.ts'
+import type { CosTrigger, FunctionSpec, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
 import type { Way } from './variables.ts'
 
 export interface ScfOptions {
   serverless: Serverless
+  /** No event is delivered before: functions that are deployed are not known yet. */
+  ready?: Promise<unknown>
   /** The folder that would be deployed. */
   dist: URL
   /** Where events wait. */
@@ -43,8 +45,12 @@ export interface Scf {
   port: number
   /** Takes an object's event; resolves once it is safe. */
   onEvent(event: ObjectEvent): Promise<void>
-  /** Delivers an event to a function, as a trigger does. */
-  push(name: string, event: unknown): Promise<void>
+  /** Delivers an event to a function, as a trigger does; resolves with its id. */
+  push(name: string, event: unknown): Promise<string>
+  /** Runs a function once. @throws Error if there is none of this name, or it may not run */
+  run(name: string, event: unknown): Promise<Ran>
+  /** Has these functions, triggers and URLs instead; functions whose spec is the same object go on as they are. */
+  apply(serverless: Serverless): void
   invocations(): Invocation[]
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
@@ -67,27 +73,57 @@ const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
-  const { serverless, dist, dir, keys, policies, hosts, faults, variables, clock } = options
+  const { dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: Invocation[] = []
   const onInvocation = (invocation: Invocation) => {
     invocations.push(invocation)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
-  const role = createRole(keys, policies, clock)
+  const role = createRole(keys, clock)
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
-  const functions = new Map<string, ScfFunction>(
-    serverless.functions.map((spec) => {
-      const settings = { spec, dist, instances: options.instances, variables, hosts, skew, clock, onInvocation }
-      return [spec.name, createFunction({ ...settings, role: (instance) => role(spec.name, instance) })]
-    }),
-  )
-  function invoke(name: string | undefined, event: unknown, retry = 0): Promise<unknown> {
-    const target = functions.get(name ?? '')
-    if (!target) throw new Error(`There is no function ${name}`)
-    return target.invoke(event, retry)
+  const functions = new Map<string, { spec: FunctionSpec; target: ScfFunction }>()
+  /** They may still be at work. */
+  const retired = new Set<ScfFunction>()
+  let serverless: Serverless = { functions: [], cosTriggers: [], urls: [] }
+  function apply(next: Serverless): void {
+    for (const [name, { spec, target }] of functions) {
+      if (next.functions.includes(spec)) continue
+      target.retire()
+      retired.add(target)
+      functions.delete(name)
+    }
+    for (const spec of next.functions) {
+      if (functions.has(spec.name)) continue
+      const { code = dist, policy } = spec
+      // Asked anew for every request: what a role may do changes while it is used.
+      const may = policy
+        ? {
+            get statements() {
+              return policy()?.statements ?? []
+            },
+          }
+        : policies.get(spec.name)
+      const settings = { spec, dist: code, instances: options.instances, variables, hosts, skew, clock, onInvocation }
+      const given = role(spec.name, may)
+      const credentials = (instance: number) => (policy && !policy() ? {} : given(instance))
+      functions.set(spec.name, { spec, target: createFunction({ ...settings, role: credentials }) })
+    }
+    serverless = next
   }
-  const queue = await createQueue({ dir, invoke, retries: 2, retryDelay: options.retryDelay, clock })
-  const server = createUrlServer((event) => invoke(serverless.urls[0], event), options.paths, options.pages, hosts)
+  apply(options.serverless)
+  function find(name: string | undefined): ScfFunction {
+    const { target } = functions.get(name ?? '') ?? {}
+    if (!target) throw new Error(`There is no function ${name}`)
+    return target
+  }
+  const invoke = async (name: string | undefined, event: unknown, retry = 0) => {
+    await options.ready
+    return find(name).invoke(event, retry)
+  }
+  const settings = (name: string) => functions.get(name)?.spec
+  const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock })
+  const byUrl = (event: unknown) => (serverless.urls[0] === undefined ? undefined : invoke(serverless.urls[0], event))
+  const server = createUrlServer(byUrl, options.paths, options.pages, hosts)
   // A thousand at the same moment overflow the usual queue of 511, and are reset.
   server.listen(options.port, '127.0.0.1', 4096)
   await once(server, 'listening')
@@ -110,10 +146,12 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
 
     kill(secretId) {
       const [, name = '', instance] = /^local-role-(.+)-(\d+)-/.exec(secretId) ?? []
-      functions.get(name)?.kill(Number(instance))
+      functions.get(name)?.target.kill(Number(instance))
     },
 
     push: (name, event) => queue.push(name, event),
+    run: async (name, event) => find(name).run(event),
+    apply,
     invocations: () => [...invocations],
     deadLetters: queue.deadLetters,
     drop: queue.drop,
@@ -122,7 +160,9 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
 
     async reset(warm = []) {
       await queue.reset()
-      await Promise.all([...functions].map(([name, target]) => (warm.includes(name) ? target.rest() : target.kill())))
+      await Promise.all(
+        [...functions].map(([name, { target }]) => (warm.includes(name) ? target.rest() : target.kill())),
+      )
       invocations.length = 0
     },
 
@@ -136,7 +176,9 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   }
 
   async function kill(): Promise<void> {
-    await Promise.all([...functions.values()].map((target) => target.kill()))
+    await Promise.all(
+      [...retired, ...[...functions.values()].map(({ target }) => target)].map((target) => target.kill()),
+    )
   }
 }
 
@@ -151,25 +193,26 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
   )
 }
 
-/** Temporary credentials of the execution role, renewed well before they end. */
-function createRole(
-  keys: Map<string, Key>,
-  policies: ReadonlyMap<string, Policy>,
-  clock: Clock,
-): (name: string, instance: number) => Record<string, string> {
-  const given = new Map<string, { since: number; environment: Record<string, string> }>()
-  return (name, instance) => {
-    const now = clock.now()
-    const known = given.get(`${name}-${instance}`)
-    if (known && now - known.since < ROLE_REFRESH) return known.environment
-    for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
-    const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
-    // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
-    const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
-    const policy = policies.get(name)
-    keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
-    const environment = { TENCENTCLOUD_SECRETID: id, TENCENTCLOUD_SECRETKEY: secret, TENCENTCLOUD_SESSIONTOKEN: token }
-    given.set(`${name}-${instance}`, { since: now, environment })
-    return environment
+/** Temporary credentials of the execution role, renewed well before they end: of a function, and then of its instances. */
+function createRole(keys: Map<string, Key>, clock: Clock) {
+  return (name: string, policy: Policy | undefined) => {
+    const given = new Map<number, { since: number; environment: Record<string, string> }>()
+    return (instance: number): Record<string, string> => {
+      const now = clock.now()
+      const known = given.get(instance)
+      if (known && now - known.since < ROLE_REFRESH) return known.environment
+      for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
+      const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
+      // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
+      const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
+      keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
+      const environment = {
+        TENCENTCLOUD_SECRETID: id,
+        TENCENTCLOUD_SECRETKEY: secret,
+        TENCENTCLOUD_SESSIONTOKEN: token,
+      }
+      given.set(instance, { since: now, environment })
+      return environment
+    }
   }
 }

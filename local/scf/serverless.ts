@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { parse } from 'yaml'
+import type { Policy } from '../cos/policy.ts'
 
 export interface FunctionSpec {
   /** Its key under `functions`. */
@@ -11,6 +12,18 @@ export interface FunctionSpec {
   /** Megabytes. */
   memory: number
   environment: Record<string, string>
+  /** The folder with its code; default: what is built. */
+  code?: URL
+  /** What its role may do, asked whenever it matters; undefined if it has none, and so gets no credentials. */
+  policy?: () => Policy | undefined
+  /** Most instances at a time, if fewer than usual; 0: it does not run. */
+  instances?: number | undefined
+  /** How often a failed event is delivered again; default as the queue's. */
+  retries?: number
+  /** For how long an event is kept, in milliseconds; default: until it is given up. */
+  age?: number
+  /** Whether events that were given up are kept; default: they are. */
+  deadLetters?: boolean
 }
 
 export interface CosTrigger {

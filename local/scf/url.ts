@@ -1,15 +1,16 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { guard, type Pages } from '../guard.ts'
+import { Throttled } from './function.ts'
 
 /** SCF's bound for a synchronous request, in bytes (product/583/11637). */
 const MAX_REQUEST = 6 * 1024 * 1024
 
 /**
  * A function URL (product/583/96099): HTTP request ⇄ event. The event has no queryStringParameters and no isBase64Encoded.
- * Whether `path` is handed over raw or decoded is not documented, so it is a setting.
+ * `invoke` returns undefined while no function has a URL. Whether `path` is handed over raw or decoded is not documented, so it is a setting.
  */
 export function createUrlServer(
-  invoke: (event: unknown) => Promise<unknown>,
+  invoke: (event: unknown) => Promise<unknown> | undefined,
   paths: 'raw' | 'decoded',
   pages: Pages = { ports: new Set(), origins: [] },
   hosts: ReadonlyMap<string, number> = new Map(),
@@ -26,20 +27,22 @@ export function createUrlServer(
       if (body === undefined) return void response.writeHead(413).end()
       const [rawPath = '/', search = ''] = split(request.url ?? '/')
       const headers = Object.entries(request.headers).map(([name, value]) => [name, String(value)])
-      const result = await invoke({
+      const running = invoke({
         body: body.toString(),
         headers: { ...Object.fromEntries(headers), 'x-scf-remote-addr': request.socket.remoteAddress ?? '' },
         httpMethod: request.method,
         path: paths === 'decoded' ? decoded(rawPath) : rawPath,
         queryString: Object.fromEntries(new URLSearchParams(search)),
       })
+      if (!running) return void fail(404, 'No function has a URL yet: one is deployed with a trigger of type http.')
+      const result = await running
       const { statusCode, headers: answered, body: text } = Object(result)
       if (typeof statusCode !== 'number') {
         return void response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result))
       }
       response.writeHead(statusCode, Object(answered)).end(typeof text === 'string' ? text : undefined)
     } catch (error) {
-      fail(500, error instanceof Error ? error.message : String(error))
+      fail(error instanceof Throttled ? 432 : 500, error instanceof Error ? error.message : String(error))
     }
   })
 }
