@@ -26,7 +26,7 @@ export async function selfTest(settings: () => Settings, open: (settings: Settin
     } catch (error) {
       const { code, message } = MattingError.from(error)
       // Of what is misconfigured, only the variables' names.
-      probes[name] = message.match(/^[A-Z]+_[A-Z_]+/gm)?.join() ?? code
+      probes[name] = message.match(/^[A-Z_]{5,}/gm)?.join() ?? code
     }
   }
   await probe('environment', async () => {

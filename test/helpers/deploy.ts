@@ -1,4 +1,4 @@
-import { setImmediate as soon } from 'node:timers/promises'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type Account, type ApiCall, ask as askBucket, type Fields, fields, list } from '../../cli/api.ts'
 import { type DeployOptions, deploy } from '../../cli/deploy.ts'
 import { type Code, readCode } from '../../cli/function.ts'
@@ -32,7 +32,7 @@ export async function startEmpty(options: Parameters<typeof startTestCloud>[0] =
     local: { cos: port(cloud.cosUrl), api: port(cloud.apiUrl) },
     now: Date.now,
     random: Math.random,
-    sleep: () => soon(),
+    sleep: (ms) => sleep(Math.min(ms, 20)),
   }
   const code = await readCode(new URL('dist/', ROOT))
   const services_ = services(cloud.apiUrl ?? '')
