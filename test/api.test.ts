@@ -1,10 +1,12 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CREDENTIALS } from '../local/cloud.ts'
+import { readConfig } from '../lib/config.ts'
+import { rolePolicy } from '../lib/policy.ts'
+import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
 import { type Json, refused, type Services, services, settled, TRUST, unique } from './helpers/api.ts'
-import { startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { zipFile } from './helpers/zip.ts'
 
 let cloud: TestCloud
@@ -673,6 +675,62 @@ it('log topics are made once, found by name, and used by functions', async () =>
   expect(await api.cls('DescribeIndex', { TopicId })).toMatchObject({ TopicId, Status: true, Rule })
   const FunctionName = await make({ ClsLogsetId: LogsetId, ClsTopicId: TopicId })
   expect(await api.scf('GetFunction', { FunctionName })).toMatchObject({ ClsLogsetId: LogsetId, ClsTopicId: TopicId })
+})
+
+it('the functions as they are built are deployed: a photo is cut out by trigger and by URL, and each is paid once', async () => {
+  const [Role, PolicyName] = [unique('role'), unique('policy')]
+  const variables = {
+    COS_BUCKET: BUCKET,
+    COS_REGION: REGION,
+    SOURCE_PREFIXES: 'shop/',
+    ACCESS: 'open',
+    ON_UPLOAD: 'shop/: plain',
+  }
+  const document = JSON.stringify(rolePolicy(readConfig(variables)))
+  await api.cam('CreateRole', { RoleName: Role, PolicyDocument: TRUST })
+  await api.cam('CreatePolicy', { PolicyName, PolicyDocument: document })
+  await api.cam('AttachRolePolicy', { AttachRoleName: Role, PolicyName })
+  const Environment = { Variables: Object.entries(variables).map(([Key, Value]) => ({ Key, Value })) }
+  const make = async (file: string) => {
+    const FunctionName = unique(file)
+    const files = await Promise.all(
+      [`${file}.js`, 'package.json'].map(async (name) => ({ name, data: await readFile(join('dist', name)) })),
+    )
+    const Code = { ZipFile: zipFile(...files) }
+    await api.scf('CreateFunction', {
+      FunctionName,
+      Code,
+      Role,
+      Environment,
+      Runtime: 'Nodejs20.19',
+      Handler: `${file}.main_handler`,
+      Timeout: 60,
+      MemorySize: 256,
+    })
+    expect(await settled(api, FunctionName)).toEqual(['Creating', 'Active'])
+    return FunctionName
+  }
+  const [upload, image] = [await make('upload'), await make('image')]
+  await api.scf('CreateTrigger', cosTrigger(upload, 'cos:ObjectCreated:*', 'shop/'))
+  const TriggerDesc = JSON.stringify({ AuthType: 'NONE', NetConfig: { EnableIntranet: false, EnableExtranet: true } })
+  await api.scf('CreateTrigger', {
+    FunctionName: image,
+    TriggerName: 'url',
+    Type: 'http',
+    TriggerDesc,
+    Qualifier: '$DEFAULT',
+  })
+  await cloud.upload('shop/mug.jpg', await photo())
+  expect(await cloud.keys('cutouts/')).toHaveLength(1)
+  expect(cloud.cos.bill()).toHaveLength(1)
+  expect(await cloud.image('/plain/shop/mug.jpg')).toMatchObject({ status: 302, headers: { 'x-matting': 'hit' } })
+  expect(await cloud.image('/center-layout=1/shop/mug.jpg')).toMatchObject({
+    status: 302,
+    headers: { 'x-matting': 'made' },
+  })
+  expect(cloud.cos.bill()).toHaveLength(2)
+  await api.scf('DeleteFunction', { FunctionName: image })
+  expect((await cloud.image('/plain/shop/mug.jpg')).status).toBe(404)
 })
 
 // Last: it ends the cloud that the others use.
