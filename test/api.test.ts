@@ -1,10 +1,13 @@
-import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '../lib/config.ts'
 import { rolePolicy } from '../lib/policy.ts'
+import { startApi } from '../local/api/api.ts'
+import { unpack } from '../local/api/zip.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
+import { createFaults } from '../local/faults.ts'
 import { type Json, refused, type Services, services, settled, TRUST, unique } from './helpers/api.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { zipFile } from './helpers/zip.ts'
@@ -462,6 +465,15 @@ describe('functions', () => {
     await expect(
       api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 200_000 }),
     ).rejects.toEqual(refused('LimitExceeded.FunctionReservedConcurrencyMemory'))
+    // Events are kept for as long as MsgTTL says.
+    await api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 0 })
+    const AsyncTriggerConfig = { RetryConfig: [{ RetryNum: 2 }], MsgTTL: 60 }
+    await api.scf('UpdateFunctionEventInvokeConfig', { FunctionName, AsyncTriggerConfig })
+    await api.scf('Invoke', { FunctionName, InvocationType: 'Event', ClientContext: '{}' })
+    expect(cloud.scf.waiting()).toBe(1)
+    cloud.clock.advance(60_000)
+    await cloud.scf.idle()
+    expect(ran()).toBe(1)
     // Enough for one: the second waits for the first's instance.
     await api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 128 })
     await Promise.all([run(FunctionName), run(FunctionName), run(FunctionName)])
@@ -488,11 +500,15 @@ describe('the code of a function', () => {
   )
 
   it('can hold no symbolic link, through which what follows would be written elsewhere', () =>
-    at({ name: 'out', data: '/tmp', mode: 0o120777 }, { name: 'out/a.js', data: 'x' }))
+    at({ name: 'index.js' }, { name: 'out', data: '/tmp', mode: 0o120777 }))
 
   it('cannot grow beyond what it says, nor beyond the bound (zip bomb)', async () => {
     await at({ name: 'index.js', data: Buffer.alloc(1_000_000), size: 10 })
     await at({ name: 'index.js', size: 2 ** 31 })
+    const two = zipFile({ name: 'a.js', data: 'x'.repeat(60) }, { name: 'b.js', data: 'x'.repeat(60) })
+    const dir = join(cloud.data, 'unpacked')
+    await expect(unpack(two, dir, 119)).rejects.toThrow(/larger than 119 bytes/)
+    expect(await unpack(two, dir, 120)).toBe(Buffer.from(two, 'base64').length)
   })
 
   it('cannot hold a name twice', () => at({ name: 'index.js', data: 'a' }, { name: 'index.js', data: 'b' }))
@@ -516,6 +532,35 @@ describe('the code of a function', () => {
     })
     expect(await returned(name)).toEqual({ a: 5 })
   })
+})
+
+it('states last as many looks as is set, and runtimes are those that are set', async () => {
+  const dir = await mkdtemp(join(cloud.data, 'api-'))
+  const nothing = { apply: () => {}, push: async () => '', run: () => Promise.reject(new Error('none')) }
+  const keys = new Map([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
+  const others = {
+    faults: createFaults(),
+    now: Date.now,
+    url: '',
+    hasBucket: () => false,
+    platform: nothing,
+    region: REGION,
+  }
+  for (const polls of [0, 3]) {
+    const other = await startApi({ dir, port: 0, keys, polls, runtimes: ['Nodejs16.13'], ...others })
+    const { scf } = services(`http://127.0.0.1:${other.port}`)
+    const FunctionName = unique('fn')
+    const wanted = { FunctionName, Code: { ZipFile: code() }, Handler: 'index.main_handler' }
+    await expect(scf('CreateFunction', { ...wanted, Runtime: 'Nodejs20.19' })).rejects.toEqual(
+      refused('InvalidParameterValue.Runtime'),
+    )
+    await scf('CreateFunction', { ...wanted, Runtime: 'Nodejs16.13' })
+    const states: unknown[] = []
+    for (let look = 0; look < 4; look++) states.push((await scf('GetFunction', { FunctionName })).Status)
+    expect(states.filter((state) => state === 'Creating')).toHaveLength(polls)
+    expect(states.at(-1)).toBe('Active')
+    other.close()
+  }
 })
 
 describe('cos triggers', () => {
