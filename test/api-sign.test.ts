@@ -1,3 +1,4 @@
+import { createHash, createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { type SignedRequest, verify } from '../local/api/sign.ts'
 import vectors from './fixtures/tc3.json' with { type: 'json' }
@@ -62,6 +63,23 @@ describe('TC3-HMAC-SHA256', () => {
     expect(() => judge(post, later)).toThrow(code('SignatureFailure'))
     const nextDay = request(post, { 'x-tc-timestamp': String(post.timestamp + 86_400) })
     expect(() => judge(post, nextDay, 86_400_000)).toThrow(code('SignatureFailure'))
+  })
+
+  it('of the day that a clock in Guangzhou shows is refused: days are those of UTC', () => {
+    const { secretKey, contentType, host, body } = post
+    // 17:00 in UTC: there, the next day has begun.
+    const time = Date.UTC(2026, 0, 1, 17)
+    const at = (date: string) => {
+      const mac = (key: string | Buffer, text: string) => createHmac('sha256', key).update(text).digest()
+      const sha = (text: string) => createHash('sha256').update(text).digest('hex')
+      const scope = `${date}/cvm/tc3_request`
+      const text = `POST\n/\n\ncontent-type:${contentType}\nhost:${host}\n\ncontent-type;host\n${sha(body)}`
+      const key = mac(mac(mac(`TC3${secretKey}`, date), 'cvm'), 'tc3_request')
+      const signature = mac(key, `TC3-HMAC-SHA256\n${time / 1000}\n${scope}\n${sha(text)}`).toString('hex')
+      return verify(request({ ...post, timestamp: time / 1000, scope, signature }), keysOf(post), time)
+    }
+    expect(at('2026-01-01')).toBe(post.secretId)
+    expect(() => at('2026-01-02')).toThrow(code('SignatureFailure'))
   })
 
   it('of an unknown key, of another secret, with a token that is not the key’s, it is refused', () => {

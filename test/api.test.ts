@@ -1,10 +1,15 @@
-import { readdir, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { CREDENTIALS } from '../local/cloud.ts'
+import { readConfig } from '../lib/config.ts'
+import { rolePolicy } from '../lib/policy.ts'
+import { startApi } from '../local/api/api.ts'
+import { unpack } from '../local/api/zip.ts'
+import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
+import { createFaults } from '../local/faults.ts'
 import { type Json, refused, type Services, services, settled, TRUST, unique } from './helpers/api.ts'
-import { startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { zipFile } from './helpers/zip.ts'
 
 let cloud: TestCloud
@@ -460,6 +465,15 @@ describe('functions', () => {
     await expect(
       api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 200_000 }),
     ).rejects.toEqual(refused('LimitExceeded.FunctionReservedConcurrencyMemory'))
+    // Events are kept for as long as MsgTTL says.
+    await api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 0 })
+    const AsyncTriggerConfig = { RetryConfig: [{ RetryNum: 2 }], MsgTTL: 60 }
+    await api.scf('UpdateFunctionEventInvokeConfig', { FunctionName, AsyncTriggerConfig })
+    await api.scf('Invoke', { FunctionName, InvocationType: 'Event', ClientContext: '{}' })
+    expect(cloud.scf.waiting()).toBe(1)
+    cloud.clock.advance(60_000)
+    await cloud.scf.idle()
+    expect(ran()).toBe(1)
     // Enough for one: the second waits for the first's instance.
     await api.scf('PutReservedConcurrencyConfig', { FunctionName, ReservedConcurrencyMem: 128 })
     await Promise.all([run(FunctionName), run(FunctionName), run(FunctionName)])
@@ -486,11 +500,15 @@ describe('the code of a function', () => {
   )
 
   it('can hold no symbolic link, through which what follows would be written elsewhere', () =>
-    at({ name: 'out', data: '/tmp', mode: 0o120777 }, { name: 'out/a.js', data: 'x' }))
+    at({ name: 'index.js' }, { name: 'out', data: '/tmp', mode: 0o120777 }))
 
   it('cannot grow beyond what it says, nor beyond the bound (zip bomb)', async () => {
     await at({ name: 'index.js', data: Buffer.alloc(1_000_000), size: 10 })
     await at({ name: 'index.js', size: 2 ** 31 })
+    const two = zipFile({ name: 'a.js', data: 'x'.repeat(60) }, { name: 'b.js', data: 'x'.repeat(60) })
+    const dir = join(cloud.data, 'unpacked')
+    await expect(unpack(two, dir, 119)).rejects.toThrow(/larger than 119 bytes/)
+    expect(await unpack(two, dir, 120)).toBe(Buffer.from(two, 'base64').length)
   })
 
   it('cannot hold a name twice', () => at({ name: 'index.js', data: 'a' }, { name: 'index.js', data: 'b' }))
@@ -514,6 +532,35 @@ describe('the code of a function', () => {
     })
     expect(await returned(name)).toEqual({ a: 5 })
   })
+})
+
+it('states last as many looks as is set, and runtimes are those that are set', async () => {
+  const dir = await mkdtemp(join(cloud.data, 'api-'))
+  const nothing = { apply: () => {}, push: async () => '', run: () => Promise.reject(new Error('none')) }
+  const keys = new Map([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
+  const others = {
+    faults: createFaults(),
+    now: Date.now,
+    url: '',
+    hasBucket: () => false,
+    platform: nothing,
+    region: REGION,
+  }
+  for (const polls of [0, 3]) {
+    const other = await startApi({ dir, port: 0, keys, polls, runtimes: ['Nodejs16.13'], ...others })
+    const { scf } = services(`http://127.0.0.1:${other.port}`)
+    const FunctionName = unique('fn')
+    const wanted = { FunctionName, Code: { ZipFile: code() }, Handler: 'index.main_handler' }
+    await expect(scf('CreateFunction', { ...wanted, Runtime: 'Nodejs20.19' })).rejects.toEqual(
+      refused('InvalidParameterValue.Runtime'),
+    )
+    await scf('CreateFunction', { ...wanted, Runtime: 'Nodejs16.13' })
+    const states: unknown[] = []
+    for (let look = 0; look < 4; look++) states.push((await scf('GetFunction', { FunctionName })).Status)
+    expect(states.filter((state) => state === 'Creating')).toHaveLength(polls)
+    expect(states.at(-1)).toBe('Active')
+    other.close()
+  }
 })
 
 describe('cos triggers', () => {
@@ -673,6 +720,62 @@ it('log topics are made once, found by name, and used by functions', async () =>
   expect(await api.cls('DescribeIndex', { TopicId })).toMatchObject({ TopicId, Status: true, Rule })
   const FunctionName = await make({ ClsLogsetId: LogsetId, ClsTopicId: TopicId })
   expect(await api.scf('GetFunction', { FunctionName })).toMatchObject({ ClsLogsetId: LogsetId, ClsTopicId: TopicId })
+})
+
+it('the functions as they are built are deployed: a photo is cut out by trigger and by URL, and each is paid once', async () => {
+  const [Role, PolicyName] = [unique('role'), unique('policy')]
+  const variables = {
+    COS_BUCKET: BUCKET,
+    COS_REGION: REGION,
+    SOURCE_PREFIXES: 'shop/',
+    ACCESS: 'open',
+    ON_UPLOAD: 'shop/: plain',
+  }
+  const document = JSON.stringify(rolePolicy(readConfig(variables)))
+  await api.cam('CreateRole', { RoleName: Role, PolicyDocument: TRUST })
+  await api.cam('CreatePolicy', { PolicyName, PolicyDocument: document })
+  await api.cam('AttachRolePolicy', { AttachRoleName: Role, PolicyName })
+  const Environment = { Variables: Object.entries(variables).map(([Key, Value]) => ({ Key, Value })) }
+  const make = async (file: string) => {
+    const FunctionName = unique(file)
+    const files = await Promise.all(
+      [`${file}.js`, 'package.json'].map(async (name) => ({ name, data: await readFile(join('dist', name)) })),
+    )
+    const Code = { ZipFile: zipFile(...files) }
+    await api.scf('CreateFunction', {
+      FunctionName,
+      Code,
+      Role,
+      Environment,
+      Runtime: 'Nodejs20.19',
+      Handler: `${file}.main_handler`,
+      Timeout: 60,
+      MemorySize: 256,
+    })
+    expect(await settled(api, FunctionName)).toEqual(['Creating', 'Active'])
+    return FunctionName
+  }
+  const [upload, image] = [await make('upload'), await make('image')]
+  await api.scf('CreateTrigger', cosTrigger(upload, 'cos:ObjectCreated:*', 'shop/'))
+  const TriggerDesc = JSON.stringify({ AuthType: 'NONE', NetConfig: { EnableIntranet: false, EnableExtranet: true } })
+  await api.scf('CreateTrigger', {
+    FunctionName: image,
+    TriggerName: 'url',
+    Type: 'http',
+    TriggerDesc,
+    Qualifier: '$DEFAULT',
+  })
+  await cloud.upload('shop/mug.jpg', await photo())
+  expect(await cloud.keys('cutouts/')).toHaveLength(1)
+  expect(cloud.cos.bill()).toHaveLength(1)
+  expect(await cloud.image('/plain/shop/mug.jpg')).toMatchObject({ status: 302, headers: { 'x-matting': 'hit' } })
+  expect(await cloud.image('/center-layout=1/shop/mug.jpg')).toMatchObject({
+    status: 302,
+    headers: { 'x-matting': 'made' },
+  })
+  expect(cloud.cos.bill()).toHaveLength(2)
+  await api.scf('DeleteFunction', { FunctionName: image })
+  expect((await cloud.image('/plain/shop/mug.jpg')).status).toBe(404)
 })
 
 // Last: it ends the cloud that the others use.

@@ -110,6 +110,23 @@ describe('npm start', () => {
     expect(await started.exit).toBe(0)
   })
 
+  it('--empty listens at all five ports at once, with no function there yet', async () => {
+    const started = start('--port', '0', '--data', await folder(), '--empty')
+    await started.until(/Ctrl-C/)
+    const port = (name: string) => new RegExp(`^${name} +(http:[^/]*//[^/ ,]+)`, 'm').exec(started.output())?.[1] ?? ''
+    const ask = async (name: string, path = '/') => (await send(port(name), path, 'GET')).status
+    expect(await ask('COS')).toBe(403)
+    expect(await ask('images', '/plain/a.jpg')).toBe(404)
+    expect(await ask('control API', '/api/bill')).toBe(200)
+    expect(await ask('events')).toBeGreaterThanOrEqual(400)
+    const answer = await send(port('management'), '/', 'POST')
+    expect([answer.status, answer.body]).toEqual([200, expect.stringContaining('AuthFailure.InvalidAuthorization')])
+    expect(new Set(['COS', 'images', 'control API', 'events', 'management'].map(port)).size).toBe(5)
+    expect(started.output()).not.toContain('mug')
+    started.interrupt()
+    expect(await started.exit).toBe(0)
+  })
+
   it('does not start with functions that are misconfigured', async () => {
     const wrong = start('--port', '0', '--data', await folder(), '--set', 'ACCESS=signed')
     expect(await wrong.exit).toBe(1)
@@ -143,6 +160,7 @@ describe('npm start', () => {
     [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*$/],
     [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*$/],
+    [['--empty', '--set', 'ACCESS=open'], /^--set: with --empty, [^\n]*$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*$/],
   ])('refuses %j in one line', (args, line) => {

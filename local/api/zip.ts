@@ -49,8 +49,6 @@ function check({ externalFileAttributes, fileName, versionMadeBy }: Entry): void
   const madeByUnix = versionMadeBy >>> 8 === 3
   if (madeByUnix && !KINDS.includes(externalFileAttributes >>> 28))
     throw refusal(`holds ${JSON.stringify(fileName)}, which is neither a file nor a folder`)
-  if (fileName.includes('\0') || fileName.split('/').includes('..'))
-    throw refusal(`holds the name ${JSON.stringify(fileName)}`)
 }
 
 function refusal(why: string): ApiError {

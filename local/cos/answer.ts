@@ -44,6 +44,8 @@ const REFUSALS = {
   ],
   SignatureDoesNotMatch: [403, 'The Signature you specified is invalid.'],
   NoSuchBucket: [404, 'The specified bucket does not exist.'],
+  NoSuchCORSConfiguration: [404, 'The CORS Configuration does not exist.'],
+  NoSuchLifecycleConfiguration: [404, 'The lifecycle configuration does not exist.'],
   NoSuchKey: [404, 'The specified key does not exist.'],
   NoSuchUpload: [404, 'The specified multipart upload does not exist.'],
   MethodNotAllowed: [405, 'The specified method is not allowed against this resource.'],

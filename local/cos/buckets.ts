@@ -12,6 +12,28 @@ export interface Bucket {
   ai: number | null
   /** The rules of its strict signature mode. */
   strict?: StrictRule[]
+  cors?: CorsSettings
+  /** The rules as they came. */
+  lifecycle?: unknown[]
+  /** Missing if it was never on. */
+  versioning?: 'Enabled' | 'Suspended'
+}
+
+/** Which web pages may use it (product/436/8279). */
+export interface CorsSettings {
+  rules: CorsRule[]
+  /** ResponseVary: every answer says that it differs by origin. */
+  vary: boolean
+}
+
+export interface CorsRule {
+  id: string
+  origins: string[]
+  methods: string[]
+  headers: string[]
+  expose: string[]
+  /** Seconds. */
+  maxAge?: number
 }
 
 /** A rule of the strict signature mode (product/436/53892): what of a request must be signed, if it has it. */
@@ -61,8 +83,12 @@ function parseBuckets(text: string, home: string): [string, Bucket][] {
   const entries: unknown = JSON.parse(text)
   const isEntry = (entry: unknown): entry is [string, Omit<Bucket, 'region'>] => {
     const [name, bucket] = Array.isArray(entry) ? entry : []
-    const { region = home, created, bound, ai, strict = [] } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
+    const { region = home, created, bound, ai, ...settings } = Object(bucket) as Partial<Record<keyof Bucket, unknown>>
+    const { strict = [], cors = { rules: [], vary: false }, lifecycle = [], versioning = 'Enabled' } = settings
     return (
+      isCors(cors) &&
+      Array.isArray(lifecycle) &&
+      (versioning === 'Enabled' || versioning === 'Suspended') &&
       typeof name === 'string' &&
       typeof region === 'string' &&
       typeof created === 'number' &&
@@ -77,9 +103,21 @@ function parseBuckets(text: string, home: string): [string, Bucket][] {
   throw new Error('buckets.json does not describe buckets')
 }
 
+function isTexts(list: unknown): boolean {
+  return Array.isArray(list) && list.every((text) => typeof text === 'string')
+}
+
+function isCors(cors: unknown): boolean {
+  const { rules, vary } = Object(cors) as Partial<Record<keyof CorsSettings, unknown>>
+  const isRule = (rule: unknown) => {
+    const { origins, methods, headers, expose } = Object(rule) as Partial<Record<keyof CorsRule, unknown>>
+    return [origins, methods, headers, expose].every(isTexts)
+  }
+  return typeof vary === 'boolean' && Array.isArray(rules) && rules.every(isRule)
+}
+
 function isStrictRule(rule: unknown): rule is StrictRule {
   const { id, actions, headers, params } = Object(rule) as Partial<Record<keyof StrictRule, unknown>>
-  const isTexts = (list: unknown) => Array.isArray(list) && list.every((text) => typeof text === 'string')
   return typeof id === 'string' && [actions, headers, params].every(isTexts)
 }
 

@@ -110,7 +110,9 @@ export function publish(
   const now = cloud.now()
   const existing = cloud.objects.get(object.bucket, object.key)
   const overlooked = existing !== undefined && now - existing.modified < race
-  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked)
+  // It has no effect where versioning is on, or ever was (field reports).
+  const versioned = cloud.buckets.get(object.bucket)?.versioning !== undefined
+  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked && !versioned)
 }
 
 /** Last-Modified of an upload that began then and has just ended. */

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,12 +9,12 @@ import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from
 import { Bill, type BillItem } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import type { Cloud, CosOptions } from './cloud.ts'
-import { cors, preflight } from './cors.ts'
+import { type Asked, cors, preflight } from './cors.ts'
 import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
-import { refuseBroken, send } from './send.ts'
+import { listen, refuseBroken, send } from './send.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
@@ -123,16 +123,6 @@ function open(options: CosOptions): Cloud {
   }
 }
 
-function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => {
-      server.off('error', reject)
-      resolve()
-    })
-  })
-}
-
 /** Answers one request, and logs it just before; never rejects. */
 async function serve(
   cloud: Cloud,
@@ -145,7 +135,7 @@ async function serve(
   const id = newRequestId(cloud.now())
   const method = message.method ?? ''
   const path = message.url?.startsWith('/') ? (message.url.split('?', 1)[0] ?? '') : ''
-  const outcome: Outcome = { operation: '', path, server: 'tencent-cos' }
+  const outcome: Outcome = { operation: '', method, path, server: 'tencent-cos' }
   let answer: Answer | undefined
   try {
     answer = await answerTo(cloud, message, id, outcome)
@@ -165,16 +155,14 @@ async function serve(
     ...answer.headers,
   }
   try {
-    await send(message, response, { ...answer, headers: { ...headers, ...cors(headers, outcome.origin) } })
+    await send(message, response, { ...answer, headers: { ...headers, ...cors(headers, outcome) } })
   } catch (error) {
     console.error(`local COS: ${outcome.operation} could not be answered:`, error)
     message.socket.destroy()
   }
 }
 
-interface Outcome {
-  /** Of the page that asks, if it may. */
-  origin?: string | undefined
+interface Outcome extends Asked {
   operation: string
   path: string
   server: 'tencent-ci' | 'tencent-cos'
@@ -188,14 +176,21 @@ async function answerTo(
   outcome: Outcome,
 ): Promise<Answer | undefined> {
   const isOwn = (name: string) => isVendorHost(name) || cloud.hosts?.has(name) === true
-  const refused = guard(readTarget(message).host, message.headers, cloud.pages, isOwn)
+  // Pages that a bucket's rules name may use it; those that only a `*` stands for are anybody's, and the keys are known to all.
+  const named = cloud.buckets.list().flatMap(([, { cors }]) => cors?.rules.flatMap(({ origins }) => origins) ?? [])
+  const pages = {
+    ...cloud.pages,
+    origins: [...cloud.pages.origins, ...named.filter((origin) => !origin.includes('*'))],
+  }
+  const refused = guard(readTarget(message).host, message.headers, pages, isOwn)
   if (refused) throw new Refusal('AccessDenied', refused)
   outcome.origin = message.headers.origin
   const request = readRequest(message, id, cloud)
   outcome.path = safeTarget(request)
+  outcome.cors = cloud.buckets.get(request.bucket)?.cors
   if (request.method === 'OPTIONS') {
     outcome.operation = 'OptionsObject'
-    return preflight(request)
+    return preflight(request, outcome.cors)
   }
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'

@@ -7,6 +7,16 @@ import type { Need } from './policy.ts'
 import { getBucket, getObject, headObject } from './read.ts'
 import type { CosRequest } from './request.ts'
 import { notImplemented, readPicOperations } from './rules.ts'
+import {
+  deleteCors,
+  deleteLifecycle,
+  getCors,
+  getLifecycle,
+  getVersioning,
+  putCors,
+  putLifecycle,
+  putVersioning,
+} from './settings.ts'
 import { deleteStrict, getStrict, putStrict } from './strict.ts'
 import { copyObject, copySource, deleteObject, putObject } from './write.ts'
 
@@ -96,11 +106,19 @@ const OPERATIONS: readonly Operation[] = [
     uses: [...LISTING, 'key-marker', 'upload-id-marker', 'max-uploads'],
   },
   { at: 'bucket', method: 'GET', name: 'GetBucketStrictSignature', by: 'strict-signature', run: getStrict },
+  { at: 'bucket', method: 'GET', name: 'GetBucketCORS', by: 'cors', run: getCors },
+  { at: 'bucket', method: 'GET', name: 'GetBucketLifecycle', by: 'lifecycle', run: getLifecycle },
+  { at: 'bucket', method: 'GET', name: 'GetBucketVersioning', by: 'versioning', run: getVersioning },
   { at: 'bucket', method: 'GET', name: 'GetBucket', run: getBucket, uses: [...LISTING, 'marker', 'max-keys'] },
   { at: 'bucket', method: 'HEAD', name: 'HeadBucket', run: headBucket },
   { at: 'bucket', method: 'PUT', name: 'PutBucketStrictSignature', by: 'strict-signature', run: putStrict },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketCORS', by: 'cors', run: putCors },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketLifecycle', by: 'lifecycle', run: putLifecycle },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketVersioning', by: 'versioning', run: putVersioning },
   { at: 'bucket', method: 'PUT', name: 'PutBucket', run: putBucket },
   { at: 'bucket', method: 'DELETE', name: 'DeleteBucketStrictSignature', by: 'strict-signature', run: deleteStrict },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketCORS', by: 'cors', run: deleteCors },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketLifecycle', by: 'lifecycle', run: deleteLifecycle },
   { at: 'pic', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT, actions: [] },
   { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', by: 'unbind', run: unbind },
   { at: 'pic', method: 'PUT', name: 'CreateCIBucket', run: bind },
