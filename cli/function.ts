@@ -37,7 +37,11 @@ export async function* functions(account: Account, stage: Stage, code: Code, log
 
 async function* one(account: Account, stage: Stage, spec: FunctionSpec, code: Code, logs: LogTopic): Step {
   const { name, handler, deadLetter } = spec
-  const ready = () => settled(account, name)
+  const ready = async () => {
+    const { Status, StatusReasons } = fields(await settled(account, name))
+    const why = list(StatusReasons).map(({ ErrorCode, ErrorMessage }) => `${ErrorCode} ${ErrorMessage}`)
+    if (Status !== 'Active') throw new MattingError('denied', `${name} is ${Status}: ${why.join('; ')}`)
+  }
   const { ClsLogsetId, ClsTopicId } = logs
   const ZipFile = code.zip.toString('base64')
   const wanted = {
@@ -83,7 +87,7 @@ async function* one(account: Account, stage: Stage, spec: FunctionSpec, code: Co
   })
   if (there.Runtime !== stage.runtime && asked !== stage.runtime)
     yield* withRuntime(stage.runtime, (Runtime, why) => update({ Runtime }, why))
-  else if (!isSame(there, wanted)) yield update({})
+  else if (!isSame(there, wanted) || there.Status !== 'Active') yield update({})
 }
 
 /** Tries the runtime, and if the API does not know it, the others on which the code runs. */
@@ -142,7 +146,7 @@ export async function* removeFunctions(account: Account, { functions }: Stage): 
       yield { say: `delete ${name}`, call: scf('DeleteFunction', { FunctionName: name }) }
 }
 
-/** What there is of a function, once nothing is being done to it. @throws MattingError if what was done has failed */
+/** What there is of a function, once nothing is being done to it. */
 export async function settled(account: Account, name: string): Promise<Fields | undefined> {
   const function_ = await until(account, `${name} to be ready`, async () => {
     const there = await find(account, scf('GetFunction', { FunctionName: name }))

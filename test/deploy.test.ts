@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type ApiCall, ask, call, list, text } from '../cli/api.ts'
 import { undeploy } from '../cli/deploy.ts'
+import { doctor } from '../cli/doctor.ts'
 import type { Stage } from '../cli/stage.ts'
 import { type Apply, apply, type Change } from '../cli/step.ts'
 import { BUCKET } from '../local/cloud.ts'
@@ -186,6 +187,37 @@ describe('deploy', () => {
     await d.deploy(await d.stage())
     const there = (await ask(d.account, { ...request, method: 'GET' })).body.toString()
     expect(there).toMatch(/<ID>theirs<\/ID>.*logs\/.*<ID>cos-goods-matting-claims<\/ID>/s)
+  })
+
+  it('of a function that could not be made, or changed, says so, and mends it when it is run again', async () => {
+    const stage = await d.stage()
+    d.cloud.faults.set([{ kind: 'drop-result', on: 'CreateFunction' }])
+    await expect(d.deploy(stage)).rejects.toThrow(/✗ functions +matting-upload-dev is CreateFailed: ./)
+    d.cloud.faults.set([])
+    expect((await d.deploy(stage))[4]).toContain(
+      'delete matting-upload-dev, which could not be created; create matting-up',
+    )
+    const next = await d.stage({ ACCESS: 'presets' })
+    d.cloud.faults.set([{ kind: 'drop-result', on: 'UpdateFunctionConfiguration' }])
+    await expect(d.deploy(next)).rejects.toThrow(/✗ functions +matting-upload-dev is UpdateFailed: ./)
+    d.cloud.faults.set([])
+    expect((await d.deploy(next))[4]).toContain('update the configuration of matting-upload-dev')
+    expect((await d.deploy(next))[4]).toMatch(/as it is to be$/)
+  })
+
+  it('into a bucket that has versioning, or had it, sends nothing: forbid-overwrite overwrites there', async () => {
+    const other = await startEmpty()
+    onTestFinished(() => other.cloud.close())
+    for (const status of ['Enabled', 'Suspended']) {
+      const body = `<VersioningConfiguration><Status>${status}</Status></VersioningConfiguration>`
+      await ask(other.account, { bucket: BUCKET, door: 'cos', method: 'PUT', key: '', query: { versioning: '' }, body })
+      await expect(other.deploy(await other.stage())).rejects.toThrow(/✗ check .*versioning/)
+    }
+    expect(await other.state()).toMatchObject({ state: [], policies: [] })
+    const printed: string[] = []
+    const { account, code } = other
+    await doctor(account, await other.stage(), code, { print: (line) => printed.push(line) })
+    expect(printed.find((line) => line.includes('versioning'))?.[0]).toBe('✗')
   })
 
   it('shows what it would do, as the API’s pages have it, and no secret; a runtime that the API refuses is replaced by the newest that it knows', async () => {
