@@ -56,18 +56,14 @@ const VARIABLE = /\$\{env:(\w+)\}/g
  * @throws MattingError for one in a file that serverless.yml does not have: misspelt, it would be left out in silence
  */
 export async function readVariables(root: URL, stage: string | undefined, shell: Environment): Promise<Environment> {
-  const file = await read(root, 'serverless.yml')
-  const known = new Set(Array.from(file.matchAll(VARIABLE), ([, name]) => name))
+  const file = fields(parse(await read(root, 'serverless.yml')))
+  const known = new Set(Array.from(JSON.stringify(file).matchAll(VARIABLE), ([, name]) => name))
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
-  for (const name of ['.env', `.env.${stage ?? fields(parse(file)).stage}`]) {
+  for (const name of ['.env', `.env.${stage ?? file.stage}`]) {
     const given = parseEnv(await read(root, name).catch(() => ''))
-    const isStrange = (name: string) => !known.has(name) && !/^TENCENT/.test(name)
-    unknown.push(
-      ...Object.keys(given)
-        .filter(isStrange)
-        .map((name) => `${file}: there is no variable ${name}`),
-    )
+    const strange = Object.keys(given).filter((variable) => !known.has(variable) && !/^TENCENT/.test(variable))
+    unknown.push(...strange.map((variable) => `${name}: there is no variable ${variable}`))
     Object.assign(variables, given)
   }
   if (unknown.length > 0)

@@ -36,7 +36,8 @@ const forbidden: [from: RegExp, to: RegExp, why: string][] = [
     'else the local cloud would agree with the mistakes of what it tests',
   ],
   [/^local\//, /^(functions|cli)\//, 'the local cloud runs what is built'],
-  [/^(functions|local|lib)\//, /^test\//, 'tests stand outside'],
+  [/^cli\//, /^(functions|local)\//, 'the command knows the account only from outside'],
+  [/^(functions|local|lib|cli)\//, /^test\//, 'tests stand outside'],
 ]
 
 describe('imports go one way', () => {
