@@ -2,6 +2,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { guard } from './guard.ts'
 
 export interface ReceiverOptions {
   /** 0: a free one. */
@@ -46,6 +47,9 @@ export async function startReceiver({ port, secret, print, now = Date.now }: Rec
   }
 
   const server = createServer(async (request, response) => {
+    // Its secret is known to everybody: no page may tell of what has not happened.
+    if (guard(request.headers.host ?? '', request.headers, { ports: new Set(), origins: [] }))
+      return void response.writeHead(403, { connection: 'close' }).end()
     try {
       const body = request.method === 'POST' ? await read(request) : undefined
       response.writeHead(body ? receive(request.headers, body) : 405).end()

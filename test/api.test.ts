@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
@@ -6,8 +7,11 @@ import { readConfig } from '../lib/config.ts'
 import { rolePolicy } from '../lib/policy.ts'
 import { startApi } from '../local/api/api.ts'
 import { unpack } from '../local/api/zip.ts'
+import { createClock } from '../local/clock.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
 import { createFaults } from '../local/faults.ts'
+import { createQueue } from '../local/scf/queue.ts'
+import { startScf } from '../local/scf/scf.ts'
 import { type Json, refused, type Services, services, settled, TRUST, unique } from './helpers/api.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { zipFile } from './helpers/zip.ts'
@@ -255,6 +259,12 @@ describe('roles and policies', () => {
     expect(await returned(name)).toEqual({ status: 200 })
     await api.cam('DetachRolePolicy', { DetachRoleName: Role, PolicyId })
     expect(await returned(name)).toEqual({ status: 403 })
+    // A role that SCF may not take on is none.
+    const PolicyDocument = TRUST.replace('scf.qcloud.com', 'cls.cloud.tencent.com')
+    await api.cam('UpdateAssumeRolePolicy', { RoleName: Role, PolicyDocument })
+    await api.scf('UpdateFunctionCode', { FunctionName: name, ZipFile: code() })
+    await settled(api, name)
+    expect((await returned(name)).key).toBe('')
   })
 })
 
@@ -521,6 +531,8 @@ describe('the code of a function', () => {
   })
 
   it('is CommonJS where no package.json says otherwise, as in SCF; folders are unpacked too', async () => {
+    // As the folder has it that the local cloud is started in.
+    await writeFile(join(cloud.data, 'package.json'), '{ "type": "module" }')
     const name = await make({
       Code: {
         ZipFile: zipFile(
@@ -587,6 +599,11 @@ describe('cos triggers', () => {
     const ran = () => cloud.scf.invocations().filter((one) => one.function === name).length
     for (const key of ['one/a.jpg', 'one/a.png', 'two/a.jpg']) await cloud.upload(key, Buffer.from('x'))
     expect(ran()).toBe(1)
+    const closed = cosTrigger(name, 'cos:ObjectCreated:*', 'shut/')
+    expect(await api.scf('CreateTrigger', { ...closed, Enable: 'CLOSE' })).toMatchObject({ TriggerInfo: { Enable: 0 } })
+    await cloud.upload('shut/a.jpg', Buffer.from('x'))
+    expect(ran()).toBe(1)
+    await api.scf('DeleteTrigger', { ...closed, Enable: undefined })
     await api.scf('DeleteTrigger', {
       ...made,
       Enable: undefined,
@@ -778,6 +795,47 @@ it('the functions as they are built are deployed: a photo is cut out by trigger 
   expect((await cloud.image('/plain/shop/mug.jpg')).status).toBe(404)
 })
 
+it('an event that waited while the local cloud was down waits until the functions are known again', async () => {
+  const dir = await mkdtemp(join(cloud.data, 'events-'))
+  const clock = createClock()
+  const before = await createQueue({ dir, invoke: async () => {}, retries: 0, retryDelay: 0, clock })
+  await before.push('probe', { a: 1 }, 60_000)
+  await before.close()
+  let known = () => {}
+  const ready = new Promise<void>((resolve) => {
+    known = resolve
+  })
+  const dist = new URL('fixtures/functions/', import.meta.url)
+  const nobody = {
+    keys: new Map(),
+    policies: new Map(),
+    hosts: new Map(),
+    pages: { ports: new Set<number>(), origins: [] },
+  }
+  const scf = await startScf({
+    ...nobody,
+    serverless: { functions: [], cosTriggers: [], urls: [] },
+    ready,
+    dist,
+    dir,
+    port: 0,
+    faults: createFaults(),
+    clock,
+    instances: 1,
+    retryDelay: 0,
+    eventKeys: 'raw',
+    paths: 'raw',
+    variables: 'process',
+  })
+  await new Promise((resolve) => setTimeout(resolve, 20))
+  const spec = { name: 'probe', handler: 'probe.main_handler', timeout: 5, memory: 128, environment: {} }
+  scf.apply({ functions: [spec], cosTriggers: [], urls: [] })
+  known()
+  await scf.idle()
+  expect(scf.invocations()).toMatchObject([{ function: 'probe', outcome: 'ok' }])
+  await scf.close()
+})
+
 // Last: it ends the cloud that the others use.
 it('what is deployed, and what waits for it, survives a restart; a file that describes no account does not start', async () => {
   const FunctionName = await make({ Environment: { Variables: [{ Key: 'GREETING', Value: 'again' }] } })
@@ -798,18 +856,10 @@ it('what is deployed, and what waits for it, survives a restart; a file that des
   expect(cloud.scf.invocations()).toHaveLength(3)
   await cloud.stop()
   const file = join(data, 'api/account.json')
-  await writeFile(
-    file,
-    JSON.stringify({
-      version: 1,
-      next: 1,
-      roles: [],
-      policies: [],
-      functions: [{ wanted: { code: '../..' } }],
-      triggers: [],
-      logsets: [],
-      topics: [],
-    }),
-  )
-  await expect(startTestCloud({ empty: true, data })).rejects.toThrow('account.json does not describe an account.')
+  const account = { version: 1, next: 1, roles: [], policies: [], triggers: [], logsets: [], topics: [] }
+  const [good, evil] = [{ code: randomUUID() }, { code: '../..' }]
+  for (const one of [{ wanted: evil, live: good }, { wanted: good, live: evil }, { wanted: evil }, 'fn']) {
+    await writeFile(file, JSON.stringify({ ...account, functions: [one] }))
+    await expect(startTestCloud({ empty: true, data })).rejects.toThrow('account.json does not describe an account.')
+  }
 })

@@ -112,7 +112,10 @@ describe('?cors', () => {
         vary: 'Origin',
       },
     ])
-    for (const refused of [await preflight(SHOP, 'DELETE'), await preflight(SHOP, 'PUT', 'authorization')])
+    for (const refused of [
+      await preflight(SHOP, 'DELETE'),
+      await preflight(SHOP, 'PUT', 'content-type, authorization'),
+    ])
       expect([refused.status, element(refused, 'Code'), read(refused, 'access-control-allow-origin')]).toEqual([
         403,
         'AccessForbidden',

@@ -1,6 +1,7 @@
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startReceiver } from '../local/receiver.ts'
+import { send } from './helpers/cloud.ts'
 
 const SECRET = `whsec_${Buffer.alloc(24, 7).toString('base64')}`
 const OTHER = `whsec_${Buffer.alloc(24, 8).toString('base64')}`
@@ -33,6 +34,13 @@ async function post(url: string, body: string, headers: Record<string, string>):
 const body = JSON.stringify(created)
 
 describe('the local receiver', () => {
+  it('a web page of another origin, or at a host name that was led here, can tell of nothing, be it rightly signed', async () => {
+    const { url, events } = await start()
+    expect(await post(url, body, { ...sign(body), origin: 'http://shop.example' })).toBe(403)
+    expect((await send(url, '/', 'POST', { ...sign(''), host: 'shop.example' })).status).toBe(403)
+    expect(events()).toEqual([])
+  })
+
   it('takes what is rightly signed, shows it in a line, and notes what comes again', async () => {
     const { url, events, lines } = await start()
     expect(await post(url, body, sign(body))).toBe(204)

@@ -27,7 +27,7 @@ function findTopic({ topics }: State, p: Parameters): Topic {
   return topic
 }
 
-/** Cloud Log Service, 2020-10-16, as far as it is about where logs go (product/614/56471 ff.); the logs themselves are not kept. */
+/** Cloud Log Service, 2020-10-16, as far as it is about where logs go (product/614/42785 and its neighbours); the logs themselves are not kept. */
 export const CLS: Readonly<Record<string, Action>> = {
   DescribeLogsets({ account: { state } }, values: Values) {
     const p = new Parameters(values, ['Filters', 'Offset', 'Limit'])

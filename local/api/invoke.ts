@@ -34,7 +34,7 @@ export const RUNS: Readonly<Record<string, Action>> = {
       throw error
     })
     if (typeof ran === 'string') {
-      // The code that function URLs answer with, too (product/583/42611).
+      // The code that function URLs answer with, too (product/583/39848).
       const ErrMsg = JSON.stringify({ errorCode: 432, errorMessage: ran })
       return { Result: { ...NOTHING, RetMsg: ErrMsg, ErrMsg, InvokeResult: 432 } }
     }

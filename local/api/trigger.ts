@@ -179,12 +179,8 @@ function checkUrl({ account: { state } }: Call, { function: owner, qualifier }: 
 
 /** Those that a request names. */
 function findTriggers({ account: { state } }: Call, p: Parameters): TriggerRecord[] {
-  const [owner, name, type, qualifier] = [
-    p.text('FunctionName'),
-    p.need('TriggerName', p.text('TriggerName')),
-    readType(p),
-    readQualifier(p),
-  ]
+  const [owner, name] = [p.text('FunctionName'), p.need('TriggerName', p.text('TriggerName'))]
+  const [type, qualifier] = [readType(p), readQualifier(p)]
   return state.triggers.filter(
     (one) => one.function === owner && one.name === name && one.type === type && one.qualifier === qualifier,
   )

@@ -176,11 +176,11 @@ async function answerTo(
   outcome: Outcome,
 ): Promise<Answer | undefined> {
   const isOwn = (name: string) => isVendorHost(name) || cloud.hosts?.has(name) === true
-  // Pages that a bucket's rules name may use it; those that only a `*` stands for are anybody's, and the keys are known to all.
+  // Pages that a bucket's rules name may use it, to the letter: those that a `*` stands for are anybody's, and the keys known to all.
   const named = cloud.buckets.list().flatMap(([, { cors }]) => cors?.rules.flatMap(({ origins }) => origins) ?? [])
   const pages = {
     ...cloud.pages,
-    origins: [...cloud.pages.origins, ...named.filter((origin) => !origin.includes('*'))],
+    origins: [...cloud.pages.origins, ...named],
   }
   const refused = guard(readTarget(message).host, message.headers, pages, isOwn)
   if (refused) throw new Refusal('AccessDenied', refused)

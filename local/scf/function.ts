@@ -64,7 +64,7 @@ export class FunctionError extends Error {
   override readonly name: string = 'FunctionError'
 }
 
-/** It may not run now: no failure of its own (status 432, ResourceLimitReached). */
+/** It may not run now: no failure of its own (432 ResourceLimitReached, product/583/39848). */
 export class Throttled extends FunctionError {
   override readonly name = 'Throttled'
 }
