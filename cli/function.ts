@@ -14,8 +14,8 @@ export interface Code {
   hash: string
 }
 
-/** The runtimes that can run what build.mjs makes (its target is Node 20), in the order in which they are tried. */
-const RUNTIMES = ['Nodejs20.19', 'Nodejs22.21', 'Nodejs24.11']
+/** The runtimes that can run what build.mjs makes, the newest first. */
+const RUNTIMES = ['Nodejs24.11', 'Nodejs22.21', 'Nodejs20.19', 'Nodejs18.15']
 
 /** The files of dist/ as one archive. */
 export async function readCode(dist: URL): Promise<Code> {

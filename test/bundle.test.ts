@@ -1,3 +1,5 @@
+import { execFileSync } from 'node:child_process'
+import { hash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,6 +14,15 @@ const dist = (name: string) => join(root, 'dist', name)
 describe('dist/', () => {
   it.each(['image.js', 'upload.js'])('%s is at most 105 kB', async (name) => {
     expect((await stat(dist(name))).size).toBeLessThanOrEqual(105_000)
+  })
+
+  it.each(['image.js', 'upload.js'])('%s runs on Node 18.15 as well, which lacks two functions', (name) => {
+    const [script, expected] = [
+      'const c=require("crypto");c.hash=URL.canParse=undefined;require(process.argv[1]);' +
+        'console.log(c.hash("sha1","a"),c.hash("md5",Buffer.from("b")),URL.canParse("http://a"),!URL.canParse("a"))',
+      `${hash('sha1', 'a')} ${hash('md5', Buffer.from('b'))} true true\n`,
+    ]
+    expect(execFileSync(process.execPath, ['-e', script, dist(name)], { encoding: 'utf8' })).toBe(expected)
   })
 
   it('carries the licence of every package that is bundled, and our own', async () => {

@@ -238,7 +238,10 @@ describe('deploy', () => {
     const existing = await shown(d, next)
     expect(`${existing}\n`).toBe(await fixture('deploy-existing.txt'))
     expect(existing).not.toMatch(/local-secret/)
-    // That account knows no Node 20.
+    // That account knows no Node 20, and the next one nothing that would do.
+    const older = await startEmpty({ runtimes: ['Nodejs16.13'] })
+    onTestFinished(() => older.cloud.close())
+    await expect(older.deploy(await older.stage())).rejects.toThrow('on older ones the code does not run')
     const stage = await fresh.stage()
     expect((await fresh.deploy(stage)).join()).toContain('-dev, on Nodejs22.21, because Nodejs20.19 is refused')
     expect((await fresh.deploy(stage))[4]).toMatch(/✓ functions +as it is to be$/)
