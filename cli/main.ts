@@ -142,6 +142,7 @@ export function localVariables(port: number, set: readonly string[]): Environmen
     if (!names.has(name)) throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text}`)
     return [name, value] as const
   })
+  const { CUTOUT_BUCKET: other } = Object.fromEntries<string | undefined>(given)
   return {
     ACCESS: 'open',
     DELIVERY_KEY: 'local-delivery:local-secret',
@@ -150,6 +151,7 @@ export function localVariables(port: number, set: readonly string[]): Environmen
     COS_BUCKET: 'photos-1250000000',
     COS_REGION: 'ap-guangzhou',
     COS_ENDPOINT: `http://127.0.0.1:${port}`,
+    ...(other && { CUTOUT_ENDPOINT: `http://${other}.localhost:${port}` }),
   }
 }
 

@@ -31,7 +31,7 @@ export const UNKNOWN: Fields = new Proxy({}, { get: (_, name) => `<${String(name
 export async function go<T>(step: Step<T>, make: Apply): Promise<{ said: string[]; result: T }> {
   const said: string[] = []
   for (let next = await step.next(); ; ) {
-    if (next.done) return { said, result: next.value }
+    if (next.done) return { said: [...new Set(said)], result: next.value }
     const { say } = next.value
     try {
       const answer = await make(next.value)

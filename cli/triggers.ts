@@ -127,7 +127,7 @@ async function* handOver(account: Account, { config }: Stage, rule: Rule, since:
     const event = { eventName: 'cos:ObjectCreated:Put', eventTime: Math.floor(written / 1000), eventSource: 'qcs::cos' }
     const ClientContext = JSON.stringify({ Records: [{ cos: { cosObject, cosBucket }, event }] })
     const params = { FunctionName: rule.function, InvocationType: 'Event', ClientContext }
-    yield { say: `hand over ${key}`, call: scf('Invoke', params) }
+    yield { say: 'hand over what was uploaded meanwhile', call: scf('Invoke', params) }
   }
 }
 

@@ -1,17 +1,16 @@
-import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { type ApiCall, ask, call, list, text } from '../cli/api.ts'
+import { readFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { json } from 'node:stream/consumers'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { type ApiCall, ask, list, text } from '../cli/api.ts'
 import { undeploy } from '../cli/deploy.ts'
 import { doctor } from '../cli/doctor.ts'
-import { main } from '../cli/main.ts'
-import type { Stage } from '../cli/stage.ts'
-import { type Apply, apply, type Change } from '../cli/step.ts'
 import { BUCKET } from '../local/cloud.ts'
 import { photo } from './helpers/cloud.ts'
-import { type Deployment, startEmpty } from './helpers/deploy.ts'
+import { clear, type Deployment, recording, startEmpty } from './helpers/deploy.ts'
 
 const fixture = (name: string) => readFile(new URL(`fixtures/${name}`, import.meta.url), 'utf8')
 
@@ -22,62 +21,20 @@ beforeAll(async () => {
 afterAll(() => d.cloud.close())
 beforeEach(() => clear(d))
 
-/** Takes away what a test has deployed, and all objects. */
-async function clear({ account, stage, cloud, api }: Deployment): Promise<void> {
-  for (const name of ['dev', 'other']) await undeploy(account, await stage({}, name), { print: () => {} })
-  for (const { FunctionName } of list((await api({ service: 'scf', action: 'ListFunctions', params: {} })).Functions))
-    await api({ service: 'scf', action: 'DeleteFunction', params: { FunctionName } })
-  for (const key of await cloud.keys('')) await cloud.bucket.delete(key)
-}
-
-class Killed extends Error {}
-
-/** Makes changes up to one that has not killed it yet, and is gone before it has seen what became of that one. */
-function dying(killers: Set<string>): Apply {
-  return async (change: Change) => {
-    if (killers.has(change.say)) return apply(d.account, change)
-    killers.add(change.say)
-    const { call: request } = change
-    await ('service' in request ? call(d.account, request) : ask(d.account, request))
-    throw new Killed()
-  }
-}
-
-/** Runs `deploy` until a run is not killed. Returns the changes that killed one. */
-async function killedEachTime(stage: Stage): Promise<string[]> {
-  const killers = new Set<string>()
-  for (;;) {
-    try {
-      await d.deploy(stage, { make: dying(killers) })
-      return [...killers]
-    } catch (error) {
-      if (!(error instanceof Killed)) throw error
-    }
-  }
-}
-
-/** Tells the actions of a deployment. */
-function recording(calls: string[], before: () => Promise<unknown> = async () => {}): Apply {
-  return async (change) => {
-    const { call: request } = change
-    await before()
-    calls.push(
-      'service' in request ? request.action : `${request.method} ${request.key || Object.keys(request.query ?? {})}`,
-    )
-    return apply(d.account, change)
-  }
-}
-
-const triggers = async (FunctionName: string) => {
-  const { Triggers } = await d.api({ service: 'scf', action: 'ListTriggers', params: { FunctionName } })
-  return list(Triggers)
-    .filter(({ Type }) => Type === 'cos')
-    .map(({ TriggerDesc }) => JSON.parse(text(TriggerDesc)).filter.Prefix)
-}
-
 describe('deploy', () => {
   it('into an empty account: a cutout by trigger and one by URL; what it tries leaves no trace but its receipt, and nobody is told', async () => {
-    const printed = await d.deploy(await d.stage(), { smoke: true })
+    const told: unknown[] = []
+    const receiver = createServer(async (request, response) => {
+      told.push(await json(request))
+      response.writeHead(204).end()
+    })
+    await once(receiver.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void receiver.close().closeAllConnections())
+    const events = {
+      EVENTS_URL: `http://127.0.0.1:${(receiver.address() as AddressInfo).port}/hook`,
+      EVENTS_SECRET: `whsec_${Buffer.alloc(25, 'local-secret').toString('base64')}`,
+    }
+    const printed = await d.deploy(await d.stage(events), { smoke: true })
     const lines = printed.map((line) => line.split(/\s+/).slice(0, 2).join(' '))
     const steps = ['check', 'role', 'bucket', 'logs', 'functions', 'triggers', 'url', 'smoke']
     expect(lines.slice(0, 8)).toEqual(steps.map((step) => `✓ ${step}`))
@@ -85,7 +42,10 @@ describe('deploy', () => {
     expect(d.cloud.cos.bill()).toHaveLength(1)
     const left = await d.cloud.keys('')
     expect(left.filter((key) => !/^\.matting\/(receipts|tally)\//.test(key))).toEqual([])
+    await d.cloud.scf.idle()
+    expect(told).toEqual([])
     await d.cloud.upload('uploads/mug.jpg', await photo())
+    expect(told).toHaveLength(1)
     expect(await d.cloud.keys('cutouts/')).toHaveLength(1)
     const { status, headers } = await d.cloud.image('/card/uploads/mug.jpg')
     expect([status, headers['x-matting']]).toEqual([302, 'made'])
@@ -95,87 +55,37 @@ describe('deploy', () => {
     const stage = await d.stage()
     await d.deploy(stage)
     const calls: string[] = []
-    const printed = await d.deploy(stage, { make: recording(calls) })
+    const printed = await d.deploy(stage, { make: recording(d.account, calls) })
     expect(calls).toEqual([])
     expect(printed.slice(1, 7).every((line) => line.endsWith('as it is to be'))).toBe(true)
   })
 
-  it('killed after each of its changes, and run again, ends as one that ran through', async () => {
-    const stage = await d.stage({ ON_DELETE: 'remove', SOURCE_PREFIXES: 'uploads/shoes/,more/' })
-    // Role 3, functions 2, triggers 4, URL 1; what is switched on for the bucket, and the logs, stay when it is undeployed.
-    expect(await killedEachTime(stage)).toHaveLength(10)
-    const state = await d.state()
-    await clear(d)
-    await d.deploy(stage)
-    expect(await d.state()).toEqual(state)
-    // From there, all that can change: code, environment, policy, and folders that overlap.
-    const next = await d.stage({ SOURCE_PREFIXES: 'uploads/', ACCESS: 'presets' })
-    await d.cloud.bucket.put('uploads/shoes/a.jpg', await photo(), { type: 'image/jpeg' })
-    expect((await killedEachTime(next)).sort()).toEqual([
-      'bring its policy up to date',
-      'hand over uploads/shoes/a.jpg',
-      'more/ cos:ObjectCreated:* no longer goes to matting-upload-dev',
-      'more/ cos:ObjectRemove:* no longer goes to matting-upload-dev',
-      'note the time',
-      'nothing was missed',
-      'update the configuration of matting-image-dev',
-      'update the configuration of matting-upload-dev',
-      'uploads/ cos:ObjectCreated:* goes to matting-upload-dev',
-      'uploads/shoes/ cos:ObjectCreated:* no longer goes to matting-upload-dev',
-      'uploads/shoes/ cos:ObjectRemove:* no longer goes to matting-upload-dev',
-    ])
-    const changed = await d.state()
-    expect(await d.cloud.keys('.matting/deploy/')).toEqual([])
-    await clear(d)
-    await d.deploy(next)
-    expect(await d.state()).toEqual(changed)
+  it('says what is to be done where the platform’s own role is missing', async () => {
+    const other = await startEmpty()
+    onTestFinished(() => other.cloud.close())
+    await other.api({ service: 'cam', action: 'DeleteRole', params: { RoleName: 'SCF_QcsRole' } })
+    await expect(other.deploy(await other.stage())).rejects.toThrow(/✗ role .*SCF_QcsRole: open the SCF console once/)
   })
 
-  it('to a folder beside it makes the new trigger before it takes the old one away', async () => {
-    await d.deploy(await d.stage())
-    const calls: string[] = []
-    await d.deploy(await d.stage({ SOURCE_PREFIXES: 'photos/' }), { make: recording(calls) })
-    expect(calls.filter((action) => /Trigger/.test(action))).toEqual(['CreateTrigger', 'DeleteTrigger'])
-    expect(await triggers('matting-upload-dev')).toEqual(['photos/'])
-  })
-
-  it('to a folder around it, while photos are uploaded: the API allows no two triggers there, and still none is lost or paid twice', async () => {
-    await d.deploy(await d.stage({ SOURCE_PREFIXES: 'uploads/shoes/' }))
-    const paid = d.cloud.cos.bill().length
-    let photos = 0
-    const put = async () => d.cloud.bucket.put(`uploads/shoes/${photos++}.jpg`, await photo(), { type: 'image/jpeg' })
-    const calls: string[] = []
-    await d.deploy(await d.stage(), { make: recording(calls, put) })
-    expect(calls.slice(3)).toEqual([
-      'PUT .matting/deploy/matting-upload-dev',
-      'DeleteTrigger',
-      'CreateTrigger',
-      ...calls.slice(6, -1).map(() => 'Invoke'),
-      'DELETE .matting/deploy/matting-upload-dev',
-    ])
-    await d.cloud.scf.idle()
-    expect(photos).toBeGreaterThanOrEqual(7)
-    const cut = new Set((await d.cloud.keys('cutouts/')).map((key) => key.split('/')[3]))
-    expect(cut.size).toBe(photos)
-    expect(d.cloud.cos.bill()).toHaveLength(paid + photos)
-  })
-
-  it('without a trigger in the file takes away those that go on paying', async () => {
+  it('told to switch strict signatures on does so, once, and still works', async () => {
     const stage = await d.stage()
-    await d.deploy(stage)
-    expect(await triggers('matting-upload-dev')).toEqual(['uploads/'])
-    await d.deploy({ ...stage, rules: [] })
-    expect(await triggers('matting-upload-dev')).toEqual([])
+    expect((await d.deploy(stage, { strict: true }))[2]).toContain('switch strict signatures on')
+    const printed = await d.deploy(stage, { strict: true, smoke: true })
+    expect([printed[2], printed[7]]).toEqual(['✓ bucket     as it is to be', expect.stringContaining('paid calls: 1')])
+    await ask(d.account, {
+      ...{ bucket: BUCKET, door: 'cos', method: 'DELETE', key: '' },
+      query: { 'strict-signature': '' },
+    })
   })
 
-  it('of a second stage into the same folder says whose it is, before the API refuses it', async () => {
+  it('asked for the differences tells them, and changes nothing', async () => {
     await d.deploy(await d.stage())
-    const calls: string[] = []
-    const second = d.deploy(await d.stage({}, 'other'), { make: recording(calls) })
-    await expect(second).rejects.toThrow(
-      /✗ check .*uploads\/ in photos.* already goes to matting-upload-dev.*of its own/,
-    )
-    expect(calls).toEqual([])
+    const state = await d.state()
+    expect(await d.deploy(await d.stage({ ACCESS: 'presets' }), { only: 'differences' })).toEqual([
+      '~ functions  update the configuration of matting-upload-dev',
+      '~ functions  update the configuration of matting-image-dev',
+    ])
+    expect(await d.state()).toEqual(state)
   })
 
   it('keeps the rules that others have set for the bucket', async () => {
@@ -183,7 +93,7 @@ describe('deploy', () => {
       '<Rule><ID>theirs</ID><Filter><Prefix>logs/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>9</Days></Expiration></Rule>'
     const body = `<LifecycleConfiguration>${other}</LifecycleConfiguration>`
     const request = { bucket: BUCKET, door: 'cos', method: 'PUT', key: '', query: { lifecycle: '' } } as const
-    const headers = { 'content-md5': (await import('node:crypto')).createHash('md5').update(body).digest('base64') }
+    const headers = { 'content-md5': createHash('md5').update(body).digest('base64') }
     await ask(d.account, { ...request, body, headers })
     await d.deploy(await d.stage())
     const there = (await ask(d.account, { ...request, method: 'GET' })).body.toString()
@@ -288,88 +198,4 @@ describe('undeploy', () => {
     expect(await d.cloud.keys('uploads/')).toEqual(['uploads/mug.jpg'])
     expect(await d.cloud.keys('cutouts/')).toHaveLength(1)
   })
-})
-
-describe('the command', () => {
-  function start(...args: string[]) {
-    const file = fileURLToPath(new URL('../cli/cos-goods-matting.mjs', import.meta.url))
-    const child = spawn(process.execPath, [file, ...args], {
-      env: { PATH: process.env.PATH, COS_BUCKET: 'of-the-shell-1' },
-    })
-    onTestFinished(() => void child.kill('SIGKILL'))
-    return child
-  }
-
-  it('killed with kill -9 in the middle goes on when it is run again', async () => {
-    const other = await startOnPorts()
-    const args = ['deploy', '--local', '--port', String(other.account.local?.cos), '--no-build', '--no-smoke']
-    const first = start(...args)
-    for await (const chunk of first.stdout) if (String(chunk).includes('✓ logs')) break
-    first.kill('SIGKILL')
-    const second = start(...args)
-    let printed = ''
-    for await (const chunk of second.stdout) printed += chunk
-    if (second.exitCode === null) await once(second, 'exit')
-    expect([second.exitCode, printed.match(/^✓ (role|url) .*$/gm)?.length]).toEqual([0, 2])
-    await other.cloud.upload('uploads/mug.jpg', await photo())
-    expect(await other.cloud.keys('cutouts/')).toHaveLength(1)
-  })
-
-  it('says what is wrong with its arguments before it asks for anything', async () => {
-    const said: string[] = []
-    for (const method of ['log', 'error'] as const) {
-      const spy = vi.spyOn(console, method).mockImplementation((text) => void said.push(String(text)))
-      onTestFinished(() => spy.mockRestore())
-    }
-    const port = String(d.account.local?.cos)
-    const codes = []
-    for (const args of [
-      ['nothing'],
-      ['--help'],
-      ['doctor', '--dry-run'],
-      ['doctor', '--set', 'ACCESS=open'],
-      ['doctor', '--local', '--set', 'ACESS=open'],
-      ['doctor', '--local', '--set', 'ACCESS=opne'],
-      ['doctor', '--nope'],
-      ['undeploy', '--local', '--port', port],
-    ])
-      codes.push(await main(args, {}))
-    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1])
-    expect(said.slice(2)).toEqual([
-      'doctor has no --dry-run.',
-      '--set is for --local.',
-      '--set: expected NAME=VALUE of a variable, not ACESS=open',
-      'ACCESS: expected signed, presets, open',
-      expect.stringContaining('--nope'),
-      'Nothing was done. Without a terminal, undeploy needs --yes.',
-    ])
-    expect(said[0]).toContain('cos-goods-matting <command>')
-  })
-
-  it('uses no action that the deployer’s policy in docs/deploy.md does not have', async () => {
-    const read = (file: string) => readFile(new URL(`../${file}`, import.meta.url), 'utf8')
-    const [, policy = ''] = /## The deployer's policy.*?```json\n(.*?)```/s.exec(await read('docs/deploy.md')) ?? []
-    const files = (await readdir(new URL('../cli', import.meta.url))).filter((name) => name.endsWith('.ts'))
-    const source = (await Promise.all(files.map((name) => read(`cli/${name}`)))).join('')
-    const verbs = 'Get|List|Describe|Create|Update|Attach|Detach|Delete|Put|Invoke'
-    const actions = new Set(
-      Array.from(source.matchAll(new RegExp(`'((?:${verbs})(?!Failed)[A-Za-z]*)'`, 'g')), ([, name]) => name),
-    )
-    const allowed: string[] = JSON.parse(policy).statement.flatMap(({ action }: { action: string[] }) => action)
-    expect(actions.size).toBeGreaterThan(30)
-    expect([...actions].filter((name) => !allowed.some((one) => one.endsWith(`:${name}`)))).toEqual([])
-  })
-
-  /** The command looks for the management API four ports after COS. */
-  async function startOnPorts(): Promise<Deployment> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const other = await startEmpty({ port: 20_000 + ((process.pid * 7 + attempt * 11) % 20_000) })
-        onTestFinished(() => other.cloud.close())
-        return other
-      } catch (error) {
-        if (Object(error).code !== 'EADDRINUSE' || attempt > 50) throw error
-      }
-    }
-  }
 })

@@ -1,9 +1,18 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type Account, type ApiCall, ask as askBucket, type Fields, fields, list } from '../../cli/api.ts'
-import { type DeployOptions, deploy } from '../../cli/deploy.ts'
+import {
+  type Account,
+  type ApiCall,
+  ask as askBucket,
+  call as callApi,
+  type Fields,
+  fields,
+  list,
+} from '../../cli/api.ts'
+import { type DeployOptions, deploy, undeploy } from '../../cli/deploy.ts'
 import { type Code, readCode } from '../../cli/function.ts'
 import { localVariables } from '../../cli/main.ts'
 import { readStage, type Stage } from '../../cli/stage.ts'
+import { type Apply, apply, type Change } from '../../cli/step.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../../local/cloud.ts'
 import { services } from './api.ts'
 import { startTestCloud, type TestCloud } from './cloud.ts'
@@ -80,5 +89,38 @@ export async function startEmpty(options: Parameters<typeof startTestCloud>[0] =
       }
       return fields({ state, policies, rules })
     },
+  }
+}
+
+/** Takes away what a test has deployed, and all objects. */
+export async function clear({ account, stage, cloud, api }: Deployment): Promise<void> {
+  for (const name of ['dev', 'other']) await undeploy(account, await stage({}, name), { print: () => {} })
+  for (const { FunctionName } of list((await api({ service: 'scf', action: 'ListFunctions', params: {} })).Functions))
+    await api({ service: 'scf', action: 'DeleteFunction', params: { FunctionName } })
+  for (const key of await cloud.keys('')) await cloud.bucket.delete(key)
+}
+
+export class Killed extends Error {}
+
+/** Makes changes up to one that has not killed it yet, and is gone before it has seen what became of that one. */
+export function dying(account: Account, killers: Set<string>): Apply {
+  return async (change: Change) => {
+    if (killers.has(change.say)) return apply(account, change)
+    killers.add(change.say)
+    const { call: request } = change
+    await ('service' in request ? callApi(account, request) : askBucket(account, request))
+    throw new Killed()
+  }
+}
+
+/** Tells the actions of a deployment. */
+export function recording(account: Account, calls: string[], before: () => Promise<unknown> = async () => {}): Apply {
+  return async (change) => {
+    const { call: request } = change
+    await before()
+    calls.push(
+      'service' in request ? request.action : `${request.method} ${request.key || Object.keys(request.query ?? {})}`,
+    )
+    return apply(account, change)
   }
 }

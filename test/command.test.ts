@@ -1,0 +1,92 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir, readFile } from 'node:fs/promises'
+import { fileURLToPath } from 'node:url'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { main } from '../cli/main.ts'
+import { photo } from './helpers/cloud.ts'
+import { type Deployment, startEmpty } from './helpers/deploy.ts'
+
+describe('the command', () => {
+  function start(...args: string[]) {
+    const file = fileURLToPath(new URL('../cli/cos-goods-matting.mjs', import.meta.url))
+    const child = spawn(process.execPath, [file, ...args], {
+      env: { PATH: process.env.PATH, COS_BUCKET: 'of-the-shell-1' },
+    })
+    onTestFinished(() => void child.kill('SIGKILL'))
+    return child
+  }
+
+  it('killed with kill -9 in the middle goes on when it is run again', async () => {
+    const other = await startOnPorts()
+    const args = ['deploy', '--local', '--port', String(other.account.local?.cos), '--no-build', '--no-smoke']
+    const first = start(...args)
+    for await (const chunk of first.stdout) if (String(chunk).includes('✓ logs')) break
+    first.kill('SIGKILL')
+    const second = start(...args)
+    let printed = ''
+    for await (const chunk of second.stdout) printed += chunk
+    if (second.exitCode === null) await once(second, 'exit')
+    expect([second.exitCode, printed.match(/^✓ (role|url) .*$/gm)?.length]).toEqual([0, 2])
+    await other.cloud.upload('uploads/mug.jpg', await photo())
+    expect(await other.cloud.keys('cutouts/')).toHaveLength(1)
+  })
+
+  it('says what is wrong with its arguments before it asks for anything', async () => {
+    const said: string[] = []
+    for (const method of ['log', 'error'] as const) {
+      const spy = vi.spyOn(console, method).mockImplementation((text) => void said.push(String(text)))
+      onTestFinished(() => spy.mockRestore())
+    }
+    const port = '4510'
+    const codes = []
+    for (const args of [
+      ['nothing'],
+      ['--help'],
+      ['doctor', '--dry-run'],
+      ['doctor', '--set', 'ACCESS=open'],
+      ['doctor', '--local', '--set', 'ACESS=open'],
+      ['doctor', '--local', '--set', 'ACCESS=opne'],
+      ['doctor', '--nope'],
+      ['undeploy', '--local', '--port', port],
+    ])
+      codes.push(await main(args, {}))
+    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1])
+    expect(said.slice(2)).toEqual([
+      'doctor has no --dry-run.',
+      '--set is for --local.',
+      '--set: expected NAME=VALUE of a variable, not ACESS=open',
+      'ACCESS: expected signed, presets, open',
+      expect.stringContaining('--nope'),
+      'Nothing was done. Without a terminal, undeploy needs --yes.',
+    ])
+    expect(said[0]).toContain('cos-goods-matting <command>')
+  })
+
+  it('uses no action that the deployer’s policy in docs/deploy.md does not have', async () => {
+    const read = (file: string) => readFile(new URL(`../${file}`, import.meta.url), 'utf8')
+    const [, policy = ''] = /## The deployer's policy.*?```json\n(.*?)```/s.exec(await read('docs/deploy.md')) ?? []
+    const files = (await readdir(new URL('../cli', import.meta.url))).filter((name) => name.endsWith('.ts'))
+    const source = (await Promise.all(files.map((name) => read(`cli/${name}`)))).join('')
+    const verbs = 'Get|List|Describe|Create|Update|Attach|Detach|Delete|Put|Invoke'
+    const actions = new Set(
+      Array.from(source.matchAll(new RegExp(`'((?:${verbs})(?!Failed)[A-Za-z]*)'`, 'g')), ([, name]) => name),
+    )
+    const allowed: string[] = JSON.parse(policy).statement.flatMap(({ action }: { action: string[] }) => action)
+    expect(actions.size).toBeGreaterThan(30)
+    expect([...actions].filter((name) => !allowed.some((one) => one.endsWith(`:${name}`)))).toEqual([])
+  })
+
+  /** The command looks for the management API four ports after COS. */
+  async function startOnPorts(): Promise<Deployment> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const other = await startEmpty({ port: 20_000 + ((process.pid * 7 + attempt * 11) % 20_000) })
+        onTestFinished(() => other.cloud.close())
+        return other
+      } catch (error) {
+        if (Object(error).code !== 'EADDRINUSE' || attempt > 50) throw error
+      }
+    }
+  }
+})
