@@ -6,8 +6,9 @@ import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { type ApiCall, ask, list, text } from '../cli/api.ts'
-import { undeploy } from '../cli/deploy.ts'
+import { deploy, undeploy } from '../cli/deploy.ts'
 import { doctor } from '../cli/doctor.ts'
+import { zip } from '../cli/zip.ts'
 import { BUCKET } from '../local/cloud.ts'
 import { photo } from './helpers/cloud.ts'
 import { clear, type Deployment, recording, startEmpty } from './helpers/deploy.ts'
@@ -76,6 +77,20 @@ describe('deploy', () => {
       ...{ bucket: BUCKET, door: 'cos', method: 'DELETE', key: '' },
       query: { 'strict-signature': '' },
     })
+  })
+
+  it('of other code replaces it, and that of the first code rolls back', async () => {
+    const stage = await d.stage()
+    await d.deploy(stage)
+    const handler = "exports.main_handler = async () => ({ statusCode: 200, headers: {}, body: 'two' })"
+    const files = ['image.js', 'upload.js'].map((name) => ({ name, bytes: Buffer.from(handler) }))
+    const printed: string[] = []
+    const options = { smoke: false, print: (line: string) => printed.push(line) }
+    await deploy(d.account, stage, { zip: zip(files), hash: 'two' }, options)
+    expect(printed[4]).toMatch(/^✓ functions +update the code of matting-upload-dev; update the configuration of/)
+    expect(await d.cloud.image('/plain/none.jpg')).toMatchObject({ status: 200, body: 'two' })
+    await d.deploy(stage)
+    expect((await d.cloud.image('/plain/none.jpg')).status).toBe(404)
   })
 
   it('asked for the differences tells them, and changes nothing', async () => {

@@ -78,6 +78,14 @@ describe('doctor', () => {
       () => policy((text) => text.replace('"name/cos:PutObject"', '"name/cos:PutOther"')),
     ],
     ['a variable that is gone', ['functions', 'self-test matting-image-dev'], () => environment('PRESETS')],
+    [
+      'a trigger that is switched off',
+      ['triggers'],
+      async () => {
+        await scf('DeleteTrigger', { ...upload, ...created() })
+        await scf('CreateTrigger', { ...upload, ...created(), Enable: 'CLOSE' })
+      },
+    ],
     ['no trigger', ['triggers'], () => scf('DeleteTrigger', { ...upload, ...created() })],
     [
       'no function URL',

@@ -103,8 +103,9 @@ export async function clear({ account, stage, cloud, api }: Deployment): Promise
 export class Killed extends Error {}
 
 /** Makes changes up to one that has not killed it yet, and is gone before it has seen what became of that one. */
-export function dying(account: Account, killers: Set<string>): Apply {
+export function dying(account: Account, killers: Set<string>, made: string[]): Apply {
   return async (change: Change) => {
+    made.push(change.say)
     if (killers.has(change.say)) return apply(account, change)
     killers.add(change.say)
     const { call: request } = change
