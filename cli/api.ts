@@ -2,7 +2,8 @@ import { Agent } from 'node:http'
 import { CommonClient } from 'tencentcloud-sdk-nodejs-common'
 import { type Answer, type Listed, readPage } from '../lib/answer.ts'
 import { MattingError } from '../lib/errors.ts'
-import { createRequests } from '../lib/request.ts'
+import { readBody, send, within } from '../lib/http.ts'
+import { createRequests, MAX_BODY } from '../lib/request.ts'
 import type { Credentials } from '../lib/sign.ts'
 
 const VERSIONS = { cam: '2019-01-16', scf: '2018-04-16', cls: '2020-10-16' } as const
@@ -111,6 +112,20 @@ export async function ask(
   if (good.includes(answer.status)) return answer
   const [, code = ''] = /<Code>(\w+)<\/Code>/.exec(answer.body.toString()) ?? []
   throw new MattingError('denied', `${what}: ${answer.status} ${code}`)
+}
+
+/** GETs a URL without following where it leads. @throws MattingError unavailable */
+export async function get(url: string): Promise<Answer> {
+  const { protocol, hostname, port, host, pathname, search } = new URL(url)
+  // Browsers know these names, resolvers do not (RFC 6761, 6.3).
+  const machine = hostname.endsWith('.localhost') ? '127.0.0.1' : hostname
+  const request = { protocol, hostname: machine, port, path: `${pathname}${search}`, headers: { host } }
+  try {
+    const response = await send({ ...request, signal: within(PATIENCE) })
+    return { status: response.statusCode ?? 0, headers: response.headers, body: await readBody(response, MAX_BODY) }
+  } catch (cause) {
+    throw new MattingError('unavailable', `${host} does not answer: ${Object(cause).message}`, { cause })
+  }
 }
 
 /** The objects of a bucket under a prefix. */

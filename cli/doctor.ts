@@ -1,5 +1,5 @@
 import { MattingError } from '../lib/errors.ts'
-import { type Account, ask, call, fields, json, text } from './api.ts'
+import { type Account, ask, call, fields, get, json, text } from './api.ts'
 import { bucket, checkVersioning, hasRules, isBound, isOpen } from './bucket.ts'
 import { type Code, functions, scf, settled } from './function.ts'
 import { logTopic } from './logs.ts'
@@ -42,7 +42,7 @@ export async function doctor(account: Account, stage: Stage, code: Code, options
     }
     finding.text = stage.mask(finding.text)
     findings.push(finding)
-    if (!options.json) options.print(`${finding.mark} ${finding.name.padEnd(16)} ${finding.text}`)
+    if (!options.json) options.print(`${finding.mark} ${finding.name.padEnd(28)} ${finding.text}`)
   }
   if (options.json) options.print(JSON.stringify(findings, null, 2))
   return findings.every(({ mark }) => mark !== '✗')
@@ -130,21 +130,18 @@ async function clock(account: Account, name: string): Promise<string | { advice:
     query: { 'max-keys': '1' },
   })
   const ahead = Math.round((account.now() - Date.parse(text(headers.date))) / 1000)
-  const said = `${name} in ${account.region}`
-  return Math.abs(ahead) > 60 ? { advice: `${said}; this machine's clock is ${ahead} s ahead of it` } : said
+  if (Math.abs(ahead) > 60) return { advice: `answers; this machine's clock is ${ahead} s ahead of it` }
+  return 'answers, and has the same time as this machine'
 }
 
 /** That the function URL leads to the image function, by a request that costs nothing. */
 async function answers(account: Account, stage: Stage): Promise<string> {
   const origin = await findUrl(account, stage)
   if (!origin) return wrong('there is no function URL')
-  const answer = await fetch(`${origin}/no-such-preset/photo`).catch((error: unknown) =>
-    wrong(`${origin} does not answer: ${error}`),
-  )
-  const type = answer.headers.get('content-type') ?? ''
-  await answer.arrayBuffer()
-  if (answer.status >= 500 || !type.includes('problem+json'))
-    return wrong(`${origin} answers ${answer.status} ${type}, which the image function does not`)
+  const { status, headers } = await get(`${origin}/no-such-preset/photo`)
+  const type = text(headers['content-type'])
+  if (status >= 500 || !type.includes('problem+json'))
+    return wrong(`${origin} answers ${status} ${type}, which the image function does not`)
   return origin
 }
 

@@ -5,7 +5,7 @@ import { cutoutKey, RECORDS } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
 import { tryKey } from '../lib/source.ts'
-import { type Account, ask, type BucketCall, objects, text, until } from './api.ts'
+import { type Account, ask, type BucketCall, get, objects, text, until } from './api.ts'
 import type { Stage } from './stage.ts'
 import { findUrl } from './url.ts'
 
@@ -19,8 +19,8 @@ export async function smoke(account: Account, { config, ...stage }: Stage): Prom
   const key = tryKey(folder, randomUUID())
   const at = (name: string, key: string, method: BucketCall['method']) =>
     ({ bucket: name, door: 'cos', method, key }) satisfies BucketCall
-  const body = await readFile(new URL('sample.jpg', import.meta.url))
-  const put = await ask(account, { ...at(bucket, key, 'PUT'), body, type: 'image/jpeg' })
+  const photo = await readFile(new URL('sample.jpg', import.meta.url))
+  const put = await ask(account, { ...at(bucket, key, 'PUT'), body: photo, type: 'image/jpeg' })
   const source = { key, etag: text(put.headers.etag).replaceAll('"', '') }
   const layouts = onUpload.find(([prefix]) => key.startsWith(prefix))?.[1] ?? []
   const cutouts = layouts.map((layout) => cutoutKey(cutoutPrefix, source, layout))
@@ -33,13 +33,13 @@ export async function smoke(account: Account, { config, ...stage }: Stage): Prom
       })
     const origin = await findUrl(account, { ...stage, config })
     if (!origin) return `${cutouts.length} cutouts by upload; there is no function URL to ask; paid: ${cutouts.length}`
-    const answer = await fetch(addressOf(origin, config, key, account.now()), { redirect: 'manual' })
-    const location = answer.headers.get('location')
-    if (answer.status !== 302 || !location)
-      throw new MattingError('denied', `The image function answered ${answer.status}: ${await answer.text()}`)
+    const { status, headers, body } = await get(addressOf(origin, config, key, account.now()))
+    const location = text(headers.location)
+    if (status !== 302 || location === '')
+      throw new MattingError('denied', `The image function answered ${status}: ${body.subarray(0, 500)}`)
     // Fetching a URL of `direct` is a paid call.
     if (delivery === 'stored') await checkPicture(location)
-    const paid = cutouts.length + (answer.headers.get('x-matting') === 'made' || delivery === 'direct' ? 1 : 0)
+    const paid = cutouts.length + (headers['x-matting'] === 'made' || delivery === 'direct' ? 1 : 0)
     return `${cutouts.length} by upload, one by URL; paid calls: ${paid}`
   } finally {
     await ask(account, at(bucket, key, 'DELETE'), [200, 204, 404])
@@ -61,9 +61,8 @@ export function addressOf(origin: string, { access, urlKeys }: Stage['config'], 
 }
 
 async function checkPicture(location: string): Promise<void> {
-  const picture = await fetch(location)
-  const type = picture.headers.get('content-type')
-  await picture.arrayBuffer()
-  if (picture.status !== 200 || type !== 'image/png')
-    throw new MattingError('denied', `${new URL(location).origin} answered ${picture.status} ${type} for the cutout.`)
+  const { status, headers } = await get(location)
+  const type = headers['content-type']
+  if (status !== 200 || type !== 'image/png')
+    throw new MattingError('denied', `${new URL(location).origin} answered ${status} ${type} for the cutout.`)
 }
