@@ -156,7 +156,7 @@ export function localVariables(port: number, set: readonly string[]): Environmen
 }
 
 /** The deployer's keys, from the places where the vendor's own tools look for them. */
-async function readKeys(env: Environment): Promise<Credentials> {
+export async function readKeys(env: Environment): Promise<Credentials> {
   const { TENCENTCLOUD_SECRET_ID: id, TENCENTCLOUD_SECRET_KEY: key, TENCENTCLOUD_SESSION_TOKEN: session } = env
   const profile = await new ProfileCredential().getCredential()
   const { secretId, secretKey, token } = id && key ? { secretId: id, secretKey: key, token: session } : profile

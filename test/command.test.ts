@@ -1,9 +1,11 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir, readFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
-import { main } from '../cli/main.ts'
+import { main, readKeys } from '../cli/main.ts'
 import { photo } from './helpers/cloud.ts'
 import { type Deployment, startEmpty } from './helpers/deploy.ts'
 
@@ -61,6 +63,25 @@ describe('the command', () => {
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
     expect(said[0]).toContain('cos-goods-matting <command>')
+  })
+
+  it('has its keys from the environment, or from the vendor’s profile file', async () => {
+    const home = await mkdtemp(join(tmpdir(), 'home-'))
+    onTestFinished(() => rm(home, { recursive: true }))
+    onTestFinished(() => void vi.unstubAllEnvs())
+    vi.stubEnv('HOME', home)
+    await mkdir(join(home, '.tencentcloud'))
+    const profile = '[default]\nsecret_id = local-profile\nsecret_key = local-secret\n'
+    await writeFile(join(home, '.tencentcloud', 'credentials'), profile)
+    expect(await readKeys({})).toEqual({ secretId: 'local-profile', secretKey: 'local-secret' })
+    const env = { TENCENTCLOUD_SECRET_ID: 'local-env', TENCENTCLOUD_SECRET_KEY: 'local-secret' }
+    expect(await readKeys({ ...env, TENCENTCLOUD_SESSION_TOKEN: 't' })).toEqual({
+      secretId: 'local-env',
+      secretKey: 'local-secret',
+      token: 't',
+    })
+    await writeFile(join(home, '.tencentcloud', 'credentials'), '[other]\n')
+    await expect(readKeys({})).rejects.toThrow('There are no keys: set TENCENTCLOUD_SECRET_ID and')
   })
 
   it('uses no action that the deployer’s policy in docs/deploy.md does not have', async () => {

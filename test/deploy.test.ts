@@ -93,6 +93,19 @@ describe('deploy', () => {
     expect((await d.cloud.image('/plain/none.jpg')).status).toBe(404)
   })
 
+  it('reserves concurrency where the file says so, and gives it back', async () => {
+    const stage = await d.stage()
+    const reserving = { ...stage, functions: stage.functions.map((spec) => ({ ...spec, reserved: 512 })) }
+    const reserved = async () => {
+      const params = { FunctionName: 'matting-upload-dev' }
+      return (await d.api({ service: 'scf', action: 'GetReservedConcurrencyConfig', params })).ReservedMem || 0
+    }
+    await d.deploy(reserving)
+    expect([await reserved(), (await d.deploy(reserving))[4]]).toEqual([512, '✓ functions  as it is to be'])
+    await d.deploy(stage)
+    expect([await reserved(), (await d.deploy(stage))[4]]).toEqual([0, '✓ functions  as it is to be'])
+  })
+
   it('asked for the differences tells them, and changes nothing', async () => {
     await d.deploy(await d.stage())
     const state = await d.state()
