@@ -9,6 +9,7 @@ import { type ApiCall, ask, list, text } from '../cli/api.ts'
 import { deploy, undeploy } from '../cli/deploy.ts'
 import { doctor } from '../cli/doctor.ts'
 import { zip } from '../cli/zip.ts'
+import { MattingError } from '../lib/errors.ts'
 import { BUCKET } from '../local/cloud.ts'
 import { photo } from './helpers/cloud.ts'
 import { clear, type Deployment, recording, startEmpty } from './helpers/deploy.ts'
@@ -50,6 +51,22 @@ describe('deploy', () => {
     expect(await d.cloud.keys('cutouts/')).toHaveLength(1)
     const { status, headers } = await d.cloud.image('/card/uploads/mug.jpg')
     expect([status, headers['x-matting']]).toEqual([302, 'made'])
+  })
+
+  it('whose pictures do not show says so, and leaves nothing behind', async () => {
+    const cdn = createServer((_, response) => void response.writeHead(204).end())
+    await once(cdn.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void cdn.close().closeAllConnections())
+    const DELIVERY_URL = `http://127.0.0.1:${(cdn.address() as AddressInfo).port}`
+    const deployed = d.deploy(await d.stage({ DELIVERY_URL }), { smoke: true })
+    await expect(deployed).rejects.toThrow(`✗ smoke test ${DELIVERY_URL} answered 204 undefined for the cutout.`)
+    expect(await d.cloud.keys('uploads/')).toEqual([])
+  })
+
+  it('does not tell a secret in an error', async () => {
+    const stage = await d.stage({ URL_KEYS: 'shop:local-secret-of-shop' })
+    const make = () => Promise.reject(new MattingError('denied', 'local-secret-of-shop is refused'))
+    await expect(d.deploy(stage, { make })).rejects.toThrow(/^✗ role +\*\*\* is refused$/)
   })
 
   it('again changes nothing, and says so', async () => {

@@ -86,6 +86,12 @@ describe('doctor', () => {
         await scf('CreateTrigger', { ...upload, ...created(), Enable: 'CLOSE' })
       },
     ],
+    [
+      'a function URL that is switched off',
+      ['function URL', 'image URLs'],
+      () =>
+        scf('UpdateTrigger', { ...image, Type: 'http', TriggerName: 'url', Qualifier: '$DEFAULT', Enable: 'CLOSE' }),
+    ],
     ['no trigger', ['triggers'], () => scf('DeleteTrigger', { ...upload, ...created() })],
     [
       'no function URL',
@@ -100,6 +106,13 @@ describe('doctor', () => {
     const mended = await examine({ fix: true })
     expect([mended.isWell, mended.wrong]).toEqual([true, []])
     expect(mended.printed).toContain('mended: ')
+  })
+
+  it('masks what it tells', async () => {
+    const mask = (text: string) => text.replaceAll('bound', '***')
+    const printed: string[] = []
+    await doctor(d.account, { ...stage, mask }, d.code, { print: (line) => printed.push(line) })
+    expect(printed.find((line) => line.includes('Cloud Infinite'))).toMatch(/^✓ Cloud Infinite +\*\*\*$/)
   })
 
   it('another function’s trigger for the same photos is named', async () => {
