@@ -77,7 +77,7 @@ export function createRun(account: Account, mask: (text: string) => string, repo
       const { said, result } = await go(step, only ? show : make)
       done.changes += said.length
       if (only === 'differences') for (const what of said) print(`~ ${name} ${what}`)
-      if (!only) print(`✓ ${name} ${said.join('; ') || (typeof result === 'string' ? result : 'as it is to be')}`)
+      if (!only) print(`✓ ${name} ${said.join('; ') || (typeof result === 'string' ? result : 'nothing to do')}`)
       return result
     } catch (error) {
       if (!(error instanceof MattingError)) throw error

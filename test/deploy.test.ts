@@ -75,7 +75,7 @@ describe('deploy', () => {
     const calls: string[] = []
     const printed = await d.deploy(stage, { make: recording(d.account, calls) })
     expect(calls).toEqual([])
-    expect(printed.slice(1, 7).every((line) => line.endsWith('as it is to be'))).toBe(true)
+    expect(printed.slice(1, 7).every((line) => line.endsWith('nothing to do'))).toBe(true)
   })
 
   it('says what is to be done where the platform’s own role is missing', async () => {
@@ -89,7 +89,7 @@ describe('deploy', () => {
     const stage = await d.stage()
     expect((await d.deploy(stage, { strict: true }))[2]).toContain('switch strict signatures on')
     const printed = await d.deploy(stage, { strict: true, smoke: true })
-    expect([printed[2], printed[7]]).toEqual(['✓ bucket     as it is to be', expect.stringContaining('paid calls: 1')])
+    expect([printed[2], printed[7]]).toEqual(['✓ bucket     nothing to do', expect.stringContaining('paid calls: 1')])
     await ask(d.account, {
       ...{ bucket: BUCKET, door: 'cos', method: 'DELETE', key: '' },
       query: { 'strict-signature': '' },
@@ -118,9 +118,9 @@ describe('deploy', () => {
       return (await d.api({ service: 'scf', action: 'GetReservedConcurrencyConfig', params })).ReservedMem || 0
     }
     await d.deploy(reserving)
-    expect([await reserved(), (await d.deploy(reserving))[4]]).toEqual([512, '✓ functions  as it is to be'])
+    expect([await reserved(), (await d.deploy(reserving))[4]]).toEqual([512, '✓ functions  nothing to do'])
     await d.deploy(stage)
-    expect([await reserved(), (await d.deploy(stage))[4]]).toEqual([0, '✓ functions  as it is to be'])
+    expect([await reserved(), (await d.deploy(stage))[4]]).toEqual([0, '✓ functions  nothing to do'])
   })
 
   it('asked for the differences tells them, and changes nothing', async () => {
@@ -158,7 +158,7 @@ describe('deploy', () => {
     await expect(d.deploy(next)).rejects.toThrow(/✗ functions +matting-upload-dev is UpdateFailed: ./)
     d.cloud.faults.set([])
     expect((await d.deploy(next))[4]).toContain('update the configuration of matting-upload-dev')
-    expect((await d.deploy(next))[4]).toMatch(/as it is to be$/)
+    expect((await d.deploy(next))[4]).toMatch(/nothing to do$/)
   })
 
   it('into a bucket that has versioning, or had it, sends nothing: forbid-overwrite overwrites there', async () => {
@@ -199,7 +199,7 @@ describe('deploy', () => {
     await expect(older.deploy(await older.stage())).rejects.toThrow('on older ones the code does not run')
     const stage = await fresh.stage()
     expect((await fresh.deploy(stage)).join()).toContain('-dev, on Nodejs22.21, because Nodejs20.19 is refused')
-    expect((await fresh.deploy(stage))[4]).toMatch(/✓ functions +as it is to be$/)
+    expect((await fresh.deploy(stage))[4]).toMatch(/✓ functions +nothing to do$/)
   })
 
   it('makes the functions and triggers that the vendor’s own component would', async () => {
