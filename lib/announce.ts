@@ -12,6 +12,8 @@ export type Announcement =
       layout: string
       /** `size` in bytes. */
       cutout: { bucket: string; key: string; size: number; url: string }
+      /** The views that are stored as objects. */
+      views?: readonly { view: string; bucket: string; key: string; size: number; url: string }[]
     }
   | {
       type: 'cutout.failed' | 'cutout.deferred'
@@ -109,7 +111,7 @@ function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: 
   // other news.
   const about =
     'layout' in data
-      ? [data.layout, data.cutout.bucket, data.cutout.key]
+      ? [data.layout, data.cutout.bucket, data.cutout.key, ...(data.views ?? []).map(({ key }) => key)]
       : 'why' in data
         ? [data.why]
         : [data.code, type === 'cutout.deferred' ? time.slice(0, 10) : '']

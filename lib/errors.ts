@@ -17,6 +17,7 @@ export type About = 'request' | 'photo' | 'layout' | 'order' | 'account' | 'mome
 const CODES = {
   'bad-request': [400, false, 'request', 'The request is malformed.'],
   'bad-layout': [400, false, 'layout', 'No such layout.'],
+  'bad-view': [400, false, 'request', 'No such view.'],
   'ambiguous-key': [400, false, 'request', 'Two photos have this address: rename one of them, or sign the URL.'],
   'bad-event': [400, false, 'request', 'The event is not one that COS sends.'],
   'layout-refused': [403, false, 'request', 'This layout is not open to requests; ask for a preset.'],
@@ -29,6 +30,7 @@ const CODES = {
   ],
   expired: [403, false, 'request', 'This URL has expired.'],
   'not-found': [404, false, 'request', 'No such photo.'],
+  'not-a-source': [404, false, 'request', 'This address is not in a source folder.'],
   'not-made': [404, false, 'request', 'The cutout is not made yet; a GET makes it.'],
   'method-refused': [405, false, 'request', 'Only GET and HEAD are answered.'],
   'too-large': [422, false, 'photo', 'The photo is too large to be cut out.'],

@@ -1,5 +1,6 @@
 import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
 import { readEntries } from './spelling.ts'
+import { isViewWord, parseViews, type View } from './view.ts'
 
 export const ON_PENDING = ['wait', 'retry', 'original'] as const
 export const ON_FAILURE = ['error', 'original'] as const
@@ -10,9 +11,13 @@ export interface Fallbacks {
   onFailure: (typeof ON_FAILURE)[number]
 }
 
-/** A named layout. What it does not set comes from ON_PENDING and ON_FAILURE. */
+/** A named layout, and how its cutout is shown. What it does not set comes from ON_PENDING and ON_FAILURE. */
 export interface Preset extends Partial<Fallbacks> {
   layout: Layout
+  /** One for each width; without any, the cutout is shown as it is. The first is shown unless another width is asked for. */
+  views: readonly View[]
+  /** Whether the upload function stores the views as objects. */
+  stored: boolean
 }
 
 /**
@@ -23,7 +28,7 @@ export function readPresets(text: string): Map<string, Preset> | undefined {
   const entries = readEntries(text, '&')
   if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
   const presets = new Map([
-    ['plain', { layout: plain }],
+    ['plain', { layout: plain, views: [], stored: false }],
     ...[...entries].map(([name, words]) => [name, readPreset(words)] as const),
   ])
   return layoutName(presets.get('plain')?.layout ?? plain) === 'plain' ? presets : undefined
@@ -42,11 +47,25 @@ function readPreset(words: readonly string[]): Preset {
   }
   const onPending = take('on-pending=', ON_PENDING)
   const onFailure = take('on-failure=', ON_FAILURE)
-  return { layout: parseLayout(parts.join('&'), '&'), ...(onPending && { onPending }), ...(onFailure && { onFailure }) }
+  const stored = take('store=', ['0', '1'])
+  const shown = parts.filter(isViewWord)
+  const layout = parseLayout(parts.filter((part) => !isViewWord(part)).join('&'), '&')
+  return {
+    layout,
+    views: shown.length > 0 ? parseViews(shown) : [],
+    stored: stored === '1',
+    ...(onPending && { onPending }),
+    ...(onFailure && { onFailure }),
+  }
+}
+
+/** A layout that is made at upload, and the views of it that are stored. */
+export interface UploadLayout extends Layout {
+  views: readonly View[]
 }
 
 /** Folder → its layouts, the longest folder first. */
-export type Folders = readonly (readonly [prefix: string, layouts: readonly Layout[]])[]
+export type Folders = readonly (readonly [prefix: string, layouts: readonly UploadLayout[]])[]
 
 /**
  * Reads ON_UPLOAD. Undefined if the text is malformed.
@@ -56,9 +75,20 @@ export function readFolders(text: string, presets: ReadonlyMap<string, Preset>):
   const entries = readEntries(text, ',')
   if (!entries) return undefined
   const folders = [...entries].map(([folder, names]) => {
-    const layouts = names.map((name) => presets.get(name)?.layout)
-    if (!folder.endsWith('/') || layouts.length === 0 || layouts.includes(undefined)) throw new TypeError(folder)
-    return [folder, layouts.filter((layout) => layout !== undefined)] as const
+    const named = names.map((name) => presets.get(name))
+    if (!folder.endsWith('/') || named.length === 0 || named.includes(undefined)) throw new TypeError(folder)
+    return [folder, uploadLayouts(named.filter((preset) => preset !== undefined))] as const
   })
   return folders.sort(([a], [b]) => b.length - a.length)
+}
+
+/** What is made of a photo for these presets. Presets that differ only in their views share the cutout. */
+export function uploadLayouts(presets: readonly Preset[]): UploadLayout[] {
+  const layouts = new Map<string, UploadLayout>()
+  for (const { layout, views, stored } of presets) {
+    const name = layoutName(layout)
+    const before = layouts.get(name)?.views ?? []
+    layouts.set(name, { ...layout, views: [...before, ...(stored ? views : [])] })
+  }
+  return [...layouts.values()]
 }

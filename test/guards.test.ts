@@ -75,7 +75,7 @@ describe('a warm instance', () => {
       steady: () => 0,
     }
     const source = { key: 'uploads/other.jpg', etag: '0'.repeat(32), size: 1 }
-    const seen = { source, cutout: 'cutouts/other.png', at: cos.now(), steady: 0, skew: 0, doubt: 0 }
+    const seen = { source, basis: { key: 'cutouts/other.png' }, at: cos.now(), steady: 0, skew: 0, doubt: 0 }
     const known = new Map(Array.from({ length: 10_000 }, (_, i) => [`${i}`, seen] as const))
     const asking = { method: 'GET', url: `http://function/plain/${key}`, headers: new Headers() }
     expect((await image(asking, { ...parts, known })).headers.get('x-matting')).toBe('made')

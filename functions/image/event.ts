@@ -13,6 +13,8 @@ export type HttpRequest = Pick<Request, 'method' | 'url' | 'headers'> & {
   decoded?: boolean
 }
 
+const NEEDED = new Set(['if-none-match', 'accept'])
+
 /**
  * Reads a function-URL event: SCF's `httpMethod`, `path`, `queryString`, or Lambda's (payload 2.0)
  * `requestContext.http.method`, `rawPath`, `rawQueryString`; other gateways give the query in `queryStringParameters` and
@@ -26,11 +28,11 @@ export function toRequest(event: unknown): HttpRequest {
   if (typeof method !== 'string' || typeof pathname !== 'string') throw new MattingError('bad-request')
   try {
     const search = typeof rawQueryString === 'string' ? rawQueryString : readQuery(fields(event)).toString()
-    // Only the one header that is needed: others may hold what Headers refuses, such as a Referer that is not ASCII.
-    const tags = Object.entries(strings(headers)).find(([name]) => name.toLowerCase() === 'if-none-match')
+    // Only the headers that are needed: others may hold what Headers refuses, such as a Referer that is not ASCII.
+    const needed = Object.entries(strings(headers)).filter(([name]) => NEEDED.has(name.toLowerCase()))
     const escaped = escapePath(pathname)
     const { href: url } = new URL(`http://function${escaped}?${search}`)
-    return { method, url, headers: new Headers(tags && [tags]), decoded: escaped !== pathname }
+    return { method, url, headers: new Headers(needed), decoded: escaped !== pathname }
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }

@@ -4,8 +4,11 @@ import type { ObjectHead } from '../../lib/cos.ts'
 import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
-import type { Layout } from '../../lib/layout.ts'
+import { layoutName } from '../../lib/layout.ts'
+import { errorFields, log } from '../../lib/log.ts'
 import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
+import { type UploadLayout, uploadLayouts } from '../../lib/preset.ts'
+import { type StoredView, storeViews } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
@@ -120,9 +123,15 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
     // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
       const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
-      const told = made.map(({ layout, key, size }) => {
-        const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
-        return announce({ type: 'cutout.created', source, layout, cutout })
+      const told = made.map(async ({ layout, key, size }) => {
+        const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
+        const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
+        const stored = await storeViews({ ...invocation, deadline }, { key, size }, views).catch(
+          withoutView(source.key),
+        )
+        const shown = stored.map((view) => ({ ...place(view.key), ...view }))
+        const cutout = { ...place(key), size }
+        return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
       })
       const failed = (await Promise.allSettled(told)).find(({ status }) => status === 'rejected')
       if (failed) await Promise.all(told)
@@ -143,15 +152,26 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
   }
 }
 
+/** A cutout that cannot be shown otherwise than it is, is still a cutout. @throws any other error */
+function withoutView(key: string): (error: unknown) => StoredView[] {
+  return (thrown) => {
+    const error = MattingError.from(thrown)
+    if (error.code !== 'no-view') throw error
+    log({ function: 'upload', key, outcome: 'no view', ...errorFields(error) })
+    return []
+  }
+}
+
 /** The layouts of a photo: those that its own metadata name, otherwise those of its folder. @throws MattingError bad-layout */
-function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly Layout[] {
+function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly UploadLayout[] {
   const names = namesIn(matting)
   if (names.length === 0) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-  return names.map((name) => {
+  const named = names.map((name) => {
     const preset = presets.get(name)
     if (!preset) throw new MattingError('bad-layout', 'x-cos-meta-matting: expected off, or presets that exist.')
-    return preset.layout
+    return preset
   })
+  return uploadLayouts(named)
 }
 
 /** The presets, or `off`, in an object's own metadata; each once, however often it is named. */
