@@ -118,13 +118,11 @@ describe('a signed image URL', () => {
 
 /** The attributes of an element, as a browser reads them. */
 function attributes(html: string): Record<string, string> {
+  const named: Record<string, string> = { quot: '"', lt: '<', gt: '>', amp: '&' }
   const plain = (text: string) =>
-    text
-      .replace(/&#x?0*(\w+);/g, (whole, code) => String.fromCharCode(Number.parseInt(code, whole[2] === 'x' ? 16 : 10)))
-      .replaceAll('&quot;', '"')
-      .replaceAll('&lt;', '<')
-      .replaceAll('&gt;', '>')
-      .replaceAll('&amp;', '&')
+    text.replace(/&(?:#(x?)([\da-f]+)|(\w+));/g, (_, hex, code, name) =>
+      name ? (named[name] ?? '') : String.fromCharCode(Number.parseInt(code, hex ? 16 : 10)),
+    )
   return Object.fromEntries(
     [...html.matchAll(/([a-z]+)="([^"]*)"/g)].map(([, name, value = '']) => [name, plain(value)]),
   )
