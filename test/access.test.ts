@@ -3,6 +3,7 @@ import { createHmac } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import loadNext from '../docs/recipes/next-image-loader.ts'
 import { imageSet, imageUrl, readGrant } from '../lib/access.ts'
 import { MattingError } from '../lib/errors.ts'
 import { readings } from '../lib/readings.ts'
@@ -148,6 +149,13 @@ describe('an image set', () => {
         expect(attributes(img)).toEqual({ src, srcset, sizes, width: '1', height: '1', alt, loading: 'lazy' })
       }),
     )
+  })
+
+  it('is what the recipe for Next.js asks for, the next larger width that there is', () => {
+    const { srcset } = imageSet(ORIGIN, page)
+    const asked = [16, 160, 161, 640, 3840].map((width) => loadNext({ src: grant.key, width }))
+    const paths = srcset.split(', ').map((entry) => decodeURIComponent(new URL(entry.split(' ')[0] ?? '').pathname))
+    expect(asked.map((url) => paths.indexOf(decodeURIComponent(new URL(url).pathname)))).toEqual([0, 0, 1, 2, 2])
   })
 
   it('is signed width by width', () => {
