@@ -2,7 +2,7 @@ import { type Answer, Refusal, xml, xmlAnswer } from './answer.ts'
 import { appid, type Bucket } from './buckets.ts'
 import type { Call, Cloud } from './cloud.ts'
 
-/** PUT Bucket (product/436/7738): any further bucket of the same account, in any region, with nothing switched on. */
+/** PUT Bucket (product/436/7738): creates a further bucket of the same account, in any region, with nothing switched on. */
 export async function putBucket(cloud: Cloud, { request: { bucket, region } }: Call): Promise<Answer> {
   if (!/^[a-z0-9][a-z0-9-]*-\d+$/.test(bucket) || bucket.length > 60) throw new Refusal('InvalidArgument')
   if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
@@ -15,7 +15,7 @@ export async function headBucket(_: Cloud, { request: { region } }: Call): Promi
   return { status: 200, headers: { 'x-cos-bucket-region': region } }
 }
 
-/** "Binding a bucket", on the `.pic.` host of Cloud Infinite. */
+/** Binds Cloud Infinite to a bucket, on its `.pic.` host. */
 export async function bind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
   cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), bound: true })
   return { status: 200 }
@@ -30,7 +30,7 @@ export async function bindingStatus(cloud: Cloud, { request: { bucket } }: Call)
   return xmlAnswer({ CIStatus: cloud.buckets.known(bucket).bound ? 'on' : 'off' })
 }
 
-/** Opening AI content recognition, without which there is no GoodsMatting. Opening it twice is no error. */
+/** Opens AI content recognition, without which GoodsMatting is refused. Opening it twice is no error. */
 export async function openAi(cloud: Cloud, { request: { bucket, id } }: Call): Promise<Answer> {
   const before = cloud.buckets.known(bucket)
   const opened = { ...before, ai: before.ai ?? cloud.now() }

@@ -30,9 +30,9 @@ export interface RequestRecord {
   id: string
   operation: string
   method: string
-  /** With its query, but without signature, token or authorization. */
+  /** With the query, but without signature and token. */
   path: string
-  /** 0: a fault took the answer away */
+  /** 0 if a fault took the answer away */
   status: number
   ms: number
 }
@@ -40,26 +40,26 @@ export interface RequestRecord {
 export interface Cos {
   port: number
   bill(): BillItem[]
-  /** The last 10,000. */
+  /** The last 10,000 requests. */
   requests(): RequestRecord[]
-  /** Objects, uploads, bill and requests are gone; buckets and what is switched on for them stay. */
+  /** Removes objects, uploads, bill and requests. Buckets and their settings stay. */
   reset(): Promise<void>
   close(): Promise<void>
 }
 
 const MAX_RECORDS = 10_000
-/** For requests under way; one whose body never ends must not keep the process. */
+/** How long close() and reset() wait for running requests, in milliseconds; the body of one may never end. */
 const CLOSE_LIMIT = 5_000
 
 /**
- * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1.
- * Also an HTTP proxy for the vendor's host names: `curl -x http://127.0.0.1:<port> http://<bucket>.cos.<region>.myqcloud.com/<key>`.
+ * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1. It is also an HTTP proxy for the vendor's host names:
+ * `curl -x http://127.0.0.1:<port> http://<bucket>.cos.<region>.myqcloud.com/<key>`.
  */
 export async function startCos(options: CosOptions): Promise<Cos> {
   const under = new Set<Promise<void>>()
   const records: RequestRecord[] = []
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
-  // Before the folder is touched: if another process serves it, this one fails here.
+  // Before the folder is touched, so that a second process on the same port fails here.
   await listen(server, options.port)
   let letGo = () => {}
   let cloud: Cloud
@@ -82,7 +82,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     done.finally(() => under.delete(done))
   })
   server.on('clientError', refuseBroken)
-  // What is under way would write into what was emptied or ended.
+  // A request that still runs would write into a folder that was emptied or released.
   const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
     port,
@@ -131,7 +131,7 @@ function listen(server: Server, port: number): Promise<void> {
   })
 }
 
-/** Answers one request, and logs it just before; never rejects. */
+/** Answers one request, and records it just before the answer is sent. Never rejects. */
 async function serve(
   cloud: Cloud,
   message: IncomingMessage,
@@ -171,14 +171,14 @@ async function serve(
 }
 
 interface Outcome {
-  /** Of the page that asks, if it may. */
+  /** The origin of the page that asks, if it may. */
   origin?: string | undefined
   operation: string
   path: string
   server: 'tencent-ci' | 'tencent-cos'
 }
 
-/** @returns undefined when a fault takes the connection away */
+/** @returns undefined if a fault takes the connection away */
 async function answerTo(
   cloud: Cloud,
   message: IncomingMessage,
@@ -198,12 +198,11 @@ async function answerTo(
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'
   const paid = isPaid(operation, request)
-  // Before its signature is judged: from then on it counts as arrived.
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
   checkBucket(cloud, request, outcome.operation)
   const began = cloud.now()
   const { id: asker, policy, ...signed } = verify(request, cloud.keys, began)
-  // First what COS itself would say, then what only the local one does not know.
+  // The refusals of the real COS come first, then those of what only the local cloud does not implement.
   if (operation) checkStrict(cloud, request, actionsOf(operation, request), signed)
   refuseUnknown(operation, request)
   if (policy) {
@@ -240,7 +239,7 @@ function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: st
 
 function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
   if (error instanceof Refusal) return error
-  // The client went away; also one whose body had arrived, but was not read yet.
+  // The client went away, perhaps after its body had arrived but before it was read.
   const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
   if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
   console.error(`local COS: ${operation} failed:`, error)

@@ -11,10 +11,10 @@ import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
 import { type PicOperations, readLayout, readPicOperations, ruleText } from './rules.ts'
 
-/** "Usage Limits" (product/460/36620): 32 MB, the same for all basic image processing. */
+/** 32 MB, the limit of all basic image processing ("Usage Limits", product/460/36620). */
 export const MAX_IMAGE_BYTES = 32 * 1024 * 1024
 
-/** Method one, processing during download: `GET /<key>?ci-process=GoodsMatting`, also with `detect-url`. */
+/** The vendor's method one, processing during download: `GET /<key>?ci-process=GoodsMatting`, also with `detect-url`. */
 export async function downloadMatting(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   checkActive(cloud, request.bucket)
@@ -38,7 +38,7 @@ export async function downloadMatting(cloud: Cloud, call: Call): Promise<Answer>
   return { status: 200, headers, body: cutout.png }
 }
 
-/** Method three, cloud data processing: `POST /<key>?image_process`. */
+/** The vendor's method three, cloud data processing: `POST /<key>?image_process`. */
 export async function imageProcess(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
   const { headers } = request
@@ -50,7 +50,7 @@ export async function imageProcess(cloud: Cloud, call: Call): Promise<Answer> {
   return uploadResult(await applyRules(cloud, call, 'cloud', source, image, operations))
 }
 
-/** Method two, processing upon upload: after the source was stored. */
+/** The vendor's method two, processing upon upload. The source is already stored. */
 export async function processUpload(
   cloud: Cloud,
   call: Call,
@@ -62,19 +62,19 @@ export async function processUpload(
   return { ...answer, headers: { ...headers, ...uploadHeaders(source) } }
 }
 
-/** What an answer says of the object that was uploaded. */
+/** The headers that describe the object that was uploaded. */
 export function uploadHeaders({ etag, crc64 }: Stored): Record<string, string> {
   return { ETag: `"${etag}"`, 'x-cos-hash-crc64ecma': crc64 }
 }
 
-/** The request's Pic-Operations, if it has any and the bucket may use them. */
+/** Reads the request's Pic-Operations, if it has any. @throws Refusal also if the bucket may not use them */
 export function picOperations(cloud: Cloud, request: CosRequest): PicOperations | undefined {
   const operations = readPicOperations(cloud, request)
   if (operations) checkActive(cloud, request.bucket)
   return operations
 }
 
-/** The two switches of "Service Activation". The vendor does not say which code their lack has. */
+/** Checks the two switches of "Service Activation". It is not documented which code the vendor answers if one is off. */
 function checkActive(cloud: Cloud, bucket: string): void {
   const state = cloud.buckets.get(bucket)
   if (!state?.bound) throw new Refusal('NoProcessAuthority', 'Cloud Infinite is not bound to the bucket.')
@@ -86,14 +86,18 @@ export interface Processed {
   results: object[]
 }
 
-/** A draft's bytes, unless they are too many for an image. Read before it is an object that others may replace. */
+/**
+ * A draft's bytes; undefined if it is too large for an image. To be read before the draft is an object, which others may
+ * replace.
+ */
 export function draftImage(cloud: Cloud, draft: Draft): Buffer | undefined {
   return draft.size > MAX_IMAGE_BYTES ? undefined : cloud.objects.draftBytes(draft)
 }
 
 /**
- * Cuts, stores, bills and tells, in this order: a process killed in between must not leave a bill without its cutout, for which
- * nobody would have been charged. `image` is undefined if there is too much of it.
+ * Cuts, stores, bills and sends the events, in this order, so that a process that is killed in between never leaves a bill
+ * without its cutout.
+ * @param image undefined if it is too large
  */
 export async function applyRules(
   cloud: Cloud,
@@ -111,7 +115,7 @@ export async function applyRules(
     }
   }
   const layouts = rules.map(({ layout }) => layout)
-  // The engine also judges a picture of which only the information is wanted: to read it may cost far more than its size.
+  // The engine also checks a picture if only its information is asked for: a small file may take very long to decode.
   const cutouts = layouts.length > 0 || isPicInfo ? await cut(cloud, image, layouts) : []
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const dropped = call.drop ? rules.length - 1 : -1
@@ -127,7 +131,7 @@ export async function applyRules(
     const stored = publish(cloud, call, draft, object)
     made.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
-    // An empty Format, and neither width nor height: as the page's sample has it.
+    // As in the page's sample: an empty Format, and neither width nor height.
     const place = { Key: key, Location: location(call.request, bucket, key) }
     results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
   }
@@ -144,7 +148,7 @@ export async function applyRules(
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }
 
-/** What marks an answer of Cloud Infinite. */
+/** The headers by which an answer of Cloud Infinite is known. */
 const CI = { Server: 'tencent-ci', Status: '200 OK' }
 
 function uploadResult({ original, results }: Processed): Answer {

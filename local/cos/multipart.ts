@@ -1,6 +1,6 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import { type Call, type Cloud, tell, uploaded } from './cloud.ts'
+import { type Call, type Cloud, lastModifiedOf, tell } from './cloud.ts'
 import { joinedCrc64 } from './crc64.ts'
 import { applyRules, draftImage, picOperations } from './matting.ts'
 import type { Stored } from './objects.ts'
@@ -9,10 +9,10 @@ import type { CosRequest } from './request.ts'
 import { multipartEtag, type Part, type Upload } from './uploads.ts'
 import { forbidsOverwrite, MAX_OBJECT_BYTES, readBody, receiveBody, storedHeaders } from './write.ts'
 
-/** Only the last part may be smaller (product/436/14112). */
+/** The least size of a part; only the last part may be smaller (product/436/14112). */
 const MIN_PART_BYTES = 1024 ** 2
 const MAX_PARTS = 10_000
-/** A list of 10,000 parts takes less than half of it. */
+/** The limit of a list of parts; 10,000 parts need less than half of it. */
 const MAX_LIST_BYTES = 4 * 1024 ** 2
 
 /** Initiate Multipart Upload (product/436/7746). */
@@ -31,7 +31,7 @@ export async function uploadPart(cloud: Cloud, { request }: Call): Promise<Answe
   const { id } = findUpload(cloud, request)
   const draft = await receiveBody(cloud, request, MAX_OBJECT_BYTES)
   try {
-    // It may have been completed or aborted while the part was on its way.
+    // Checked again, because the upload may have been completed or aborted while the part was received.
     findUpload(cloud, request)
     cloud.uploads.add(id, number, draft, cloud.now())
   } finally {
@@ -46,7 +46,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
   const upload = findUpload(cloud, request)
   const operations = picOperations(cloud, request)
   const wanted = readPartList(await readBody(cloud, request, MAX_LIST_BYTES))
-  // Again: reading took time, and only one may complete it.
+  // Checked again, because reading took time, and only one request may complete the upload.
   findUpload(cloud, request)
   const parts = chooseParts(wanted, cloud.uploads.parts(upload.id))
   cloud.uploads.take(upload.id)
@@ -59,7 +59,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
     const sums = { size, md5: '', crc64: joinedCrc64(parts) }
     const draft = await cloud.objects.join(cloud.uploads.stream(upload.id, parts), sums)
     image = operations && draftImage(cloud, draft)
-    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: uploaded(cloud, upload.started) }
+    const object = { bucket, key, etag: multipartEtag(parts), headers, modified: lastModifiedOf(cloud, upload.started) }
     stored = cloud.objects.publish(draft, object, forbidsOverwrite(request))
   } catch (error) {
     cloud.uploads.putBack(upload)
@@ -76,7 +76,7 @@ export async function complete(cloud: Cloud, call: Call): Promise<Answer> {
         Bucket: bucket,
         Key: key,
         ETag: `"${stored.etag}"`,
-        // Where the vendor's own SDK looks for them.
+        // Here the vendor's own SDK expects them.
         ...(processed && { ...processed.original, Location: url, ProcessResults: { Object: processed.results } }),
       },
     },
@@ -172,7 +172,7 @@ function readPartList(text: string): Pick<Part, 'md5' | 'number'>[] {
   if (!Array.isArray(parts)) throw new Refusal('MalformedXML')
   return parts.map((part: unknown) => {
     const { PartNumber: number, ETag: etag } = Object(part) as Record<string, unknown>
-    // Quotes may come as they are or as an entity, which is not decoded here.
+    // The quotes may be written as an entity, and the parser does not decode entities.
     const md5 = /^(?:"|&quot;|&#34;)?([0-9a-f]{32})(?:"|&quot;|&#34;)?$/i.exec(String(etag))?.[1]
     if (!md5 || !/^\d{1,5}$/.test(String(number))) throw new Refusal('InvalidPart')
     return { number: Number(number), md5: md5.toLowerCase() }

@@ -9,7 +9,7 @@ import { byEncodedName, type Signer } from './verify.ts'
 import { readBody } from './write.ts'
 
 const MAX_RULES = 10
-/** More than ten rules of full lists can take. */
+/** The limit of the document, more than ten rules with full lists need. */
 const MAX_BYTES = 1024 ** 2
 
 const HEADER =
@@ -41,7 +41,7 @@ export async function deleteStrict(cloud: Cloud, { request: { bucket } }: Call):
 }
 
 /**
- * Refuses a request that has what its bucket's rules want signed, unsigned.
+ * Refuses a request that has an unsigned header or parameter which the rules of its bucket want signed.
  * @param actions what the request does, as policies name it
  */
 export function checkStrict(
@@ -57,7 +57,7 @@ export function checkStrict(
   const unsigned = ['host', ...byEncodedName(headers).keys()].filter((name) => !signed.headers.includes(name))
   if (rules.some((rule) => rule.headers.some((header) => fits(header, unsigned))))
     throw new Refusal('AccessDenied', 'Strict signature missing header that must be signed')
-  // The signature cannot sign itself, nor need the token be signed (product/436/7778).
+  // The signature's own parameters cannot be signed, and the token need not be (product/436/7778).
   const free = [...byEncodedName(query).keys()].filter(
     (name) => !signed.params.includes(name) && !/^(?:q-.*|sign|x-cos-security-token)$/.test(name),
   )
@@ -81,7 +81,7 @@ function readRules(text: string): StrictRule[] {
     if (typeof id !== 'string' || !/^[\w.-]{1,255}$/.test(id) || Object.keys(others).length > 0)
       throw new Refusal('MalformedXML')
     const actions = readList(actionlist, 'action', /^(?!(?:PostObject|GetService)$)[a-z*]+$/i, 200)
-    // The page calls the list optional, and does not say whether its lack means all requests or none.
+    // The page calls the list optional, but does not say whether a rule without it is for all requests or for none.
     if (actions.length === 0) throw notImplemented('a strict signature rule without actions')
     const headers = readList(headerlist, 'header', HEADER, 20)
     return { id, actions, headers, params: readList(paramlist, 'param', /^[\w.-]{1,255}$/, 20) }
@@ -90,7 +90,7 @@ function readRules(text: string): StrictRule[] {
   return read
 }
 
-/** The texts of `<…list>`, which may be empty or left out. */
+/** Reads the entries of `<…list>`, which may be empty or missing. */
 function readList(list: unknown, name: string, form: RegExp, most: number): string[] {
   const { [name]: entries = [], ...others } = Object(list || {}) as Record<string, unknown>
   if (!Array.isArray(entries) || Object.keys(others).length > 0) throw new Refusal('MalformedXML')

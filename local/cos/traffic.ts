@@ -7,8 +7,8 @@ const NAME = 'x-cos-traffic-limit'
 const [LEAST, MOST] = [819_200, 838_860_800]
 
 /**
- * A body that comes no faster than its request wants, in bit/s: "Single-URL speed limits" (product/436/40140). What such a line does
- * to claims and signatures can be tried with it.
+ * A body that comes no faster than the limit of its request, in bit/s ("Single-URL speed limits", product/436/40140). Tests
+ * use it to see what a slow transfer does to claims and signatures.
  * @throws Refusal InvalidArgument
  */
 export function throttled({ wait }: Cloud, { headers, query }: CosRequest, open: () => Readable): Readable {

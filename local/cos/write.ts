@@ -1,5 +1,5 @@
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
-import { type Call, type Cloud, create, tell, uploaded } from './cloud.ts'
+import { type Call, type Cloud, create, lastModifiedOf, tell } from './cloud.ts'
 import { draftImage, picOperations, processUpload, uploadHeaders } from './matting.ts'
 import type { Draft } from './objects.ts'
 import { find, precondition } from './read.ts'
@@ -7,25 +7,25 @@ import type { CosRequest } from './request.ts'
 import { throttled } from './traffic.ts'
 import { typeOf } from './type.ts'
 
-/** COS takes 5 GiB; a disk of a laptop should not. */
+/** COS accepts 5 GiB, which is too much for the disk of a laptop. */
 export const MAX_OBJECT_BYTES = 1024 ** 3
 
-/** PUT Object (product/436/7749), with Pic-Operations the vendor's "processing upon upload". */
+/** PUT Object (product/436/7749); with Pic-Operations it is the vendor's "processing upon upload". */
 export async function putObject(cloud: Cloud, call: Call): Promise<Answer> {
   const { request } = call
-  // Before a byte is stored: rules that cannot be followed must leave nothing behind.
+  // Read before a byte is stored, because a request with invalid rules must leave nothing behind.
   const operations = picOperations(cloud, request)
   const headers = storedHeaders(request)
   const draft = await receiveBody(cloud, request, MAX_OBJECT_BYTES)
   const image = operations && draftImage(cloud, draft)
-  const modified = uploaded(cloud, call.began)
+  const modified = lastModifiedOf(cloud, call.began)
   const object = { bucket: request.bucket, key: request.key, etag: draft.md5, headers, modified }
   const stored = await create(cloud, call, draft, object, 'Put', forbidsOverwrite(request))
   if (operations) return processUpload(cloud, call, stored, image, operations)
   return { status: 200, headers: uploadHeaders(stored) }
 }
 
-/** DELETE Object (product/436/7743): an object that is not there was deleted, too. */
+/** DELETE Object (product/436/7743). It answers 204 even if there is no such object. */
 export async function deleteObject(cloud: Cloud, { request }: Call): Promise<Answer> {
   const stored = cloud.objects.get(request.bucket, request.key)
   if (stored && cloud.objects.remove(request.bucket, request.key))
@@ -62,7 +62,7 @@ export async function copyObject(cloud: Cloud, call: Call): Promise<Answer> {
   )
 }
 
-/** Bucket and key of x-cos-copy-source, whether or not there is such an object. */
+/** The bucket and key in x-cos-copy-source, whether or not there is such an object. */
 export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: string; key: string } {
   const match = /^\/?(?<bucket>[a-z0-9-]+)\.cos\.(?<region>[a-z0-9-]+)\.myqcloud\.com\/(?<key>[^?]+)$/.exec(
     headers.get('x-cos-copy-source') ?? '',
@@ -77,7 +77,7 @@ export function copySource(cloud: Cloud, { headers }: CosRequest): { bucket: str
   }
 }
 
-/** The body as a draft, held against what the request says of it. */
+/** Receives the body as a draft, and checks it against Content-Length and Content-MD5. */
 export async function receiveBody(cloud: Cloud, request: CosRequest, limit: number): Promise<Draft> {
   const { body, headers } = request
   const length = headers.get('content-length')
@@ -94,7 +94,7 @@ export async function receiveBody(cloud: Cloud, request: CosRequest, limit: numb
   return draft
 }
 
-/** A body of text, such as XML. */
+/** Reads a body of text, such as XML. */
 export async function readBody(cloud: Cloud, request: CosRequest, limit: number): Promise<string> {
   const draft = await receiveBody(cloud, request, limit)
   try {
@@ -111,7 +111,7 @@ export function forbidsOverwrite({ headers }: CosRequest): boolean {
 const KEPT = ['Content-Type', 'Cache-Control', 'Content-Disposition', 'Content-Encoding', 'Expires']
 const MAX_META_BYTES = 2048
 
-/** The headers an object keeps; their bytes as they came, be they UTF-8 or Latin-1. */
+/** The headers that an object keeps. Their bytes stay as they came, whether UTF-8 or Latin-1. */
 export function storedHeaders({ key, body: { headers } }: CosRequest): Record<string, string> {
   const kept: Record<string, string> = { 'Content-Type': typeOf(key) }
   for (const name of KEPT) {

@@ -1,25 +1,25 @@
 import type { BillItem, RequestRecord } from '../../local/cos/cos.ts'
-import type { Invocation } from '../../local/scf/function.ts'
+import type { InvocationRecord } from '../../local/scf/function.ts'
 import type { Bucket } from '../helpers/cloud.ts'
 
 /** What happened, as the local cloud and not the product tells it. */
 export interface Evidence {
   requests: readonly RequestRecord[]
-  invocations: readonly Invocation[]
+  invocations: readonly InvocationRecord[]
   bill: readonly BillItem[]
 }
 
 /** Where evidence comes from: the local cloud itself, or its control API. */
 export interface Witness {
   requests(): Promise<readonly RequestRecord[]>
-  invocations(): Promise<readonly Invocation[]>
+  invocations(): Promise<readonly InvocationRecord[]>
   bill(): Promise<readonly BillItem[]>
 }
 
 /** Writes everything down every so many milliseconds, for the local cloud forgets all but the latest. */
 export function watch(witness: Witness, every: number): { evidence(): Promise<Evidence>; stop(): void } {
   const requests = new Map<string, RequestRecord>()
-  const invocations = new Map<string, Invocation>()
+  const invocations = new Map<string, InvocationRecord>()
   const note = async () => {
     for (const record of await witness.requests()) requests.set(record.id, record)
     for (const run of await witness.invocations()) invocations.set(run.id, run)
