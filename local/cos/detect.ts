@@ -1,8 +1,8 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { Refusal } from './answer.ts'
-import type { Cloud } from './cloud.ts'
 import type { CosRequest } from './request.ts'
+import type { State } from './state.ts'
 
 const TIME_LIMIT = 10_000
 
@@ -10,10 +10,10 @@ const TIME_LIMIT = 10_000
  * Fetches the picture that a detect-url names. This process fetches it, so unlike at the vendor it may also come from this
  * machine or its network. Redirects are not followed.
  */
-export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
+export async function fetchImage(state: State, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
   // The host names of buckets always lead to this COS.
   const own = /^[a-z0-9-]+\.cos\.[a-z0-9-]+\.myqcloud\.com$/.test(url.hostname)
-  const port = own ? body.socket.localPort : cloud.hosts?.get(url.hostname)
+  const port = own ? body.socket.localPort : state.hosts?.get(url.hostname)
   const rawPath = `${url.pathname}${url.search}`
   const signal = AbortSignal.timeout(TIME_LIMIT)
   try {

@@ -1,12 +1,12 @@
 import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
 import { type Answer, Refusal } from './answer.ts'
-import type { Call, Cloud } from './cloud.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
 import type { Need } from './policy.ts'
 import { getBucket, getObject, headObject } from './read.ts'
 import type { CosRequest } from './request.ts'
 import { notImplemented, readPicOperations } from './rules.ts'
+import type { Call, State } from './state.ts'
 import { deleteStrict, getStrict, putStrict } from './strict.ts'
 import { copyObject, copySource, deleteObject, putObject } from './write.ts'
 
@@ -14,7 +14,7 @@ interface Operation {
   at: 'object' | 'bucket' | 'pic' | 'ci'
   method: string
   name: string
-  run(cloud: Cloud, call: Call): Promise<Answer>
+  run(state: State, call: Call): Promise<Answer>
   /** The query parameter that makes it this operation. */
   param?: string
   /** The header that makes it this operation. */
@@ -153,14 +153,14 @@ export function actionsOf(operation: Operation, request: CosRequest): string[] {
 }
 
 /** What the signer's key must be allowed to do, one by one: rules are not even read if it may not store the source. */
-export function* needsOf(cloud: Cloud, operation: Operation, request: CosRequest): Generator<Need> {
+export function* needsOf(state: State, operation: Operation, request: CosRequest): Generator<Need> {
   const { bucket } = request
   // Operations on AI content recognition are about the bucket, although they have a path.
   const key = operation.at === 'ci' ? '' : request.key
   for (const action of actionsOf(operation, request)) yield { action, bucket, key }
-  if (operation.name === 'CopyObject') yield { action: 'cos:GetObject', ...copySource(cloud, request) }
+  if (operation.name === 'CopyObject') yield { action: 'cos:GetObject', ...copySource(state, request) }
   if (!TAKE_RULES.includes(operation.name)) return
-  for (const rule of readPicOperations(cloud, request)?.rules ?? [])
+  for (const rule of readPicOperations(state, request)?.rules ?? [])
     yield { action: 'cos:PutObject', bucket: rule.bucket, key: rule.key }
 }
 

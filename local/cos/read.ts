@@ -1,17 +1,17 @@
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import type { Call, Cloud } from './cloud.ts'
 import type { Stored } from './objects.ts'
 import type { CosRequest } from './request.ts'
+import type { Call, State } from './state.ts'
 import { throttled } from './traffic.ts'
 
 /** GET Object (product/436/7753). */
-export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const stored = find(cloud, request)
+export async function getObject(state: State, { request }: Call): Promise<Answer> {
+  const stored = find(state, request)
   const unmet = precondition(request.headers, stored)
   if (unmet) return unmet
   const headers = { ...objectHeaders(stored), ...overrides(request) }
   const range = readRange(request.headers.get('range'), stored.size)
-  const body = throttled(cloud, request, () => cloud.objects.stream(stored, range))
+  const body = throttled(state, request, () => state.objects.stream(stored, range))
   if (!range) return { status: 200, headers, body }
   const { start, end } = range
   return {
@@ -26,14 +26,14 @@ export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer
 }
 
 /** HEAD Object (product/436/7745). */
-export async function headObject(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const stored = find(cloud, request)
+export async function headObject(state: State, { request }: Call): Promise<Answer> {
+  const stored = find(state, request)
   return precondition(request.headers, stored) ?? { status: 200, headers: objectHeaders(stored) }
 }
 
 /** @throws Refusal NoSuchKey */
-export function find(cloud: Cloud, { bucket, key }: { bucket: string; key: string }): Stored {
-  const stored = cloud.objects.get(bucket, key)
+export function find(state: State, { bucket, key }: { bucket: string; key: string }): Stored {
+  const stored = state.objects.get(bucket, key)
   if (!stored) throw new Refusal('NoSuchKey')
   return stored
 }
@@ -113,13 +113,13 @@ function readRange(header: string | undefined, size: number): { start: number; e
 const MAX_KEYS = 1000
 
 /** GET Bucket (product/436/7734). */
-export async function getBucket(cloud: Cloud, { request: { bucket, query } }: Call): Promise<Answer> {
+export async function getBucket(state: State, { request: { bucket, query } }: Call): Promise<Answer> {
   const prefix = query.get('prefix') ?? ''
   const delimiter = query.get('delimiter') ?? ''
   const marker = query.get('marker') ?? ''
   const maxKeys = readMax(query.get('max-keys'))
   const text = readEncoding(query)
-  const page = listPage(cloud.objects.sorted(bucket), ({ key }) => key, { prefix, delimiter, marker, max: maxKeys })
+  const page = listPage(state.objects.sorted(bucket), ({ key }) => key, { prefix, delimiter, marker, max: maxKeys })
   return xmlAnswer({
     ListBucketResult: {
       Name: bucket,

@@ -87,7 +87,7 @@ function readHost(
     const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
     throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
   }
-  // Not `...home`, because that is the whole cloud, and its `hosts` are not the request's.
+  // Not `...home`, because that is the whole state, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'
   return { bucket: parts.bucket ?? '', region: parts.region ?? '', door }

@@ -1,7 +1,7 @@
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
-import type { Cloud, Layout } from './cloud.ts'
 import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
+import type { Layout, State } from './state.ts'
 
 export interface Rule {
   layout: Layout
@@ -22,7 +22,7 @@ const MAX_PADDING = 1000
  * @returns undefined without the header
  */
 export function readPicOperations(
-  cloud: Cloud,
+  state: State,
   { headers, bucket, region, key }: CosRequest,
 ): PicOperations | undefined {
   const header = headers.get('pic-operations')
@@ -42,7 +42,7 @@ export function readPicOperations(
       // An example in product/436/79733 has it without saying what it does. Here it does nothing.
       checkFlag(ignore, 'ignore-error')
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
-      return { layout: readRuleText(rule), bucket: readTarget(cloud, target, region), key: readFileId(fileid, key) }
+      return { layout: readRuleText(rule), bucket: readTarget(state, target, region), key: readFileId(fileid, key) }
     }),
   }
 }
@@ -108,10 +108,10 @@ export function ruleText({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }
 
-function readTarget(cloud: Cloud, bucket: unknown, region: string): string {
+function readTarget(state: State, bucket: unknown, region: string): string {
   if (typeof bucket !== 'string') throw new Refusal('InvalidPicOperations', 'A bucket is not a string.')
-  if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
+  if (appid(bucket) !== appid(state.bucket)) throw new Refusal('AccessDenied')
+  if (state.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
   return bucket
 }
 

@@ -1,10 +1,10 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
 import type { StrictRule } from './buckets.ts'
-import type { Call, Cloud } from './cloud.ts'
 import { wildcard } from './policy.ts'
 import type { CosRequest } from './request.ts'
 import { notImplemented } from './rules.ts'
+import type { Call, State } from './state.ts'
 import { byEncodedName, type Signer } from './verify.ts'
 import { readBody } from './write.ts'
 
@@ -16,15 +16,15 @@ const HEADER =
   /^(?:host|content-(?:length|type|md5)|range|x-cos-(?:\*|acl|grant-(?:read|write|read-acp|write-acp|full-control)))$/i
 
 /** PUT Bucket StrictSignature (product/436/53889). */
-export async function putStrict(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const strict = readRules(await readBody(cloud, request, MAX_BYTES))
-  cloud.buckets.set(request.bucket, { ...cloud.buckets.known(request.bucket), strict })
+export async function putStrict(state: State, { request }: Call): Promise<Answer> {
+  const strict = readRules(await readBody(state, request, MAX_BYTES))
+  state.buckets.set(request.bucket, { ...state.buckets.known(request.bucket), strict })
   return { status: 200 }
 }
 
 /** GET Bucket StrictSignature (product/436/53890). */
-export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { strict = [] } = cloud.buckets.known(bucket)
+export async function getStrict(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  const { strict = [] } = state.buckets.known(bucket)
   const Rule = strict.map(({ id, actions, headers, params }) => ({
     ID: id,
     actionlist: { action: actions },
@@ -35,8 +35,8 @@ export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Pr
 }
 
 /** DELETE Bucket StrictSignature (product/436/53891). */
-export async function deleteStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), strict: [] })
+export async function deleteStrict(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  state.buckets.set(bucket, { ...state.buckets.known(bucket), strict: [] })
   return { status: 204 }
 }
 
@@ -45,7 +45,7 @@ export async function deleteStrict(cloud: Cloud, { request: { bucket } }: Call):
  * @param actions what the request does, as policies name it
  */
 export function checkStrict(
-  cloud: Cloud,
+  state: State,
   { bucket, headers, query }: CosRequest,
   actions: readonly string[],
   signed: Pick<Signer, 'headers' | 'params'>,
@@ -53,7 +53,7 @@ export function checkStrict(
   const fits = (pattern: string, names: readonly string[]) =>
     names.some((name) => wildcard(pattern.toLowerCase())(name.toLowerCase()))
   const names = actions.map((action) => action.replace(/^(?:cos|ci):/, ''))
-  const rules = cloud.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
+  const rules = state.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
   const unsigned = ['host', ...byEncodedName(headers).keys()].filter((name) => !signed.headers.includes(name))
   if (rules.some((rule) => rule.headers.some((header) => fits(header, unsigned))))
     throw new Refusal('AccessDenied', 'Strict signature missing header that must be signed')

@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream'
 import { Refusal } from './answer.ts'
-import type { Cloud } from './cloud.ts'
 import type { CosRequest } from './request.ts'
+import type { State } from './state.ts'
 
 const NAME = 'x-cos-traffic-limit'
 const [LEAST, MOST] = [819_200, 838_860_800]
@@ -11,7 +11,7 @@ const [LEAST, MOST] = [819_200, 838_860_800]
  * use it to see what a slow transfer does to claims and signatures.
  * @throws Refusal InvalidArgument
  */
-export function throttled({ wait }: Cloud, { headers, query }: CosRequest, open: () => Readable): Readable {
+export function throttled({ wait }: State, { headers, query }: CosRequest, open: () => Readable): Readable {
   const text = headers.get(NAME) ?? query.get(NAME)
   if (text === undefined) return open()
   const limit = Number(text)

@@ -60,7 +60,7 @@ export interface CosOptions {
 }
 
 /** The state that all operations share. */
-export interface Cloud extends CosOptions {
+export interface State extends CosOptions {
   now: () => number
   pages: Pages
   wait: (ms: number) => Promise<unknown>
@@ -85,15 +85,15 @@ export interface Call {
 
 /** Makes a draft an object, and sends its event. */
 export async function create(
-  cloud: Cloud,
+  state: State,
   call: Call,
   draft: Draft,
   object: NewObject,
   via: ObjectEvent['via'],
   forbidOverwrite = false,
 ): Promise<Stored> {
-  const stored = publish(cloud, call, draft, object, forbidOverwrite)
-  await tell(cloud, call.request, stored, { kind: 'created', via })
+  const stored = publish(state, call, draft, object, forbidOverwrite)
+  await tell(state, call.request, stored, { kind: 'created', via })
   return stored
 }
 
@@ -102,26 +102,26 @@ type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'> & Partial<P
 
 /** Makes a draft an object, without an event. */
 export function publish(
-  cloud: Cloud,
+  state: State,
   { race }: Call,
   draft: Draft,
   object: NewObject,
   forbidOverwrite = false,
 ): Stored {
-  const now = cloud.now()
-  const existing = cloud.objects.get(object.bucket, object.key)
+  const now = state.now()
+  const existing = state.objects.get(object.bucket, object.key)
   const overlooked = existing !== undefined && now - existing.modified < race
-  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked)
+  return state.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked)
 }
 
 /** The Last-Modified of an upload that has just ended. */
-export function lastModifiedOf({ lastModified, now }: Cloud, began: number): number {
+export function lastModifiedOf({ lastModified, now }: State, began: number): number {
   return lastModified === 'start' ? began : now()
 }
 
 /** Sends the event of an object. */
 export async function tell(
-  cloud: Cloud,
+  state: State,
   request: CosRequest,
   stored: Stored,
   what: Pick<ObjectEvent, 'kind' | 'via'>,
@@ -130,16 +130,16 @@ export async function tell(
     Object.entries(stored.headers).filter(([name]) => name === 'Content-Type' || name.startsWith('x-cos-meta-')),
   )
   const { bucket, key, size, etag } = stored
-  await cloud.onEvent({
+  await state.onEvent({
     ...what,
     bucket,
-    region: cloud.buckets.get(bucket)?.region ?? cloud.region,
+    region: state.buckets.get(bucket)?.region ?? state.region,
     key,
     size,
     etag,
     meta,
     requestId: request.id,
     authorization: request.headers.get('authorization') ?? '',
-    at: cloud.now(),
+    at: state.now(),
   })
 }
