@@ -5,7 +5,7 @@ import { median } from './sign.ts'
 
 const ROUNDS = 25
 
-/** Prints the size of each bundle, and how much longer a process takes that loads it than an empty Node. The two alternate. */
+/** What the bundles weigh, and what loading one adds to the start of an empty Node: whole processes, alternating. */
 export async function benchStart(): Promise<void> {
   for (const name of ['image', 'upload']) {
     const file = fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url))
