@@ -1,3 +1,4 @@
+import { LAYOUT_PARAMETERS } from '../layout.ts'
 import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
 import { type Answer, Refusal } from './answer.ts'
 import type { Call, Cloud } from './cloud.ts'
@@ -25,7 +26,7 @@ interface Operation {
   actions?: string[]
 }
 
-const LAYOUT = ['detect-url', 'center-layout', 'padding-layout']
+const LAYOUT = ['detect-url', ...LAYOUT_PARAMETERS]
 const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 /** The first that fits is it. */

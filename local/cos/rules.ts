@@ -1,6 +1,7 @@
+import { LAYOUT_PARAMETERS, type Layout } from '../layout.ts'
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
-import type { Cloud, Layout } from './cloud.ts'
+import type { Cloud } from './cloud.ts'
 import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
 
 export interface Rule {
@@ -86,7 +87,7 @@ function readRuleText(text: string): Layout {
   }
   if (params.get('ci-process') !== 'GoodsMatting') throw notImplemented(`the rule ${JSON.stringify(text)}`)
   for (const name of params.keys()) {
-    if (!['ci-process', 'center-layout', 'padding-layout'].includes(name))
+    if (name !== 'ci-process' && !LAYOUT_PARAMETERS.includes(name))
       throw notImplemented(`the parameter ${JSON.stringify(name)} of GoodsMatting`)
   }
   return readLayout(params)
