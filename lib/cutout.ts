@@ -4,7 +4,7 @@ import { type Layout, layoutName } from './layout.ts'
 /** COS allows 850 bytes of key (product/436/13324). */
 export const MAX_KEY = 850
 /** Thirty bytes are left for a claim's key, which contains the cutout's key. */
-const MAX_CUTOUT = MAX_KEY - 30
+const MAX_CUTOUT_KEY = MAX_KEY - 30
 
 /** The folder of this project's claims, receipts and other records, in the bucket of the cutouts. */
 export const RECORDS = '.matting/'
@@ -60,7 +60,7 @@ export function cutoutFolders(prefix: string, key: string): string[] {
 
 function folder(prefix: string, key: string, longest: number): string {
   const spelt = `${prefix}${escapeKey(key)}/`
-  if (spelt.length + longest <= MAX_CUTOUT) return spelt
+  if (spelt.length + longest <= MAX_CUTOUT_KEY) return spelt
   // `_long` cannot come from escaping, which writes `_` only before two hex digits. A hash cannot be read back, but each photo
   // still has one folder.
   return `${prefix}_long/${sha256(key)}/`

@@ -41,7 +41,7 @@ const ORIGINAL_TTL = 30
 /** No answer points to a presigned URL in its last seconds. */
 const LAST_SECONDS = 30
 /** COS's clock is read from dates, which have whole seconds; in milliseconds. */
-const ROUNDING = 1_000
+const DATE_STEP = 1_000
 /**
  * If the two clocks of an instance differ by more than this about the time that passed, one was set or stood still. In
  * milliseconds.
@@ -71,9 +71,9 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   const [at, steady] = [now(), invocation.steady()]
   const source = await timed(invocation, 'look', findSource(invocation, asked))
   const skew = invocation.cos.clock() - now()
-  const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
+  const seen = { source, cutout: '', at, steady, skew, doubt: DATE_STEP + now() - at }
   try {
-    const { key, obtained } = await find(request, invocation, asked, source)
+    const { key, obtained } = await obtain(request, invocation, asked, source)
     remember(known, id, { ...seen, cutout: key })
     return redirect(request, invocation, asked, { ...seen, cutout: key }, obtained)
   } catch (thrown) {
@@ -143,7 +143,7 @@ async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, e
 }
 
 /** The cutout, which is made if it is missing, and how it was obtained. @throws MattingError */
-async function find(
+async function obtain(
   { method }: HttpRequest,
   invocation: ImageInvocation,
   { layout, onPending }: Asked,
