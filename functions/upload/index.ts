@@ -22,6 +22,7 @@ const MAX_ANNOUNCE_TIME = 15_000
  * and at last keeps it as a dead letter.
  */
 export const main_handler = middy({
+  // Later than the deadline below, which tells what there was no time for. This ends only what does not heed it.
   timeoutEarlyInMillis: MARGIN / 2,
   timeoutEarlyResponse: () => {
     throw new MattingError('timeout')
@@ -51,6 +52,7 @@ export const main_handler = middy({
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error
     }
+    // Only one can be thrown. The others are in the log, and the event is delivered again for all of them.
     if (thrown) throw thrown
     return 'done'
   })
