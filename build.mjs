@@ -1,11 +1,11 @@
-// Builds dist/: one CommonJS file per function, because SCF loads the entry with require() from the root of the zip.
+// Builds dist/: one CommonJS file for each function, because SCF loads it with require() from the root of the zip.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 12)) {
   console.error(`Node 20.12 or newer is needed; this is ${process.versions.node}.`)
   process.exit(1)
 }
 
-// Imported late, so that an old Node gets the line above and not a syntax error from a dependency.
+// Imported only here, so that an old Node prints the line above and not a syntax error from a dependency.
 const { build } = await import('esbuild')
 const { licences } = await import('./licences.mjs')
 const { mkdir, readFile, rm, writeFile } = await import('node:fs/promises')

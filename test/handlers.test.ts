@@ -8,7 +8,7 @@ import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type InvocationRecord } from '../local/scf/function.ts'
 import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
@@ -23,7 +23,7 @@ function handler(
   environment: Record<string, string> = {},
   options: Partial<FunctionOptions> = {},
 ) {
-  const runs: Invocation[] = []
+  const runs: InvocationRecord[] = []
   const { invoke, kill } = createFunction({
     spec: {
       name,

@@ -10,7 +10,7 @@ import { CREDENTIALS } from '../local/cloud.ts'
 import { lapse, photo, startTestCloud } from './helpers/cloud.ts'
 import { simulate } from './once/simulate.ts'
 
-// The long run is `npm run prove`. Among the first photos of this seed are ones that are slow, frozen, replaced, deleted and sent again.
+// The long run is `npm run prove`. The first photos of this seed include slow, frozen, replaced, deleted and resent ones.
 it.each([423])('promise 1 under fire, seed %i', async (seed) => {
   const { problems, paid, cutouts, faults } = await simulate(seed, 12)
   expect(problems).toEqual([])
@@ -37,7 +37,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
     const key = `uploads/${i}.jpg`
     await client.put(key, await photo(`hsl(${i * 3} 70% 40%)`), { type: 'image/jpeg' })
     accepted.push(key)
-    // In the middle of it: some are cut out, some wait, some are on their way.
+    // At this moment some photos are cut out, some wait and some are on their way.
     if (accepted.length === 60) victim.kill('SIGKILL')
   })
   await Promise.allSettled([...uploads, ended])
@@ -45,7 +45,7 @@ it('promises 1 and 3: kill -9 in the middle of a hundred uploads loses nothing a
 
   const cloud = await startTestCloud({ data })
   onTestFinished(() => cloud.close())
-  // What the other one had begun is over.
+  // The claims of the killed process have ended.
   lapse(cloud)
   await cloud.scf.idle()
   const cutouts = await cloud.keys('cutouts/')

@@ -1,4 +1,5 @@
 import { MattingError } from '../../lib/errors.ts'
+import { fields } from '../../lib/fields.ts'
 
 /** What a function URL expects back (product/583/96099). */
 export interface UrlResult {
@@ -80,10 +81,6 @@ function escapePath(path: string): string {
   // came would be lost.
   if (/^\/[\x21-\x7e]*$/.test(path) && !/["#<>?\\^`{}]/.test(path)) return path
   return `/${encodeURIComponent(path.replace(/^\//, '')).replaceAll('%2F', '/')}`
-}
-
-function fields(value: unknown): Record<string, unknown> {
-  return Object(value)
 }
 
 function strings(value: unknown): Record<string, string> {

@@ -3,11 +3,11 @@ import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
 import { createSettings } from '../../lib/environment.ts'
-import { MattingError } from '../../lib/errors.ts'
+import { isFinal, MattingError } from '../../lib/errors.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { readEvent } from './event.ts'
-import { isFinal, type Outcome, upload } from './upload.ts'
+import { type Outcome, upload } from './upload.ts'
 
 const settings = createSettings(process.env)
 

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cos } from '../cos.ts'
 import { RECORDS } from '../cutout.ts'
-import { type Code, codes, MattingError } from '../errors.ts'
+import { type Code, codes, isCode, MattingError } from '../errors.ts'
 
 /**
  * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. This project never
@@ -128,8 +128,4 @@ function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'second
   } catch {
     return {}
   }
-}
-
-function isCode(value: unknown): value is Code {
-  return typeof value === 'string' && codes.has(value)
 }

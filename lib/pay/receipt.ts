@@ -1,5 +1,6 @@
 import type { Cos } from '../cos.ts'
 import { RECORDS } from '../cutout.ts'
+import { quietly } from '../quietly.ts'
 
 /** The record of one paid call, written before it is sent, so that a crash cannot hide it. */
 export interface Receipt {
@@ -137,7 +138,7 @@ function tallyKey(day: string): string {
 async function readTally(store: Cos, day: string): Promise<Tally> {
   const found = await store.get(tallyKey(day))
   if (!found) return { before: '', count: 0 }
-  const { before, count } = Object(parse(found.body))
+  const { before, count } = Object(quietly(() => JSON.parse(found.body)))
   // A tally that cannot be read counts as none, and all receipts are listed.
   const known = typeof before === 'string' && /^\d{9}$/.test(before) && Number.isSafeInteger(count) && count >= 0
   return known ? { before, count } : { before: '', count: 0 }
@@ -174,19 +175,11 @@ export async function readReceipts(store: Cos, day: string): Promise<{ receipt: 
 
 /** Undefined if `writeReceipt` did not write this. */
 function readReceipt(text: string): Receipt | undefined {
-  const { id, at, asker, source, etag, cutouts, outcome, ms } = Object(parse(text))
+  const { id, at, asker, source, etag, cutouts, outcome, ms } = Object(quietly(() => JSON.parse(text)))
   if (!Array.isArray(cutouts)) return undefined
   const texts = [id, at, asker, source, etag, ...cutouts]
   if (!texts.every((field) => typeof field === 'string')) return undefined
   return { id, at, asker, source, etag, cutouts, outcome: outcome === 'bought' ? 'bought' : 'sent', ms: Number(ms) }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Hours to milliseconds of an ISO date, as nine digits. */
