@@ -6,8 +6,8 @@ export default function setup(): void {
     readdirSync(room, { recursive: true, encoding: 'utf8' }).map((name) => `${room}/${name}`),
   )
   const built = Math.min(...['dist/upload.js', 'dist/image.js'].map((file) => changed(file) ?? 0))
-  const newer = [...sources, 'build.mjs'].filter((file) => (changed(file) ?? 0) > built)
-  if (newer.length > 0) throw new Error(`dist/ is older than ${newer.join(', ')}: npm run build`)
+  const newer = [...sources, 'build.mjs'].find((file) => (changed(file) ?? 0) > built)
+  if (newer) throw new Error(`dist/ is missing, or older than ${newer}: npm run build`)
 }
 
 /** When a file was last changed; undefined if there is none. */
