@@ -43,7 +43,7 @@ const ORIGINAL_TTL = 30
 /** No answer points to a presigned URL in its last seconds. */
 const LAST_SECONDS = 30
 /** COS's clock is read from dates, which have whole seconds; in milliseconds. */
-const ROUNDING = 1_000
+const DATE_STEP = 1_000
 /**
  * If the two clocks of an instance differ by more than this about the time that passed, one was set or stood still. In
  * milliseconds.
@@ -73,9 +73,9 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   const [at, steady] = [now(), invocation.steady()]
   const source = await timed(invocation, 'look', findSource(invocation, asked))
   const skew = invocation.cos.clock() - now()
-  const seen = { source, basis: undefined, at, steady, skew, doubt: ROUNDING + now() - at }
+  const seen = { source, basis: undefined, at, steady, skew, doubt: DATE_STEP + now() - at }
   try {
-    const { cutout, obtained } = await find(request, invocation, asked, source)
+    const { cutout, obtained } = await obtain(request, invocation, asked, source)
     const basis = cutout && (await timed(invocation, 'look', prepare(invocation, cutout, asked.view)))
     remember(known, id, { ...seen, basis })
     return redirect(request, invocation, asked, { ...seen, basis }, obtained)
@@ -146,7 +146,7 @@ async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, e
 }
 
 /** The cutout, which is made if it is missing, and how it was obtained. @throws MattingError */
-async function find(
+async function obtain(
   { method }: HttpRequest,
   invocation: ImageInvocation,
   { layout, onPending }: Asked,

@@ -19,7 +19,7 @@ export interface Receipt {
 }
 
 /** A permission that was given to somebody else to make a paid call, as read from the key of its receipt. */
-interface Grant {
+interface GrantedCall {
   key: string
   /** Key of its later receipt, without the count at the end. */
   name: string
@@ -40,7 +40,7 @@ const WRITTEN = 1_000_000
 /** With more receipts than this, a tally is written, where the next count starts. */
 const TALLY = 1_000
 /** How many grants are settled at the same moment, and how many times in one count. */
-const SETTLE = 8
+const SETTLED_AT_ONCE = 8
 const MAX_ROUNDS = 8
 
 /** `.matting/receipts/<yyyy-mm-dd>/<time>-<id>-<number of cutouts>.json`, so that a list of keys is enough to count. */
@@ -78,7 +78,7 @@ export async function countPaid(
   const now = store.clock()
   const folder = `${RECEIPTS}${day}/`
   const tally = await readTally(store, day)
-  const grants: Grant[] = []
+  const grants: GrantedCall[] = []
   // Listed before the receipts, so that a grant that is settled meanwhile is not missed.
   for await (const { key } of store.list(folder + GRANTS)) {
     const [, time, id, count] = NAME.exec(key.slice(folder.length + GRANTS.length)) ?? []
@@ -94,7 +94,7 @@ export async function countPaid(
   let sum = tally.count + total(receipts) + total(grants)
   const lapsed = grants.filter(({ lapses }) => lapses < now)
   for (let round = 0; round < MAX_ROUNDS && lapsed.length > 0 && (round === 0 || sum > enough); round++) {
-    const unused = await Promise.all(lapsed.splice(0, SETTLE).map((grant) => settle({ cos, store }, grant)))
+    const unused = await Promise.all(lapsed.splice(0, SETTLED_AT_ONCE).map((grant) => settle({ cos, store }, grant)))
     sum -= unused.reduce((more, count) => more + count, 0)
   }
   if (receipts.length > TALLY) {
@@ -113,7 +113,7 @@ export async function countPaid(
  * Turns a grant that has lapsed into a receipt: of its calls if it was used, otherwise of none, so that a call that still comes
  * later leaves a trace. Two instances that do this at the same moment write the same. Returns how many calls were not made.
  */
-async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, count }: Grant): Promise<number> {
+async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, count }: GrantedCall): Promise<number> {
   const found = await store.get(key)
   const grant = found && readReceipt(found.body)
   if (!grant) return 0

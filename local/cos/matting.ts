@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Layout } from '../layout.ts'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
 import { fetchImage, readDetectUrl } from './detect.ts'
@@ -9,7 +10,7 @@ import type { Draft, Stored } from './objects.ts'
 import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
 import { type PicOperations, readLayout, readPicOperations, ruleText } from './rules.ts'
-import { type Call, type Layout, publish, type State, tell } from './state.ts'
+import { type Call, publish, type State, tell } from './state.ts'
 
 /** 32 MB, the limit of all basic image processing ("Usage Limits", product/460/36620). */
 export const MAX_IMAGE_BYTES = 32 * 1024 * 1024

@@ -1,3 +1,4 @@
+import { LAYOUT_PARAMETERS } from '../layout.ts'
 import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
 import { type Answer, Refusal } from './answer.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
@@ -27,7 +28,7 @@ interface Operation {
   actions?: string[]
 }
 
-const LAYOUT = ['detect-url', 'center-layout', 'padding-layout']
+const LAYOUT = ['detect-url', ...LAYOUT_PARAMETERS]
 const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 /** The first operation that fits a request is the one that it asks for. */

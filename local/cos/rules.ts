@@ -1,7 +1,8 @@
+import { LAYOUT_PARAMETERS, type Layout } from '../layout.ts'
 import { Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
 import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
-import type { Layout, State } from './state.ts'
+import type { State } from './state.ts'
 
 export interface Rule {
   layout: Layout
@@ -86,7 +87,7 @@ function readRuleText(text: string): Layout {
   }
   if (params.get('ci-process') !== 'GoodsMatting') throw notImplemented(`the rule ${JSON.stringify(text)}`)
   for (const name of params.keys()) {
-    if (!['ci-process', 'center-layout', 'padding-layout'].includes(name))
+    if (name !== 'ci-process' && !LAYOUT_PARAMETERS.includes(name))
       throw notImplemented(`the parameter ${JSON.stringify(name)} of GoodsMatting`)
   }
   return readLayout(params)

@@ -1,5 +1,6 @@
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
+import type { Layout } from '../layout.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
@@ -22,12 +23,6 @@ export interface ObjectEvent {
   /** The Authorization header; '' for a presigned URL. The vendor's events carry it, so events must not be logged. */
   authorization: string
   at: number
-}
-
-export interface Layout {
-  center: boolean
-  dx: number
-  dy: number
 }
 
 export interface CosOptions {

@@ -1,6 +1,7 @@
 import sharp from 'sharp'
+import type { Layout } from '../layout.ts'
 import { ImageError } from './error.ts'
-import { bounds, draw, type Layout, type Picture, place } from './layout.ts'
+import { bounds, draw, type Picture, place } from './layout.ts'
 import { mask } from './mask.ts'
 import { refine } from './refine.ts'
 

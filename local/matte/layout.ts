@@ -1,11 +1,5 @@
 import sharp, { type Sharp } from 'sharp'
-
-/** The vendor's center-layout and padding-layout=<dx>x<dy>; dx and dy in pixels. */
-export interface Layout {
-  center: boolean
-  dx: number
-  dy: number
-}
+import type { Layout } from '../layout.ts'
 
 /** A rectangle of pixels. */
 export interface Box {

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
+import type { Layout } from '../layout.ts'
 import { ImageError } from './error.ts'
-import type { Layout } from './layout.ts'
 import { createPool } from './pool.ts'
 import type { Answer, Task } from './worker.ts'
 

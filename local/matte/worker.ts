@@ -1,8 +1,8 @@
 import { parentPort } from 'node:worker_threads'
 import sharp from 'sharp'
+import type { Layout } from '../layout.ts'
 import { cut } from './cut.ts'
 import { ImageError } from './error.ts'
-import type { Layout } from './layout.ts'
 
 export interface Task {
   image: Uint8Array
