@@ -136,5 +136,11 @@ describe('what strangers send is read in linear time', () => {
       }
       await each([type], () => isBlank(stream()))
     }
+    const file = async function* () {
+      yield Buffer.concat([head, Buffer.from('\x02\0\0\0tEXt', 'latin1')])
+      const piece = Buffer.alloc(4_096)
+      for (let i = 0; i < 8_192; i++) yield piece
+    }
+    await each(['one long chunk'], () => isBlank(file()))
   })
 })
