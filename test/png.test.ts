@@ -61,7 +61,7 @@ describe('a PNG', () => {
         expect([width, height]).toEqual([raw.width, raw.height])
         expect(pixels.equals(await asSharp(file))).toBe(true)
       }),
-      { numRuns: 300 },
+      { numRuns: 150 },
     )
   })
 
@@ -113,7 +113,6 @@ describe('a PNG', () => {
   })
 })
 
-const HUGE = 2 ** 31 - 1
 const row = Buffer.alloc(9)
 describe('what is no picture for us is no-view', () => {
   it.each<[string, Buffer]>([
@@ -125,7 +124,7 @@ describe('what is no picture for us is no-view', () => {
     ['a size of nothing', png({ width: 0, height: 2 }, [row, row])],
     ['depth 4 of a colour', png({ width: 2, height: 2, colour: 2, depth: 4 }, [row, row])],
     ['another colour type', png({ width: 2, height: 2, colour: 5 }, [row, row])],
-    ['attack: a row wider than memory', png({ width: HUGE, height: 1 }, [row])],
+    ['attack: a row wider than memory', png({ width: 200_000_000, height: 1 }, [row])],
     ['attack: more pixels than there is time for', png({ width: 50_000, height: 50_000 }, [row])],
     ['attack: fewer rows than the header says', png({ width: 2, height: 3 }, [row, row])],
     ['attack: more rows than the header says', png({ width: 2, height: 1 }, [row, row])],
@@ -139,10 +138,10 @@ describe('what is no picture for us is no-view', () => {
     ['another filter', png({ width: 2, height: 1 }, [Buffer.alloc(9, 5)])],
     [
       'a checksum of other pixels',
-      png({ width: 2, height: 2 }, [row, row], [], (data) => data.fill(1, data.length - 4)),
+      png({ width: 2, height: 2 }, [row, row], [], 6, (data) => data.fill(1, data.length - 4)),
     ],
-    ['broken pixels', png({ width: 2, height: 2 }, [row, row], [], (data) => data.fill(0xee, 2))],
-    ['half of the pixels', png({ width: 2, height: 2 }, [row, row], [], (data) => data.subarray(0, 9))],
+    ['broken pixels', png({ width: 2, height: 2 }, [row, row], [], 6, (data) => data.fill(0xee, 2))],
+    ['half of the pixels', png({ width: 2, height: 2 }, [row, row], [], 6, (data) => data.subarray(0, 9))],
   ])('%s', async (_, file) => {
     await expect(read(file)).rejects.toMatchObject({ code: 'no-view', status: 422, retryable: false })
     await expect(read(file, 1 + (file.length >> 6))).rejects.toMatchObject({ code: 'no-view' })
@@ -166,7 +165,7 @@ describe('what is no picture for us is no-view', () => {
   })
 
   it('pixels that go on after their end are nobody’s', async () => {
-    const file = png({ width: 2, height: 2 }, [row, row], [], (data) => Buffer.concat([data, Buffer.alloc(99, 'x')]))
+    const file = png({ width: 2, height: 2 }, [row, row], [], 6, (data) => Buffer.concat([data, Buffer.alloc(99, 'x')]))
     const more = Buffer.concat([file.subarray(0, -12), chunk('IDAT', Buffer.alloc(99)), file.subarray(-12)])
     for (const piece of [1, 7, 5_000]) expect((await read(more, piece)).pixels).toEqual(Buffer.alloc(16))
   })

@@ -28,12 +28,13 @@ export function png(
   { width, height, colour = 6, depth = 8, interlace = 0 }: Header,
   rows: readonly Buffer[],
   chunks: readonly Buffer[] = [],
+  level = 6,
   spoil = (data: Buffer) => data,
 ): Buffer {
   const header = Buffer.from([0, 0, 0, 0, 0, 0, 0, 0, depth, colour, 0, 0, interlace])
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
-  const pixels = rows.length > 0 ? [chunk('IDAT', spoil(deflateSync(Buffer.concat(rows))))] : []
+  const pixels = rows.length > 0 ? [chunk('IDAT', spoil(deflateSync(Buffer.concat(rows), { level })))] : []
   const signature = Buffer.from('\x89PNG\r\n\x1a\n', 'latin1')
   return Buffer.concat([signature, chunk('IHDR', header), ...chunks, ...pixels, chunk('IEND', Buffer.alloc(0))])
 }
