@@ -36,6 +36,7 @@ const CODES = {
   'too-large': [422, false, 'photo', 'The photo is too large to be cut out.'],
   'not-an-image': [422, false, 'photo', 'The photo cannot be read as an image.'],
   'no-product': [422, false, 'photo', 'No product was found in the photo.'],
+  'no-view': [422, false, 'request', 'The cutout cannot be shown in this way.'],
   'limit-reached': [429, true, 'order', 'The paid calls of today are used up; try again tomorrow.'],
   'changing-too-fast': [429, true, 'order', 'This photo changes too often; try again in a minute.'],
   refused: [422, false, 'layout', 'The vendor does not cut out this photo.'],

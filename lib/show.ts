@@ -3,10 +3,8 @@ import { MattingError } from './errors.ts'
 import { frameOf } from './frame.ts'
 import { groundOf } from './ground.ts'
 import type { Invocation } from './invocation.ts'
+import { MAX_PICTURE } from './pixels.ts'
 import { type Frame, operations, printView, type View, viewName } from './view.ts'
-
-/** The largest object that the vendor's processing takes, in bytes (product/460/36620). */
-export const MAX_SHOWN = 32 * 1024 * 1024
 
 /** What views of a cutout are made from: the cutout or its ground, and its frame if they trim. */
 export interface Basis {
@@ -30,9 +28,9 @@ export async function prepare(
   view: View | undefined,
 ): Promise<Basis> {
   if (!view) return { key: cutout.key }
-  if (cutout.size > MAX_SHOWN)
+  if (cutout.size > MAX_PICTURE)
     throw new MattingError('no-view', 'The cutout is larger than 32 MB, so it can only be shown as it is.')
-  const frame = view.trim ? await frameOf(store, cutout.key) : undefined
+  const frame = view.trim ? await frameOf(store, cutout.key, { now, deadline }) : undefined
   const key = view.background ? await groundOf(store, cutout.key, view.background, { now, deadline }) : cutout.key
   return { key, frame }
 }

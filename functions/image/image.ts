@@ -6,7 +6,8 @@ import { type Invocation, timed } from '../../lib/invocation.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
 import { ensure, type Source } from '../../lib/pay/pay.ts'
-import { type Basis, basisOf, MAX_SHOWN, prepare } from '../../lib/show.ts'
+import { MAX_PICTURE } from '../../lib/pixels.ts'
+import { type Basis, basisOf, prepare } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { formatFor, operations, type View } from '../../lib/view.ts'
 import type { HttpRequest } from './event.ts'
@@ -237,5 +238,5 @@ function locate(
 
 /** A view of the photo itself, shown instead of its cutout. It has no frame, and no ground under it. */
 function ofPhoto(view: View | undefined, { size }: Source): View | undefined {
-  return view && size <= MAX_SHOWN ? { ...view, trim: false, margin: 0, background: undefined } : undefined
+  return view && size <= MAX_PICTURE ? { ...view, trim: false, margin: 0, background: undefined } : undefined
 }

@@ -1,7 +1,7 @@
 import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
+import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
 import { isFinal, MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
 import { layoutName } from '../../lib/layout.ts'
@@ -175,17 +175,25 @@ function namesIn(matting = ''): string[] {
   return [...new Set(names)].filter(Boolean)
 }
 
-/** Removes the cutouts of a deleted photo, and the failures noted for it. Claims stay, because they prevent paying twice. */
+/**
+ * Removes the cutouts of a deleted photo with what belongs to them, and the failures noted for it. Returns how many cutouts it
+ * were. Claims stay, because they prevent paying twice.
+ */
 async function remove(key: string, { config, store }: Invocation): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
   const cutouts = cutoutFolders(cutoutPrefix, key)
   for (const folder of [...cutouts, ...failureFolders(cutoutPrefix, key)]) {
     for await (const object of store.list(folder)) {
+      const name = object.key.slice(folder.length)
+      const whole = !name.includes('/')
+      const cutout = cutouts.includes(folder)
       // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
-      if (object.key.slice(folder.length).includes('/') || (cutouts.includes(folder) && !isCutout(object.key))) continue
+      if (cutout ? versionIn(name) === undefined : !whole) continue
+      // The vendor may cut out the same photo in another way the next time.
+      if (cutout && whole) await store.delete(frameKey(object.key))
       await store.delete(object.key)
-      if (cutouts.includes(folder)) removed++
+      if (cutout && whole) removed++
     }
   }
   return removed

@@ -1,0 +1,30 @@
+import type { Cos } from './cos.ts'
+import { MattingError } from './errors.ts'
+import type { Invocation } from './invocation.ts'
+import { type Png, readPng, rows } from './png.ts'
+
+/** No larger picture is processed by Cloud Infinite (product/460/36620); in bytes. */
+export const MAX_PICTURE = 32 * 1024 * 1024
+
+/**
+ * A stored cutout's header, and its rows as 8-bit RGBA, each valid until the next is asked for.
+ * @throws MattingError no-view if it cannot be read as a PNG or has more than 32 MiB, timeout after the deadline; `changed` if
+ * it is there no more
+ */
+export async function readPixels(
+  store: Cos,
+  cutout: string,
+  { now, deadline }: Pick<Invocation, 'now' | 'deadline'>,
+): Promise<{ png: Png; rows: AsyncIterable<Uint8Array> }> {
+  const found = await store.pieces(cutout)
+  if (!found) throw new MattingError('changed')
+  if (found.size > MAX_PICTURE) throw new MattingError('no-view')
+  const png = await readPng(found.pieces)
+  async function* inTime() {
+    for await (const row of rows(png)) {
+      if (now() >= deadline) throw new MattingError('timeout')
+      yield row
+    }
+  }
+  return { png, rows: inTime() }
+}
