@@ -10,8 +10,8 @@ export type Announcement =
       source: { key: string; etag: string }
       /** The layout's short name. */
       layout: string
-      /** `size` in bytes. */
-      cutout: { bucket: string; key: string; size: number; url: string }
+      /** `size` in bytes, `width` and `height` in pixels. */
+      cutout: { bucket: string; key: string; size: number; width?: number; height?: number; url: string }
       /** The views that are stored as objects. */
       views?: readonly { view: string; bucket: string; key: string; size: number; url: string }[]
     }

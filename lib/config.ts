@@ -125,7 +125,7 @@ export function readConfig(env: Environment): Config {
     presets,
     onUpload: optional(
       'ON_UPLOAD',
-      sourcePrefixes === WRONG ? WRONG : sourcePrefixes.map((prefix) => [prefix, [{ ...plain, views: [] }]] as const),
+      sourcePrefixes === WRONG ? WRONG : sourcePrefixes.map((prefix) => [prefix, [plain]] as const),
       'folder/: preset, preset, folder/: preset, … of presets that exist',
       // If PRESETS itself is wrong, ON_UPLOAD is not reported as well.
       (text) => (presets === WRONG ? [] : readFolders(text, presets)),
@@ -201,7 +201,7 @@ function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): G
   // COS verifies only what a signature lists: anybody could append `&ci-process=…`, and the role would pay for the call.
   if (original && !config.deliveryUrl && !config.deliveryKey)
     yield 'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call'
-  for (const [name, { views, stored }] of presets === WRONG ? [] : presets) {
+  for (const [name, { views = [], stored }] of presets === WRONG ? [] : presets) {
     if (views.some(({ format }) => format === 'avif') && config.avif === false)
       yield `PRESETS ${name}: avif needs AVIF=on; each call is billed as advanced compression`
     if (stored && (views.length === 0 || views.some(({ format }) => format === 'auto')))

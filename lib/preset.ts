@@ -14,10 +14,10 @@ export interface Fallbacks {
 /** A named layout, and how its cutout is shown. What it does not set comes from ON_PENDING and ON_FAILURE. */
 export interface Preset extends Partial<Fallbacks> {
   layout: Layout
-  /** One for each width; without any, the cutout is shown as it is. The first is shown unless another width is asked for. */
-  views: readonly View[]
+  /** One for each width, of which the first is shown unless another width is asked for. Without any the cutout is shown as it is. */
+  views?: readonly View[]
   /** Whether the upload function stores the views as objects. */
-  stored: boolean
+  stored?: boolean
 }
 
 /**
@@ -28,7 +28,7 @@ export function readPresets(text: string): Map<string, Preset> | undefined {
   const entries = readEntries(text, '&')
   if (!entries || ![...entries.keys()].every((name) => /^[a-z][a-z0-9-]*$/.test(name))) return undefined
   const presets = new Map([
-    ['plain', { layout: plain, views: [], stored: false }],
+    ['plain', { layout: plain }],
     ...[...entries].map(([name, words]) => [name, readPreset(words)] as const),
   ])
   return layoutName(presets.get('plain')?.layout ?? plain) === 'plain' ? presets : undefined
@@ -52,8 +52,8 @@ function readPreset(words: readonly string[]): Preset {
   const layout = parseLayout(parts.filter((part) => !isViewWord(part)).join('&'), '&')
   return {
     layout,
-    views: shown.length > 0 ? parseViews(shown) : [],
-    stored: stored === '1',
+    ...(shown.length > 0 && { views: parseViews(shown) }),
+    ...(stored === '1' && { stored: true }),
     ...(onPending && { onPending }),
     ...(onFailure && { onFailure }),
   }
@@ -61,7 +61,7 @@ function readPreset(words: readonly string[]): Preset {
 
 /** A layout that is made at upload, and the views of it that are stored. */
 export interface UploadLayout extends Layout {
-  views: readonly View[]
+  views?: readonly View[]
 }
 
 /** Folder → its layouts, the longest folder first. */
@@ -85,10 +85,10 @@ export function readFolders(text: string, presets: ReadonlyMap<string, Preset>):
 /** What is made of a photo for these presets. Presets that differ only in their views share the cutout. */
 export function uploadLayouts(presets: readonly Preset[]): UploadLayout[] {
   const layouts = new Map<string, UploadLayout>()
-  for (const { layout, views, stored } of presets) {
+  for (const { layout, views = [], stored } of presets) {
     const name = layoutName(layout)
-    const before = layouts.get(name)?.views ?? []
-    layouts.set(name, { ...layout, views: [...before, ...(stored ? views : [])] })
+    const all = [...(layouts.get(name)?.views ?? []), ...(stored ? views : [])]
+    layouts.set(name, { ...layout, ...(all.length > 0 && { views: all }) })
   }
   return [...layouts.values()]
 }

@@ -175,7 +175,7 @@ const rows: Record<string, () => Promise<void>> = {
       'center-layout=2',
       'padding-layout=1001x0',
       'center-layout=1,center-layout=1',
-      'width=100',
+      'size=100',
       'plain,card',
     ]) {
       const answer = await cloud.image(`/${layout}/uploads/mug.jpg`)

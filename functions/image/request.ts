@@ -74,7 +74,7 @@ function readLayout(
   const { presets, access } = config
   const known = presets.get(text)
   // Most requests name a preset and nothing else.
-  if (known) return { ...known, view: known.views[0] }
+  if (known) return { ...known, view: known.views?.[0] }
   const [first = '', ...rest] = text.split(',')
   const preset = presets.get(first)
   const parts = preset ? rest : [first, ...rest]
@@ -88,11 +88,11 @@ function readLayout(
   if (preset && others.length > 0)
     throw new MattingError('bad-layout', `After a preset only a view is expected: ${VIEW_WORDS}.`)
   const layout = preset?.layout ?? readWords(others)
-  const base = preset?.views.find(({ width }) => words.includes(`width=${width}`)) ?? preset?.views[0]
+  const base = preset?.views?.find(({ width }) => words.includes(`width=${width}`)) ?? preset?.views?.[0]
   const view = words.length > 0 ? parseView(words, base) : undefined
   if (view) checkView(view, config)
   // Every different layout of a photo is another paid call, and every different view another entry in a cache.
-  const offered = preset?.views.some((one) => view && printView(one) === printView(view))
+  const offered = preset?.views?.some((one) => view && printView(one) === printView(view))
   if (access === 'presets' && !offered) throw new MattingError('layout-refused')
   return { ...preset, layout, view }
 }

@@ -118,14 +118,12 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
     // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
       const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
-      const told = made.map(async ({ layout, key, size }) => {
+      const told = made.map(async ({ layout, obtained: _, ...made }) => {
         const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
         const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
-        const stored = await storeViews({ ...invocation, deadline }, { key, size }, views).catch(
-          withoutView(source.key),
-        )
+        const stored = await storeViews({ ...invocation, deadline }, made, views).catch(withoutView(source.key))
         const shown = stored.map((view) => ({ ...place(view.key), ...view }))
-        const cutout = { ...place(key), size }
+        const cutout = { ...made, ...place(made.key) }
         return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
       })
       const failed = (await Promise.allSettled(told)).find(({ status }) => status === 'rejected')

@@ -18,6 +18,9 @@ export interface Cutout {
   key: string
   /** Bytes. */
   size: number
+  /** In pixels, if they are known. */
+  width?: number
+  height?: number
   /** `made`: this call paid for it, or may have; `joined`: another call made it meanwhile. */
   obtained: 'hit' | 'made' | 'joined'
 }
@@ -98,6 +101,7 @@ export async function ensure(
   const before = new Set(first.found.map(({ name }) => name))
   return wanted.map(({ key, name }) => {
     const obtained = paid.has(key) ? 'made' : before.has(name) ? 'hit' : 'joined'
-    return { layout: name, key: found.get(name)?.key ?? key, size: found.get(name)?.size ?? 0, obtained }
+    const { size = 0, width, height, key: there = key } = found.get(name) ?? {}
+    return { layout: name, key: there, size, ...(width && height && { width, height }), obtained }
   })
 }

@@ -2,7 +2,7 @@ import type { Cos } from '../cos.ts'
 import { cutoutKey, olderKeys } from '../cutout.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Layout, layoutName } from '../layout.ts'
-import { isBlank } from './blank.ts'
+import { inspect } from './blank.ts'
 
 /** A photo as HEAD saw it, or a picture elsewhere: one on another host, asked for by its URL (DETECT_HOSTS). */
 export interface Source {
@@ -37,6 +37,9 @@ export interface Wanted {
 export interface Found extends Wanted {
   /** Bytes. */
   size: number
+  /** In pixels, if it is a PNG that can be read here. */
+  width?: number
+  height?: number
   blank: boolean
 }
 
@@ -70,7 +73,7 @@ export async function find<T extends Wanted>(
         const cutout = await store.pieces(key)
         // An object with an older key may have been made of another version.
         if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
-        return { ...one, key, size: cutout.size, blank: await isBlank(cutout.pieces) }
+        return { ...one, key, size: cutout.size, ...(await inspect(cutout.pieces)) }
       }
       return undefined
     }),
