@@ -144,7 +144,8 @@ export function hmacSha1(key: string): (text: string) => string {
   }
   const prefix = inner.toString('latin1')
   return (text) => {
-    outer.write(hash('sha1', prefix + text), 64, 'hex')
+    // As text of one character a byte, which takes less time to write than 40 hex digits.
+    outer.write(hash('sha1', prefix + text, 'binary'), 64, 'latin1')
     return hash('sha1', outer)
   }
 }
