@@ -10,7 +10,7 @@ import { MAX_PICTURE } from '../../lib/pixels.ts'
 import { type Basis, basisOf, prepare } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { formatFor, operations, type View } from '../../lib/view.ts'
-import type { HttpRequest } from './event.ts'
+import type { HttpRequest, HttpResponse } from './event.ts'
 import { json, OPEN, timing } from './problem.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
@@ -55,7 +55,7 @@ const TOLERANCE = 500
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<Response> {
+export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<HttpResponse> {
   const { config, now, known } = invocation
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
   const url = new URL(request.url)
@@ -100,7 +100,7 @@ function fallBack(
   asked: Asked,
   seen: Known,
   error: MattingError,
-): Response {
+): HttpResponse {
   const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
   if (choice !== 'original') throw error
   if (error.status >= 500 && error.code !== 'pending') {
@@ -109,7 +109,7 @@ function fallBack(
   return redirect(request, invocation, asked, seen, 'original')
 }
 
-function help({ presets, access, detectHosts }: Config): Response {
+function help({ presets, access, detectHosts }: Config): HttpResponse {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
     layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
@@ -171,7 +171,7 @@ function redirect(
   asked: Asked,
   { source, basis, at, skew, doubt }: Known,
   obtained = 'hit',
-): Response {
+): HttpResponse {
   const { config, now, spent } = invocation
   // By COS's clock, which decides whether a signature has ended; the clocks of instances differ by minutes.
   const seconds = (now() + skew) / 1000
@@ -195,14 +195,14 @@ function redirect(
     'x-matting': how,
   }
   // Not split at commas with the space around them: the time for that grows with the square of a stranger's spaces.
-  const tags = request.headers.get('if-none-match')?.split(',') ?? []
-  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return new Response(null, { status: 304, headers })
-  return new Response(null, { status: 302, headers: { ...headers, location: url } })
+  const tags = request.ifNoneMatch?.split(',') ?? []
+  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return { status: 304, headers, body: '' }
+  return { status: 302, headers: { ...headers, location: url }, body: '' }
 }
 
 /** The URL where the picture can be fetched, and until when, in Unix seconds. */
 function locate(
-  { headers }: HttpRequest,
+  { accept = '' }: HttpRequest,
   { config, cos, store }: ImageInvocation,
   { layout, view }: Asked,
   source: Source,
@@ -214,9 +214,7 @@ function locate(
   const key = basis?.key ?? source.key
   if (how === 'original' && source.asked) return { url: source.asked.url, until: Number.POSITIVE_INFINITY }
   const shown = how === 'original' ? ofPhoto(view, source) : view
-  const processing = shown
-    ? operations(shown, formatFor(shown, headers.get('accept') ?? '', config.avif), basis?.frame)
-    : ''
+  const processing = shown ? operations(shown, formatFor(shown, accept, config.avif), basis?.frame) : ''
   if (how !== 'direct' && deliveryUrl) {
     const query = processing && `?${processing.replaceAll('|', '%7C')}`
     return { url: deliveryUrl + encodeKey(key) + query, until: Number.POSITIVE_INFINITY }
