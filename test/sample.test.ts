@@ -16,7 +16,6 @@ async function cut(image: Buffer): Promise<Picture & { blank: boolean }> {
 }
 
 const alphaAt = ({ data, width }: Picture, x: number, y: number) => data[(y * width + x) * 4 + 3]
-const alphas = ({ data }: Picture) => data.filter((_, i) => i % 4 === 3)
 
 /** Points of a sample: backdrop seen through the product, shadow beside it, the product itself. */
 const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, number][] }> = {
@@ -80,15 +79,23 @@ const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, nu
 
 describe.each(SAMPLES)('the sample %s', (name) => {
   const work = (async () => {
-    const [drawn, again] = await Promise.all([drawSample(name), drawSample(name)])
+    const drawn = await drawSample(name)
     const want = await sharp(drawn.alpha).toColourspace('b-w').raw().toBuffer()
-    return { drawn, again, want, got: await cut(drawn.jpeg) }
+    const got = await cut(drawn.jpeg)
+    return {
+      drawn,
+      want,
+      got,
+      alphas: await sharp(got.data, { raw: { ...got, channels: 4 } })
+        .extractChannel(3)
+        .raw()
+        .toBuffer(),
+    }
   })()
 
-  it('is a picture of about a megapixel with the true alpha of the same size, the same bytes each time', async () => {
-    const { drawn, again, want } = await work
+  it('is a picture of about a megapixel with the true alpha of the same size', async () => {
+    const { drawn, want } = await work
     const { jpeg, alpha } = drawn
-    expect(again.jpeg.equals(jpeg) && again.alpha.equals(alpha)).toBe(true)
     const photo = await sharp(jpeg).metadata()
     const truth = await sharp(alpha).metadata()
     expect([photo.format, truth.format, truth.channels, truth.depth]).toEqual(['jpeg', 'png', 1, 'uchar'])
@@ -99,12 +106,19 @@ describe.each(SAMPLES)('the sample %s', (name) => {
     expect(want.subarray(0, photo.width).every((a) => a === 0)).toBe(true)
   })
 
+  // One stands for all: the same few lines draw them.
+  it.runIf(name === 'ring')('is the same bytes each time', async () => {
+    const { drawn } = await work
+    const again = await drawSample(name)
+    expect(again.jpeg.equals(drawn.jpeg) && again.alpha.equals(drawn.alpha)).toBe(true)
+  })
+
   it('is cut out as drawn', async () => {
-    const { got, want } = await work
+    const { got, want, alphas } = await work
     let both = 0
     let either = 0
     let off = 0
-    alphas(got).forEach((a, i) => {
+    alphas.forEach((a, i) => {
       const b = want[i] ?? 0
       if (a > 127 && b > 127) both++
       if (a > 127 || b > 127) either++
@@ -123,8 +137,8 @@ describe.each(SAMPLES)('the sample %s', (name) => {
   })
 
   it('has soft edges, and no colour where it is transparent', async () => {
-    const { got } = await work
-    const soft = alphas(got).filter((a) => a > 0 && a < 255).length
+    const { got, alphas } = await work
+    const soft = alphas.filter((a) => a > 0 && a < 255).length
     expect(soft).toBeGreaterThan(1000)
     expect(soft).toBeLessThan(0.03 * got.width * got.height)
     for (let i = 0; i < got.data.length; i += 4) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -8,7 +9,7 @@ import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import type { RequestRecord } from '../../local/cos/cos.ts'
-import { createMatte } from '../../local/matte/matte.ts'
+import { createMatte, type Matte } from '../../local/matte/matte.ts'
 
 /** The owner's way into the bucket. */
 export interface Bucket {
@@ -38,7 +39,21 @@ export interface Answer {
 }
 
 /** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
-const matte = createMatte({ workers: 1 })
+const matte = remembering(createMatte({ workers: 1 }))
+
+/** Most tests put the same few photos, whose cutouts are always the same. */
+function remembering(engine: Matte): Matte {
+  const known = new Map<string, ReturnType<Matte['cut']>>()
+  return {
+    ...engine,
+    async cut(image, layouts) {
+      const name = createHash('sha256').update(image).update(JSON.stringify(layouts)).digest('hex')
+      const cutouts = known.get(name) ?? engine.cut(image, layouts)
+      known.set(name, cutouts)
+      return (await cutouts).map((cutout) => ({ ...cutout, png: Buffer.from(cutout.png) }))
+    },
+  }
+}
 
 /** Short claims, and redirects that nobody keeps: an instance remembers nothing of what it saw. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
@@ -212,7 +227,7 @@ const asked = new Map<string, number>()
 const MOST_LEFT = 3
 
 /**
- * The local cloud for the rest of the test, with eight instances of each function. It may be one that another test has left, as if
+ * The local cloud for the rest of the test, with four instances of each function. It may be one that another test has left, as if
  * after a reset.
  */
 export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
@@ -220,7 +235,7 @@ export async function startForTest(options: Partial<CloudOptions> = {}): Promise
   asked.set(name, (asked.get(name) ?? 0) + 1)
   const place = left.findIndex((one) => one.name === name)
   const [again] = place < 0 ? [] : left.splice(place, 1)
-  const cloud = again?.cloud ?? (await startTestCloud({ instances: 8, ...options }))
+  const cloud = again?.cloud ?? (await startTestCloud({ instances: 4, ...options }))
   const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
   const buckets = again?.buckets ?? (await bucketsNow())
   onTestFinished(async () => {
