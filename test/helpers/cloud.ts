@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { type Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
@@ -9,7 +8,8 @@ import { type Cos, createCos } from '../../lib/cos.ts'
 import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import type { RequestRecord } from '../../local/cos/cos.ts'
-import { createMatte, type Matte } from '../../local/matte/matte.ts'
+import { createMatte } from '../../local/matte/matte.ts'
+import { remembering } from './remembering.ts'
 
 /** The owner's way into the bucket. */
 export interface Bucket {
@@ -40,20 +40,6 @@ export interface Answer {
 
 /** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
 const matte = remembering(createMatte({ workers: 1 }))
-
-/** Most tests put the same few photos, whose cutouts are always the same. */
-function remembering(engine: Matte): Matte {
-  const known = new Map<string, ReturnType<Matte['cut']>>()
-  return {
-    ...engine,
-    async cut(image, layouts) {
-      const name = createHash('sha256').update(image).update(JSON.stringify(layouts)).digest('hex')
-      const cutouts = known.get(name) ?? engine.cut(image, layouts)
-      known.set(name, cutouts)
-      return (await cutouts).map((cutout) => ({ ...cutout, png: Buffer.from(cutout.png) }))
-    },
-  }
-}
 
 /** Short claims, and redirects that nobody keeps: an instance remembers nothing of what it saw. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
