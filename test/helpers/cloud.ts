@@ -9,6 +9,7 @@ import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import type { RequestRecord } from '../../local/cos/cos.ts'
 import { createMatte } from '../../local/matte/matte.ts'
+import { remembering } from './remembering.ts'
 
 /** The bucket, as its owner uses it. */
 export interface Bucket {
@@ -38,7 +39,7 @@ export interface Answer {
 }
 
 /** One engine for all clouds of a process, because an engine's first cutout takes most of a second. It lets the process end. */
-const matte = createMatte({ workers: 1 })
+const matte = remembering(createMatte({ workers: 1 }))
 
 /** Short claims; and redirects that are not cached, so that an instance remembers nothing. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
@@ -213,7 +214,7 @@ const asked = new Map<string, number>()
 const MOST_SPARE = 3
 
 /**
- * Starts the local cloud for the rest of the test, with eight instances of each function. It may be the cloud of an earlier
+ * Starts the local cloud for the rest of the test, with four instances of each function. It may be the cloud of an earlier
  * test after a reset.
  */
 export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
@@ -221,7 +222,7 @@ export async function startForTest(options: Partial<CloudOptions> = {}): Promise
   asked.set(name, (asked.get(name) ?? 0) + 1)
   const place = spare.findIndex((one) => one.name === name)
   const [again] = place < 0 ? [] : spare.splice(place, 1)
-  const cloud = again?.cloud ?? (await startTestCloud({ instances: 8, ...options }))
+  const cloud = again?.cloud ?? (await startTestCloud({ instances: 4, ...options }))
   const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
   const buckets = again?.buckets ?? (await bucketsNow())
   onTestFinished(async () => {
