@@ -3,6 +3,7 @@ import { replay } from '../lib/replay.ts'
 import type { Clock } from './clock.ts'
 import { isRefusalCode } from './cos/answer.ts'
 import type { Cos } from './cos/cos.ts'
+import { parseReadings } from './cos/readings.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import { guard } from './guard.ts'
 import type { Scf } from './scf/scf.ts'
@@ -18,7 +19,7 @@ export interface ControlOptions {
 /** The control API: shows what the local cloud did, and sets the faults. It answers this machine only. */
 export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
-    'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
+    'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill(), processing: cos.processing() }),
     'GET /api/requests': () => cos.requests(),
     'GET /api/invocations': () => scf.invocations(),
     'GET /api/waiting': () => ({ events: scf.waiting(), deadLetters: scf.deadLetters().length }),
@@ -37,6 +38,8 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
       faults.set(parseFaults(list, isRefusalCode), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
+    'GET /api/readings': () => cos.readings,
+    'PUT /api/readings': (body) => Object.assign(cos.readings, parseReadings(body)),
     'POST /api/clock': (body) => {
       clock.advance(Number(Object(body).advance))
       return { now: new Date(clock.now()).toISOString() }

@@ -93,6 +93,11 @@ export class Refusal extends Error {
   }
 }
 
+/** What is left out is refused by its name. */
+export function notImplemented(what: string): Refusal {
+  return new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+}
+
 // XML 1.0 §2.2 cannot express these characters, not even by a reference. Clients list such keys with encoding-type=url.
 const NOT_XML = /(?![\t\n\r\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu
 

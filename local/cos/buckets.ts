@@ -86,6 +86,11 @@ function isStrictRule(rule: unknown): rule is StrictRule {
   return typeof id === 'string' && [actions, headers, params].every(isTexts)
 }
 
+/** @throws Refusal unless Cloud Infinite is bound to the bucket. It is not documented which code the vendor answers then. */
+export function checkBound(buckets: Buckets, name: string): void {
+  if (!buckets.get(name)?.bound) throw new Refusal('NoProcessAuthority', 'Cloud Infinite is not bound to the bucket.')
+}
+
 /** The account's id, in which the name of every bucket ends. */
 export function appid(bucket: string): string {
   return bucket.slice(bucket.lastIndexOf('-') + 1)

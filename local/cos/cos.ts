@@ -6,14 +6,15 @@ import type { FaultKind } from '../faults.ts'
 import { checkFolder, holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
 import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
-import { Bill, type BillItem } from './bill.ts'
+import { Bill, type BillItem, type ProcessingCount } from './bill.ts'
 import { Buckets } from './buckets.ts'
 import { cors, preflight } from './cors.ts'
 import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
+import { defaultReadings, type Readings } from './readings.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
-import { refuseBroken, send } from './send.ts'
+import { asRefusal, refuseBroken, send } from './send.ts'
 import type { CosOptions, State } from './state.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
@@ -40,6 +41,9 @@ export interface RequestRecord {
 export interface Cos {
   port: number
   bill(): BillItem[]
+  processing(): ProcessingCount
+  /** How what is not documented is taken. It may be changed at any time, and stays over a reset. */
+  readings: Readings
   /** The last 10,000 requests. */
   requests(): RequestRecord[]
   /** Removes objects, uploads, bill and requests. Buckets and their settings stay. */
@@ -87,6 +91,8 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   return {
     port,
     bill: () => state.bill.items(),
+    processing: () => state.bill.processing.count(),
+    readings: state.readings,
     requests: () => [...records],
     async reset() {
       await settled()
@@ -118,6 +124,7 @@ function open(options: CosOptions): State {
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
+    readings: defaultReadings(),
   }
 }
 
@@ -235,13 +242,4 @@ async function answerTo(
 function checkBucket(state: State, { bucket, region }: CosRequest, operation: string): void {
   if (operation === 'PutBucket' || operation === 'DescribeAIBuckets' || bucket === '') return
   if (state.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
-}
-
-function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
-  if (error instanceof Refusal) return error
-  // The client went away, perhaps after its body had arrived but before it was read.
-  const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
-  if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
-  console.error(`local COS: ${operation} failed:`, error)
-  return new Refusal('InternalError')
 }

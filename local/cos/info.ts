@@ -4,20 +4,26 @@ import { Refusal } from './answer.ts'
 /** The ImageInfo of an answer to `is_pic_info: 1`, in the form of the sample in product/460/18147. */
 export async function imageInfo(image: Buffer): Promise<object> {
   try {
-    const { format, width, height, orientation, space } = await sharp(image).metadata()
+    const { format, width, height, orientation } = await sharp(image).metadata()
     const Format = format.toUpperCase()
-    // sharp's statistics are those of the picture as stored, so CMYK and 16 bits are converted to sRGB first.
-    const plain = /^(srgb|b-w)$/.test(space)
-    const { channels } = await sharp(plain ? image : await sharp(image).toColourspace('srgb').png().toBuffer()).stats()
-    const grey = channels.length < 3
-    const average = (grey ? [0, 0, 0] : [0, 1, 2]).map((i) => Math.round(channels[i]?.mean ?? 0))
-    const Ave = `0x${Buffer.from(average).toString('hex')}`
+    const Ave = await averageColour(image)
     // It is not known what the vendor answers for a format that has no quality.
     const Quality = format === 'jpeg' ? jpegQuality(image) : 100
     return { Format, Width: width, Height: height, Quality, Ave, Orientation: orientation ?? 1 }
   } catch {
     throw new Refusal('InvalidImageFormat')
   }
+}
+
+/** `0xrrggbb` */
+export async function averageColour(image: Buffer): Promise<string> {
+  const { space } = await sharp(image).metadata()
+  // sharp's statistics are those of the picture as stored, so CMYK and 16 bits are converted to sRGB first.
+  const plain = /^(srgb|b-w)$/.test(space)
+  const { channels } = await sharp(plain ? image : await sharp(image).toColourspace('srgb').png().toBuffer()).stats()
+  const grey = channels.length < 3
+  const average = (grey ? [0, 0, 0] : [0, 1, 2]).map((i) => Math.round(channels[i]?.mean ?? 0))
+  return `0x${Buffer.from(average).toString('hex')}`
 }
 
 /** The luminance table of ITU-T T.81, Annex K, in the zigzag order of a file. Encoders scale it by the quality. */
@@ -27,8 +33,11 @@ const LUMINANCE = [
   112, 100, 120, 92, 101, 103, 99,
 ]
 
-/** The quality whose table is closest to the picture's. For encoders that scale like libjpeg, it is the one they were given. */
-function jpegQuality(image: Buffer): number {
+/**
+ * The quality whose table is closest to the picture's. For encoders that scale like libjpeg, it is the one they were given.
+ * @throws RangeError if there is no table
+ */
+export function jpegQuality(image: Buffer): number {
   const table = quantisation(image)
   const distances = Array.from({ length: 100 }, (_, i) => {
     const quality = i + 1

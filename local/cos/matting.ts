@@ -4,16 +4,17 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Layout } from '../layout.ts'
 import { type Answer, encodeKey, Refusal, type RefusalCode, xml } from './answer.ts'
 import type { BillItem } from './bill.ts'
+import { checkBound } from './buckets.ts'
 import { fetchImage, readDetectUrl } from './detect.ts'
 import { imageInfo } from './info.ts'
 import type { Draft, Stored } from './objects.ts'
+import { MAX_IMAGE_BYTES } from './picture.ts'
+import { develop } from './pixels.ts'
+import { CI } from './process.ts'
 import { find } from './read.ts'
 import { type CosRequest, withoutQuery } from './request.ts'
-import { type PicOperations, readLayout, readPicOperations, ruleText } from './rules.ts'
+import { isProcessing, type PicOperations, type Rule, readLayout, readPicOperations, ruleText } from './rules.ts'
 import { type Call, publish, type State, tell } from './state.ts'
-
-/** 32 MB, the limit of all basic image processing ("Usage Limits", product/460/36620). */
-export const MAX_IMAGE_BYTES = 32 * 1024 * 1024
 
 /** The vendor's method one, processing during download: `GET /<key>?ci-process=GoodsMatting`, also with `detect-url`. */
 export async function downloadMatting(state: State, call: Call): Promise<Answer> {
@@ -71,15 +72,17 @@ export function uploadHeaders({ etag, crc64 }: Stored): Record<string, string> {
 /** Reads the request's Pic-Operations, if it has any. @throws Refusal also if the bucket may not use them */
 export function picOperations(state: State, request: CosRequest): PicOperations | undefined {
   const operations = readPicOperations(state, request)
-  if (operations) checkActive(state, request.bucket)
+  if (operations?.rules.length && operations.rules.every(({ work }) => isProcessing(work)))
+    checkBound(state.buckets, request.bucket)
+  else if (operations) checkActive(state, request.bucket)
   return operations
 }
 
 /** Checks the two switches of "Service Activation". It is not documented which code the vendor answers if one is off. */
 function checkActive(state: State, bucket: string): void {
-  const found = state.buckets.get(bucket)
-  if (!found?.bound) throw new Refusal('NoProcessAuthority', 'Cloud Infinite is not bound to the bucket.')
-  if (found.ai === null) throw new Refusal('NoProcessAuthority', 'AI content recognition is not open for the bucket.')
+  checkBound(state.buckets, bucket)
+  if (state.buckets.known(bucket).ai === null)
+    throw new Refusal('NoProcessAuthority', 'AI content recognition is not open for the bucket.')
 }
 
 export interface Processed {
@@ -115,42 +118,66 @@ export async function applyRules(
       if (kind === 'hold') await state.faults.hold(source.key)
     }
   }
-  const layouts = rules.map(({ layout }) => layout)
-  // The engine also checks a picture if only its information is asked for: a small file may take very long to decode.
-  const cutouts = layouts.length > 0 || isPicInfo ? await cut(state, image, layouts) : []
+  const made = await make(state, image, rules, isPicInfo)
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
   const results: object[] = []
-  const made: Stored[] = []
+  const told: Stored[] = []
   for (const [i, { bucket, key }] of rules.entries()) {
-    const png = cutouts[i]?.png
-    if (!png || i === dropped) continue
-    const sha1 = createHash('sha1').update(png).digest('hex')
-    const draft = await state.objects.receive(Readable.from([png]), Number.POSITIVE_INFINITY)
-    const object = { bucket, key, etag: sha1, headers: { 'Content-Type': 'image/png' } }
-    const stored = publish(state, call, draft, object)
-    made.push(stored)
+    const { bytes, type, info: about } = made[i] ?? {}
+    if (!bytes || !type || i === dropped) continue
+    const sha1 = createHash('sha1').update(bytes).digest('hex')
+    const draft = await state.objects.receive(Readable.from([bytes]), Number.POSITIVE_INFINITY)
+    const stored = publish(state, call, draft, { bucket, key, etag: sha1, headers: { 'Content-Type': type } })
+    told.push(stored)
     if (bucket === source.bucket && key === source.key) etag = stored.etag
-    // As in the page's sample: an empty Format, and neither width nor height.
     const place = { Key: key, Location: location(call.request, bucket, key) }
-    results.push({ ...place, Format: null, Size: stored.size, ETag: `"${stored.etag}"` })
+    results.push({ ...place, ...about, Size: stored.size, ETag: `"${stored.etag}"` })
   }
   const at = new Date(state.now()).toISOString()
   state.bill.add(
-    rules.map(({ layout, key }, i): BillItem => {
+    rules.flatMap(({ work, key }, i): BillItem[] => {
+      const { blank = false, advanced = false } = made[i] ?? {}
+      if (isProcessing(work)) {
+        state.bill.processing.add(image.length, advanced)
+        return []
+      }
       const outcome = i === dropped ? 'dropped' : call.lose ? 'lost' : 'stored'
-      const blank = cutouts[i]?.blank ?? false
-      return { at, method, source: source.key, etag: source.etag, rule: ruleText(layout), fileid: key, outcome, blank }
+      return [{ at, method, source: source.key, etag: source.etag, rule: ruleText(work), fileid: key, outcome, blank }]
     }),
   )
-  for (const stored of made) await tell(state, call.request, stored, { kind: 'created', via: 'Put' })
+  for (const stored of told) await tell(state, call.request, stored, { kind: 'created', via: 'Put' })
   const place = { Key: source.key, Location: location(call.request, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }
 }
 
-/** The headers by which an answer of Cloud Infinite is known. */
-const CI = { Server: 'tencent-ci', Status: '200 OK' }
+interface Made {
+  bytes: Buffer
+  type: string
+  /** What the answer says of it. */
+  info: object
+  blank?: boolean
+  advanced?: boolean
+}
+
+/** What each rule asks for, all of it before anything is stored. */
+async function make(state: State, image: Buffer, rules: readonly Rule[], isPicInfo: boolean): Promise<Made[]> {
+  const layouts = rules.flatMap(({ work }) => (isProcessing(work) ? [] : [work]))
+  // The engine also checks a picture if only its information is asked for: a small file may take very long to decode.
+  const cutouts = layouts.length > 0 || isPicInfo ? await cut(state, image, layouts) : []
+  const made: Made[] = []
+  for (const { work } of rules) {
+    if (isProcessing(work)) made.push(await develop(image, work, state.readings))
+    else {
+      const cutout = cutouts.shift()
+      if (!cutout) throw new Refusal('InternalError')
+      // As in the page's sample: an empty Format, and neither width nor height.
+      made.push({ bytes: cutout.png, type: 'image/png', info: { Format: null }, blank: cutout.blank })
+    }
+  }
+  return made
+}
 
 function uploadResult({ original, results }: Processed): Answer {
   const tree = {

@@ -1,12 +1,13 @@
 import { LAYOUT_PARAMETERS } from '../layout.ts'
 import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
-import { type Answer, Refusal } from './answer.ts'
+import { type Answer, notImplemented, Refusal } from './answer.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
 import type { Need } from './policy.ts'
+import { isProcessingParameter, processedObject } from './process.ts'
 import { getBucket, getObject, headObject } from './read.ts'
 import type { CosRequest } from './request.ts'
-import { notImplemented, readPicOperations } from './rules.ts'
+import { isUnpaid, readPicOperations } from './rules.ts'
 import type { Call, State } from './state.ts'
 import { deleteStrict, getStrict, putStrict } from './strict.ts'
 import { copyObject, copySource, deleteObject, putObject } from './write.ts'
@@ -16,8 +17,8 @@ interface Operation {
   method: string
   name: string
   run(state: State, call: Call): Promise<Answer>
-  /** The query parameter that makes it this operation. */
-  param?: string
+  /** The query parameter that makes it this operation, or whether one does. */
+  param?: string | ((name: string, value: string) => boolean)
   /** The header that makes it this operation. */
   header?: string
   /** Further query parameters it understands. */
@@ -49,6 +50,22 @@ const OPERATIONS: readonly Operation[] = [
     param: 'uploadId',
     run: listParts,
     uses: ['max-parts', 'part-number-marker', 'encoding-type'],
+  },
+  {
+    at: 'object',
+    method: 'GET',
+    name: 'BasicImageProcessing',
+    param: isProcessingParameter,
+    run: processedObject,
+    actions: ['cos:GetObject'],
+  },
+  {
+    at: 'object',
+    method: 'HEAD',
+    name: 'BasicImageProcessing',
+    param: isProcessingParameter,
+    run: processedObject,
+    actions: ['cos:HeadObject'],
   },
   { at: 'object', method: 'GET', name: 'GetObject', run: getObject, uses: ['x-cos-traffic-limit'] },
   { at: 'object', method: 'HEAD', name: 'HeadObject', run: headObject },
@@ -134,9 +151,13 @@ export function operationOf(request: CosRequest): Operation | undefined {
     ({ at: place, method, param, header }) =>
       place === at &&
       method === request.method &&
-      (param === undefined || request.query.has(param)) &&
+      (param === undefined || [...request.query].some(fits(param))) &&
       (header === undefined || request.headers.has(header)),
   )
+}
+
+function fits(param: Operation['param']): (sent: [name: string, value: string]) => boolean {
+  return ([name, value]) => (typeof param === 'function' ? param(name, value) : name === param)
 }
 
 const TAKE_RULES = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload']
@@ -144,7 +165,8 @@ const TAKE_RULES = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload']
 /** Whether the request is a GoodsMatting call or has rules for one. */
 export function isPaid(operation: Operation | undefined, request: CosRequest): boolean {
   if (operation?.name === 'GoodsMatting') return true
-  return TAKE_RULES.includes(operation?.name ?? '') && Boolean(request.headers.get('pic-operations'))
+  const rules = request.headers.get('pic-operations')
+  return TAKE_RULES.includes(operation?.name ?? '') && Boolean(rules) && !isUnpaid(rules ?? '')
 }
 
 /** The actions of a request on the object of its path, as policies name them. */
@@ -194,9 +216,10 @@ export function refuseUnknown(operation: Operation | undefined, request: CosRequ
     if (query.has('ci-process')) throw new Refusal('InvalidUrl')
     throw notImplemented(`${method} ${path}`)
   }
-  const understood = new Set([operation?.param, ...(operation?.uses ?? []), 'x-cos-security-token'])
+  const understood = new Set([...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
-    if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
+    if (fits(operation?.param)([name, value]) || understood.has(name)) continue
+    if (name.startsWith('q-') || name.startsWith('response-')) continue
     if (MEANINGFUL_HEADERS.test(name)) throw notImplemented(`${method} ?${name}`)
     if (value === '' || /^[\w-]+\//.test(name) || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
   }

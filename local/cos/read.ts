@@ -58,7 +58,8 @@ const OVERRIDES = {
   'response-content-encoding': 'Content-Encoding',
 }
 
-function overrides({ query }: CosRequest): Record<string, string> {
+/** What a request wants the headers of its answer to be. */
+export function overrides({ query }: CosRequest): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [param, header] of Object.entries(OVERRIDES)) {
     const value = query.get(param)

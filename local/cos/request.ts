@@ -98,7 +98,8 @@ function readQuery(raw: string): Map<string, string> {
   const names = new Set<string>()
   for (const part of raw.split('&')) {
     if (part === '') continue
-    const at = part.indexOf('=')
+    // An operation is a name as a whole, also where base64 in it ends in `=`, as in the example of product/1159/44894.
+    const at = part.startsWith('imageMogr2/') ? part.replace(/=$/, '').length : part.indexOf('=')
     const name = decode(at < 0 ? part : part.slice(0, at))
     // Signatures write names in lower case. Otherwise one value might be verified, and another one used.
     if (names.has(name.toLowerCase())) throw new Refusal('InvalidURI', 'A query parameter is repeated.')

@@ -1,11 +1,13 @@
 import { LAYOUT_PARAMETERS, type Layout } from '../layout.ts'
-import { Refusal } from './answer.ts'
+import { notImplemented, Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
+import { type Processing, readProcessing } from './mogr2.ts'
 import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
 import type { State } from './state.ts'
 
 export interface Rule {
-  layout: Layout
+  /** A matting, which is paid for, or basic image processing. */
+  work: Layout | Processing
   bucket: string
   key: string
 }
@@ -43,7 +45,7 @@ export function readPicOperations(
       // An example in product/436/79733 has it without saying what it does. Here it does nothing.
       checkFlag(ignore, 'ignore-error')
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
-      return { layout: readRuleText(rule), bucket: readTarget(state, target, region), key: readFileId(fileid, key) }
+      return { work: readWork(rule), bucket: readTarget(state, target, region), key: readFileId(fileid, key) }
     }),
   }
 }
@@ -72,8 +74,22 @@ function refuseOthers(others: object): void {
   if (name !== undefined) throw notImplemented(`${JSON.stringify(name)} in Pic-Operations`)
 }
 
-export function notImplemented(what: string): Refusal {
-  return new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+export function isProcessing(work: Layout | Processing): work is Processing {
+  return 'pipes' in work
+}
+
+/** Whether no rule of a Pic-Operations header is a matting, which would be paid for; known before it is checked. */
+export function isUnpaid(header: string): boolean {
+  try {
+    const { rules = [] } = Object(JSON.parse(header))
+    return Array.isArray(rules) && rules.every((rule) => /^imageMogr2\//.test(Object(rule).rule))
+  } catch {
+    return false
+  }
+}
+
+function readWork(text: string): Layout | Processing {
+  return text.startsWith('imageMogr2/') ? readProcessing(text) : readRuleText(text)
 }
 
 /** Reads a rule such as `ci-process=GoodsMatting&center-layout=1&padding-layout=20x10`. */

@@ -33,3 +33,13 @@ export function refuseBroken(error: Error & { code?: string }, socket: Duplex): 
   const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
   socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
 }
+
+/** What a request that failed is answered. */
+export function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
+  if (error instanceof Refusal) return error
+  // The client went away, perhaps after its body had arrived but before it was read.
+  const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+  if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
+  console.error(`local COS: ${operation} failed:`, error)
+  return new Refusal('InternalError')
+}

@@ -4,6 +4,7 @@ import type { Layout } from '../layout.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
+import type { Readings } from './readings.ts'
 import type { CosRequest } from './request.ts'
 import type { Uploads } from './uploads.ts'
 import type { Key } from './verify.ts'
@@ -63,6 +64,7 @@ export interface State extends CosOptions {
   uploads: Uploads
   buckets: Buckets
   bill: Bill
+  readings: Readings
 }
 
 /** One request, and the faults that strike it. */
