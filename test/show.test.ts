@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { imageUrl } from '../lib/access.ts'
-import { type Answer, codeOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { type Answer, codeOf, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const PRESETS = [
   'card: width 160|320|640, format webp, trim 1',
@@ -11,6 +11,16 @@ const PRESETS = [
 const OPEN = { ACCESS: 'open', PRESETS }
 const KEYS = 'shop:0123456789abcdef'
 const MUG = 'uploads/mug.jpg'
+
+/** A disc with a diameter of 120 pixels, around (100, 90). */
+const photo = (colour = '#b03020') =>
+  sharp(
+    Buffer.from(
+      `<svg width="240" height="200"><rect width="240" height="200" fill="#e4e4e6"/><circle cx="100" cy="90" r="60" fill="${colour}"/></svg>`,
+    ),
+  )
+    .jpeg({ quality: 92 })
+    .toBuffer()
 
 async function withMug(environment: Record<string, string>, options = {}): Promise<TestCloud> {
   const cloud = await startForTest({ environment, ...options })
@@ -87,8 +97,7 @@ describe('promise 8: a view of a cutout', () => {
     const cloud = await withMug({ ...OPEN, REDIRECT_TTL: '300' }, { instances: 1 })
     const reads = () => cloud.cos.requests().filter(({ path }) => path.startsWith('/.matting/frames/')).length
     const { width, height, at } = await see(cloud, 'trim=1')
-    // The disc of the photo has a diameter of 26 pixels.
-    expect([width, height].map((side) => Math.abs(side - 26) <= 2)).toEqual([true, true])
+    expect([width, height].map((side) => Math.abs(side - 120) <= 8), `${width}x${height}`).toEqual([true, true])
     expect(at(width >> 1, height >> 1)[3]).toBe(255)
     expect(at(0, 0)[3]).toBeLessThan(128)
     const records = await cloud.keys('.matting/frames/')
