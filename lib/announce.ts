@@ -3,19 +3,19 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Code, MattingError } from './errors.ts'
 import { send, within } from './http.ts'
 
-/** The result for a photo. */
+/** What the next system is told of a photo. */
 export type Announcement =
   | {
       type: 'cutout.created'
       source: { key: string; etag: string }
-      /** Short name. */
+      /** The layout's short name. */
       layout: string
       /** `size` in bytes. */
       cutout: { bucket: string; key: string; size: number; url: string }
     }
   | {
       type: 'cutout.failed' | 'cutout.deferred'
-      /** Without an ETag if it could not be asked for. */
+      /** The functions always tell the ETag; the event's schema does not promise it. */
       source: { key: string; etag?: string }
       code: Code
       /** Public text. */

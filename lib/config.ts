@@ -12,6 +12,7 @@ import {
   readFolders,
   readPresets,
 } from './preset.ts'
+import { quietly } from './quietly.ts'
 import type { Credentials } from './sign.ts'
 import { isUnder } from './source.ts'
 import { decode, list } from './spelling.ts'
@@ -73,7 +74,7 @@ export function readConfig(env: Environment): Config {
     read: (text: string) => T | undefined,
   ): Read<T> {
     const text = env[name]?.trim() || standard
-    const value = text === '' ? undefined : attempt(() => read(decode(text)))
+    const value = text === '' ? undefined : quietly(() => read(decode(text)))
     if (value !== undefined) return value
     problems.push(`${name}: expected ${expected}`)
     return WRONG
@@ -220,12 +221,4 @@ export function readCredentials(env: Environment): Credentials {
 
 function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a)
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
 }

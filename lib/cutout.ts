@@ -4,7 +4,7 @@ import { type Layout, layoutName } from './layout.ts'
 /** COS allows 850 bytes of key (product/436/13324). */
 export const MAX_KEY = 850
 /** Thirty bytes are left for a claim's key, which contains the cutout's key. */
-const MAX_CUTOUT = MAX_KEY - 30
+const MAX_CUTOUT_KEY = MAX_KEY - 30
 
 /** The folder of this project's claims, receipts and other records, in the bucket of the cutouts. */
 export const RECORDS = '.matting/'
@@ -21,9 +21,17 @@ const LAYOUT = '-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})'
  * a cutout of another photo, whose key ends in the name of this folder.
  */
 const BESIDE = `(?!${VERSION}${LAYOUT}\\.png$)[a-z\\d-]{1,80}\\.(?:png|webp|jpg|avif)`
+/**
+ * The name of every cutout: the ETag, or its first 16 digits as before 1.0, and a layout's short name; and of what belongs to it.
+ * It must match whatever `layoutName` can return, for the functions would cut out again what it does not match.
+ */
 const FILE = `(${VERSION})${LAYOUT}(?:\\.png|/${BESIDE})$`
 const NAME = new RegExp(`^${FILE}`)
 const KEY = new RegExp(`/${FILE}`)
+/**
+ * The longest name. If it grows, photos whose keys are near the limit get another folder, and their cutouts are paid for again.
+ * LONGEST_OLDER never changes: it has decided where cutouts lay before 1.0.
+ */
 const LONGEST_FILE = 64 + '-c1-p1000x1000.png'.length
 const LONGEST_OLDER = 16 + '-c1-p1000x1000.png'.length
 
@@ -36,7 +44,7 @@ export function cutoutKey(prefix: string, source: { key: string; etag: string },
   return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
 
-/** A source as keys name it; `asked` is how keys named a picture elsewhere before 1.0. */
+/** What keys tell of a source; `asked` is what they told of a picture elsewhere before 1.0. */
 export interface Named {
   key: string
   etag: string
@@ -69,13 +77,13 @@ export function cutoutFolders(prefix: string, key: string): string[] {
 
 function folder(prefix: string, key: string, longest: number): string {
   const spelt = `${prefix}${escapeKey(key)}/`
-  if (spelt.length + longest <= MAX_CUTOUT) return spelt
+  if (spelt.length + longest <= MAX_CUTOUT_KEY) return spelt
   // `_long` cannot come from escaping, which writes `_` only before two hex digits. A hash cannot be read back, but each photo
   // still has one folder.
   return `${prefix}_long/${sha256(key)}/`
 }
 
-/** The part of a cutout's name that comes from its source's ETag: the whole ETag. */
+/** The part of a cutout's name that comes from its source's ETag: the whole ETag, or the SHA-256 of one in an unknown form. */
 export function etagPart(etag: string): string {
   return new RegExp(`^(${ETAG})$`).test(etag) ? etag : sha256(etag)
 }

@@ -76,6 +76,18 @@ export class MattingError extends Error {
   }
 }
 
+/**
+ * Whether neither a retry nor an operator can mend an error, because it is about the photo itself or one layout of it. Such a
+ * failure is noted, and its event is not delivered again.
+ */
+export function isFinal({ about }: MattingError): boolean {
+  return about === 'photo' || about === 'layout'
+}
+
+export function isCode(value: unknown): value is Code {
+  return typeof value === 'string' && codes.has(value)
+}
+
 /** Every code with its HTTP status, for documentation and its test. */
 export const codes: ReadonlyMap<string, { status: number; retryable: boolean; about: About; message: string }> =
   new Map(

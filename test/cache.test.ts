@@ -26,7 +26,7 @@ interface Cached extends TestCloud {
   runs(): number
 }
 
-async function startCached(environment: Record<string, string>, instances = 8): Promise<Cached> {
+async function startCached(environment: Record<string, string>, instances = 3): Promise<Cached> {
   const cloud = await startForTest({ environment: { REDIRECT_TTL: '300', ...environment }, instances })
   const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
   onTestFinished(() => rm(dir, { recursive: true, force: true }))

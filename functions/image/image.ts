@@ -7,7 +7,7 @@ import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
 import { ensure, type Source } from '../../lib/pay/pay.ts'
 import { encodeKey } from '../../lib/sign.ts'
-import type { HttpRequest } from './event.ts'
+import type { HttpRequest, HttpResponse } from './event.ts'
 import { json, OPEN, timing } from './problem.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
@@ -41,7 +41,7 @@ const ORIGINAL_TTL = 30
 /** No answer points to a presigned URL in its last seconds. */
 const LAST_SECONDS = 30
 /** COS's clock is read from dates, which have whole seconds; in milliseconds. */
-const ROUNDING = 1_000
+const DATE_STEP = 1_000
 /**
  * If the two clocks of an instance differ by more than this about the time that passed, one was set or stood still. In
  * milliseconds.
@@ -52,7 +52,7 @@ const TOLERANCE = 500
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<Response> {
+export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<HttpResponse> {
   const { config, now, known } = invocation
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
   const url = new URL(request.url)
@@ -71,9 +71,9 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   const [at, steady] = [now(), invocation.steady()]
   const source = await timed(invocation, 'look', findSource(invocation, asked))
   const skew = invocation.cos.clock() - now()
-  const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
+  const seen = { source, cutout: '', at, steady, skew, doubt: DATE_STEP + now() - at }
   try {
-    const { key, obtained } = await find(request, invocation, asked, source)
+    const { key, obtained } = await obtain(request, invocation, asked, source)
     remember(known, id, { ...seen, cutout: key })
     return redirect(request, invocation, asked, { ...seen, cutout: key }, obtained)
   } catch (thrown) {
@@ -96,7 +96,7 @@ function fallBack(
   asked: Asked,
   seen: Known,
   error: MattingError,
-): Response {
+): HttpResponse {
   const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
   if (choice !== 'original') throw error
   if (error.status >= 500 && error.code !== 'pending') {
@@ -105,7 +105,7 @@ function fallBack(
   return redirect(request, invocation, asked, seen, 'original')
 }
 
-function help({ presets, access, detectHosts }: Config): Response {
+function help({ presets, access, detectHosts }: Config): HttpResponse {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
     layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
@@ -143,7 +143,7 @@ async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, e
 }
 
 /** The cutout, which is made if it is missing, and how it was obtained. @throws MattingError */
-async function find(
+async function obtain(
   { method }: HttpRequest,
   invocation: ImageInvocation,
   { layout, onPending }: Asked,
@@ -167,7 +167,7 @@ function redirect(
   asked: Asked,
   { source, cutout, at, skew, doubt }: Known,
   obtained = 'hit',
-): Response {
+): HttpResponse {
   const { config, now, spent } = invocation
   // By COS's clock, which decides whether a signature has ended; the clocks of instances differ by minutes.
   const seconds = (now() + skew) / 1000
@@ -190,9 +190,9 @@ function redirect(
     'x-matting': how,
   }
   // Not split at commas with the space around them: the time for that grows with the square of a stranger's spaces.
-  const tags = request.headers.get('if-none-match')?.split(',') ?? []
-  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return new Response(null, { status: 304, headers })
-  return new Response(null, { status: 302, headers: { ...headers, location: url } })
+  const tags = request.ifNoneMatch?.split(',') ?? []
+  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return { status: 304, headers, body: '' }
+  return { status: 302, headers: { ...headers, location: url }, body: '' }
 }
 
 /** The URL where the picture can be fetched, and until when, in Unix seconds. */

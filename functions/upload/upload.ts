@@ -2,7 +2,7 @@ import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
 import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
-import { MattingError } from '../../lib/errors.ts'
+import { isFinal, MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
 import type { Layout } from '../../lib/layout.ts'
 import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
@@ -100,11 +100,6 @@ async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<O
   } catch (error) {
     return [failed(first, error)]
   }
-}
-
-/** Whether neither a retry nor an operator can mend it, because it is about the photo itself. */
-export function isFinal({ about }: MattingError): boolean {
-  return about === 'photo' || about === 'layout'
 }
 
 /** Makes and announces the cutouts of a photo. @throws MattingError */

@@ -23,10 +23,11 @@ export interface Cutout {
 }
 
 /**
- * The one door through which money is spent: makes sure that the cutouts of a source exist. It looks, claims, looks again,
- * pays. A call that does not get the claim waits for the cutout, unless `wait` is false; if `pay` is false, it only looks.
- * `asker` says for whom the cutouts are, in claim and receipt. The outcome of a paid call without an answer is found out by
- * looking, and nobody pays again before the time of its claim has passed.
+ * The one door through which money is spent (only a URL of DELIVERY=direct goes past it: whoever fetches that, pays). Makes sure
+ * that the cutouts of a source exist. It looks, claims, looks again, pays. A call that does not get the claim waits for the
+ * cutout, unless `wait` is false; if `pay` is false, it only looks. `asker` says for whom the cutouts are, in claim and receipt.
+ * The outcome of a paid call without an answer is found out by looking, and nobody pays again before the time of its claim has
+ * passed.
  * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may still appear;
  * no-product: it is there, but blank; changed: the photo was replaced; busy, unavailable, timeout; or the reason why CI
  * refused.

@@ -1,26 +1,26 @@
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** One cutout paid for. */
+/** One cutout that was paid for. */
 export interface BillItem {
   /** ISO 8601 */
   at: string
-  /** The vendor's methods one, two and three. */
+  /** The vendor's methods one, two and three, in this order. */
   method: 'download' | 'upload' | 'cloud'
-  /** Key, or the detect-url without its query, which may hold a signature. */
+  /** The source's key; or the detect-url without its query, which may hold a signature. */
   source: string
-  /** The source's, without quotes; of a detect-url the MD5 of what came. */
+  /** The source's ETag without quotes; for a detect-url the MD5 of the bytes that were fetched. */
   etag: string
   rule: string
-  /** Key of the cutout; '' for a download. */
+  /** The cutout's key; '' for a download. */
   fileid: string
   /** `lost`: paid, but a fault took the answer away; `dropped`: paid, but a fault took the result away. */
   outcome: 'stored' | 'returned' | 'lost' | 'dropped'
-  /** No product was found. */
+  /** Whether no product was found. */
   blank: boolean
 }
 
-/** Written before the request is answered: what was paid for stays known after a crash. */
+/** All that was paid for, in `bill.jsonl`. It is written before the request is answered, so that it survives a crash. */
 export class Bill {
   readonly #file: string
   #items: BillItem[] = []
@@ -29,7 +29,7 @@ export class Bill {
     this.#file = join(dir, 'bill.jsonl')
     if (!existsSync(this.#file)) return
     const text = readFileSync(this.#file, 'utf8')
-    // A process killed while writing leaves a last line without its end; the next one must not be glued to it.
+    // A process that was killed while writing leaves an incomplete last line, to which the next one must not be appended.
     const whole = text.slice(0, text.lastIndexOf('\n') + 1)
     if (whole !== text) writeFileSync(this.#file, whole)
     this.#items = whole.split('\n').flatMap((line) => (line === '' ? [] : [parseItem(line)]))

@@ -1,7 +1,7 @@
 import { type Answer, Refusal } from './answer.ts'
 import type { CosRequest } from './request.ts'
 
-/** Any method, for a page that may ask at all. */
+/** Answers a preflight request: a page that may use COS at all may use every method. */
 export function preflight({ headers }: CosRequest): Answer {
   const method = headers.get('access-control-request-method')
   if (!headers.has('origin') || method === undefined) throw new Refusal('AccessForbidden')
@@ -16,9 +16,10 @@ export function preflight({ headers }: CosRequest): Answer {
   }
 }
 
-/** What an answer with these headers says besides to a page of this origin. */
+/** The further headers of an answer to a page of this origin. */
 export function cors(headers: object, origin: string | undefined): Record<string, string> {
-  // As with a CORS rule that has ResponseVary: else a picture that was kept without these headers is of no use to a canvas.
+  // As with a CORS rule that has ResponseVary. Without it a browser would reuse a picture that it cached without these headers,
+  // and a canvas could not read that.
   const vary = { Vary: 'Origin' }
   if (origin === undefined) return vary
   const exposed = Object.keys({ ...headers, ...vary }).join(', ')

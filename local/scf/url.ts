@@ -1,12 +1,12 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { guard, type Pages } from '../guard.ts'
 
-/** SCF's bound for a synchronous request, in bytes (product/583/11637). */
+/** SCF's limit for a synchronous request, in bytes (product/583/11637). */
 const MAX_REQUEST = 6 * 1024 * 1024
 
 /**
- * A function URL (product/583/96099): HTTP request ⇄ event. The event has no queryStringParameters and no isBase64Encoded.
- * Whether `path` is handed over raw or decoded is not documented, so it is a setting.
+ * A function URL (product/583/96099): HTTP request ⇄ event. The event has no queryStringParameters and no isBase64Encoded. It
+ * is not documented whether `path` is passed raw or decoded, so that is a setting.
  */
 export function createUrlServer(
   invoke: (event: unknown) => Promise<unknown>,
@@ -57,7 +57,7 @@ function decoded(path: string): string {
   }
 }
 
-/** Undefined if it is too long. */
+/** Reads the body; undefined if it is too long. */
 async function read(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0

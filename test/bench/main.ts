@@ -1,4 +1,5 @@
-// npm run bench [-- --photos DIR]: figures to compare by hand, each against something measured in the same run.
+// npm run bench [-- --photos DIR]: prints figures to compare by hand, each beside another one that was measured in the same
+// run.
 import { parseArgs } from 'node:util'
 import { benchMatte } from './matte.ts'
 import { benchSign } from './sign.ts'

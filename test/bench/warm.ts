@@ -13,7 +13,7 @@ import { median } from './sign.ts'
 const PROGRAM = fileURLToPath(new URL('warm.mjs', import.meta.url))
 const SECRET = 'sixteen-characters-and-more'
 
-/** What a hit costs an instance that knows the cutout, in CPU time, beside a handler that only returns such an answer. */
+/** Prints the CPU time of a hit in an instance that knows the cutout, and that of a handler that only returns such an answer. */
 export async function benchWarm(): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'bench-'))
   const cloud = await startCloud({ port: 0, data, workers: 1 })
