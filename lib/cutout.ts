@@ -14,17 +14,15 @@ export const RECORDS = '.matting/'
  * ETag.
  */
 const ETAG = '[\\da-f]{32}(?:[\\da-f]{8})?(?:-\\d{1,5})?|[\\da-f]{64}'
+/** The version in a cutout's name: the ETag, or its first 16 digits as before 1.0. */
 const VERSION = `(?:${ETAG}|[\\da-f]{16})`
+/** It must match whatever `layoutName` can return, for the functions would cut out again what it does not match. */
 const LAYOUT = '-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})'
 /**
  * What belongs to a cutout, in a folder that has the cutout's name. It is nothing that has itself a cutout's name: that would be
  * a cutout of another photo, whose key ends in the name of this folder.
  */
 const BESIDE = `(?!${VERSION}${LAYOUT}\\.png$)[a-z\\d-]{1,80}\\.(?:png|webp|jpg|avif)`
-/**
- * The name of every cutout: the ETag, or its first 16 digits as before 1.0, and a layout's short name; and of what belongs to it.
- * It must match whatever `layoutName` can return, for the functions would cut out again what it does not match.
- */
 const FILE = `(${VERSION})${LAYOUT}(?:\\.png|/${BESIDE})$`
 const NAME = new RegExp(`^${FILE}`)
 const KEY = new RegExp(`/${FILE}`)
