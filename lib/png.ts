@@ -122,7 +122,7 @@ function toRgba({ width, colour, depth, palette, transparent }: Png, row: Buffer
     depth > 8 ? row.readUInt16BE(2 * i) : ((row[(i * depth) >> 3] ?? 0) >> (8 - depth - ((i * depth) & 7))) & most
   const level = (value: number) => (depth > 8 ? value >> 8 : (value * 255) / most)
   // One colour may be transparent (PNG, 11.3.2.1).
-  const key = samples % 2 === 1 && transparent.length === 2 * samples ? transparent : undefined
+  const key = transparent.length === 2 * samples ? transparent : undefined
   for (let x = 0, to = 0; x < width; x++) {
     const first = x * samples
     const isKey = key && Array.from({ length: samples }, (_, i) => key.readUInt16BE(2 * i) === read(first + i))
@@ -167,7 +167,7 @@ async function* inflate(data: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   }
   try {
     for await (const part of data) {
-      if (part.length > 0) yield* pass((done) => stream.write(part, done))
+      yield* pass((done) => stream.write(part, done))
       // What follows the end of the pixels belongs to nobody.
       if (stream.readableEnded) return
     }

@@ -116,8 +116,6 @@ describe('a PNG', () => {
 const row = Buffer.alloc(9)
 describe('what is no picture for us is no-view', () => {
   it.each<[string, Buffer]>([
-    ['nothing', Buffer.alloc(0)],
-    ['no PNG', Buffer.from('<Error/>'.repeat(9))],
     ['an interlaced one', png({ width: 2, height: 2, interlace: 1 }, [row, row])],
     ['no pixels', png({ width: 2, height: 2 }, [])],
     ['no header', Buffer.concat([png({ width: 2, height: 2 }, []).subarray(0, 8), chunk('IDAT', deflateSync(row))])],
@@ -126,6 +124,17 @@ describe('what is no picture for us is no-view', () => {
     ['another colour type', png({ width: 2, height: 2, colour: 5 }, [row, row])],
     ['attack: a row wider than memory', png({ width: 200_000_000, height: 1 }, [row])],
     ['attack: more pixels than there is time for', png({ width: 50_000, height: 50_000 }, [row])],
+  ])('%s, before its pixels', async (_, file) => {
+    await expect(readPng(inPieces(file, 5_000))).rejects.toMatchObject({
+      code: 'no-view',
+      status: 422,
+      retryable: false,
+    })
+  })
+
+  it.each<[string, Buffer]>([
+    ['nothing', Buffer.alloc(0)],
+    ['no PNG', Buffer.from('<Error/>'.repeat(9))],
     ['attack: fewer rows than the header says', png({ width: 2, height: 3 }, [row, row])],
     ['attack: more rows than the header says', png({ width: 2, height: 1 }, [row, row])],
     ['attack: half a row more', png({ width: 2, height: 1 }, [row, Buffer.alloc(4)])],
@@ -164,10 +173,23 @@ describe('what is no picture for us is no-view', () => {
     }
   })
 
-  it('pixels that go on after their end are nobody’s', async () => {
-    const file = png({ width: 2, height: 2 }, [row, row], [], 6, (data) => Buffer.concat([data, Buffer.alloc(99, 'x')]))
-    const more = Buffer.concat([file.subarray(0, -12), chunk('IDAT', Buffer.alloc(99)), file.subarray(-12)])
-    for (const piece of [1, 7, 5_000]) expect((await read(more, piece)).pixels).toEqual(Buffer.alloc(16))
+  it('what follows the end of the pixels is nobody’s, and not even asked for', async () => {
+    const file = png({ width: 2, height: 2 }, [row, row], [], 6, (data) => Buffer.concat([data, Buffer.alloc(9_000)]))
+    const more = Buffer.concat([file.subarray(0, -12), chunk('IDAT', Buffer.alloc(9_000)), file.subarray(-12)])
+    for (const size of [1, 7, 50, 5_000]) {
+      let asked = 0
+      async function* counted() {
+        for await (const piece of inPieces(more, size)) {
+          asked++
+          yield piece
+        }
+      }
+      const all: Uint8Array[] = []
+      for await (const row of rows(await readPng(counted()))) all.push(Uint8Array.from(row))
+      expect(Buffer.concat(all)).toEqual(Buffer.alloc(16))
+      // The header and the pixels, and as many pieces as it takes to see their end.
+      expect(asked * size).toBeLessThan(Math.max(200, 3 * size))
+    }
   })
 
   it('an error of the storage stays what it is', async () => {

@@ -97,7 +97,10 @@ describe('promise 8: a view of a cutout', () => {
     const cloud = await withMug({ ...OPEN, REDIRECT_TTL: '300' }, { instances: 1 })
     const reads = () => cloud.cos.requests().filter(({ path }) => path.startsWith('/.matting/frames/')).length
     const { width, height, at } = await see(cloud, 'trim=1')
-    expect([width, height].map((side) => Math.abs(side - 120) <= 8), `${width}x${height}`).toEqual([true, true])
+    expect(
+      [width, height].map((side) => Math.abs(side - 120) <= 8),
+      `${width}x${height}`,
+    ).toEqual([true, true])
     expect(at(width >> 1, height >> 1)[3]).toBe(255)
     expect(at(0, 0)[3]).toBeLessThan(128)
     const records = await cloud.keys('.matting/frames/')
