@@ -110,7 +110,7 @@ describe('promise 8: a view of a cutout', () => {
     // A warm instance asks nothing more, in whatever size.
     expect(cloud.cos.requests()).toHaveLength(before.all)
     expect(before.reads).toBe(2)
-    expect(await see(cloud, 'trim=1,width=100,height=50')).toMatchObject({ width: 100, height: 50 })
+    expect(await see(cloud, 'trim=1,width=100,height=100')).toMatchObject({ width: 100, height: 100 })
   })
 
   it('lies on its ground exactly, which is made once', async () => {
