@@ -26,15 +26,13 @@ export async function frameOf(store: Cos, cutout: string, time: Pick<Invocation,
 
 /** Undefined if there is no record, or it is malformed. */
 function readFrame(text = ''): Frame | undefined {
-  try {
+  return quietly(() => {
     const { x, y, width, height, of } = Object(JSON.parse(text))
     const [w, h, ...more] = of
     const numbers = [x, y, width, height, w, h].every((n) => Number.isSafeInteger(n) && n >= 0) && more.length === 0
     const fits = width > 0 && height > 0 && x + width <= w && y + height <= h
     return numbers && fits ? { x, y, width, height, of: [w, h] } : undefined
-  } catch {
-    return undefined
-  }
+  })
 }
 
 async function findFrame(store: Cos, cutout: string, time: Pick<Invocation, 'now' | 'deadline'>): Promise<Frame> {
