@@ -112,7 +112,10 @@ function fallBack(
 function help({ presets, access, detectHosts }: Config): HttpResponse {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
-    layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
+    layouts: [
+      ...presets.keys(),
+      ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10', 'plain,width=400,format=webp']),
+    ],
     ...(detectHosts.length > 0 && { elsewhere: '/<layout>/https%3A%2F%2F<host>%2F…' }),
   })
 }
