@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { cutoutKey, frameKey } from '../lib/cutout.ts'
 import { frameOf } from '../lib/frame.ts'
 import { plain } from '../lib/layout.ts'
-import { startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { callsOf, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { png } from './helpers/png.ts'
 
 const CUTOUT = cutoutKey('cutouts/', { key: 'uploads/mug.jpg', etag: '0123456789abcdef0123456789abcdef' }, plain)
@@ -19,18 +19,6 @@ afterAll(() => cloud.close())
 beforeEach(() => cloud.reset())
 
 const store = (file: Buffer) => cloud.bucket.put(CUTOUT, file, { type: 'image/png' })
-/** The calls that it makes, such as `GetObject /a`, and what comes of it. */
-async function calls<T>(work: () => Promise<T>): Promise<{ result: T; made: string[] }> {
-  const before = cloud.cos.requests().length
-  const result = await work()
-  return {
-    result,
-    made: cloud.cos
-      .requests()
-      .slice(before)
-      .map(({ operation, path }) => `${operation} ${path}`),
-  }
-}
 
 const picture = fc
   .record({
@@ -85,9 +73,9 @@ describe('frameOf', () => {
   it('reads the cutout once; then it makes one GET, of the record', async () => {
     await store(png({ width: 2, height: 1 }, [Buffer.from([0, 1, 2, 3, 0, 1, 2, 3, 255])]))
     const path = (key: string) => `GetObject /${key}`
-    const first = await calls(() => frameOf(cloud.bucket, CUTOUT, time))
+    const first = await callsOf(cloud, () => frameOf(cloud.bucket, CUTOUT, time))
     expect(first.made).toEqual([path(RECORD), path(CUTOUT), `PutObject /${RECORD}`])
-    const again = await calls(() => frameOf(cloud.bucket, CUTOUT, time))
+    const again = await callsOf(cloud, () => frameOf(cloud.bucket, CUTOUT, time))
     expect(again.made).toEqual([path(RECORD)])
     expect(again.result).toEqual(first.result)
     expect(first.result).toEqual({ x: 1, y: 0, width: 1, height: 1, of: [2, 1] })
@@ -149,7 +137,9 @@ describe('frameOf', () => {
   it('attack: a cutout of more than 32 MiB costs one call for its start, and no pixel is read', async () => {
     const file = png({ width: 1, height: 1 }, [Buffer.alloc(5)])
     await store(Buffer.concat([file, Buffer.alloc(32 * 1024 * 1024 - file.length + 1)]))
-    const { made, result } = await calls(() => frameOf(cloud.bucket, CUTOUT, time).catch((error: unknown) => error))
+    const { made, result } = await callsOf(cloud, () =>
+      frameOf(cloud.bucket, CUTOUT, time).catch((error: unknown) => error),
+    )
     expect(result).toMatchObject({ code: 'no-view', status: 422, retryable: false, about: 'request' })
     expect(made).toEqual([`GetObject /${RECORD}`, `GetObject /${CUTOUT}`])
   })

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { cutoutKey, isCutout } from '../lib/cutout.ts'
 import { groundOf } from '../lib/ground.ts'
 import { plain } from '../lib/layout.ts'
-import { startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { callsOf, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { chunk, png } from './helpers/png.ts'
 
 const CUTOUT = cutoutKey('cutouts/', { key: 'uploads/mug.jpg', etag: '0123456789abcdef0123456789abcdef' }, plain)
@@ -19,18 +19,6 @@ afterAll(() => cloud.close())
 beforeEach(() => cloud.reset())
 
 const store = (file: Buffer) => cloud.bucket.put(CUTOUT, file, { type: 'image/png' })
-/** The calls that it makes, such as `GetObject /a`, and what comes of it. */
-async function calls<T>(work: () => Promise<T>): Promise<{ result: T; made: string[] }> {
-  const before = cloud.cos.requests().length
-  const result = await work()
-  return {
-    result,
-    made: cloud.cos
-      .requests()
-      .slice(before)
-      .map(({ operation, path }) => `${operation} ${path}`),
-  }
-}
 /** Makes it anew, and reads it. */
 async function laid(file: Buffer, colour: string) {
   await store(file)
@@ -121,12 +109,12 @@ describe('groundOf', () => {
 
   it('is stored once, as what it is, where ON_DELETE finds it; then it makes one HEAD', async () => {
     await store(png({ width: 1, height: 1 }, [Buffer.alloc(5)]))
-    const first = await calls(() => groundOf(cloud.bucket, CUTOUT, 'f2ece4', time))
+    const first = await callsOf(cloud, () => groundOf(cloud.bucket, CUTOUT, 'f2ece4', time))
     expect(first.result).toBe(GROUND)
     expect(isCutout(GROUND)).toBe(true)
     expect(first.made).toEqual([`HeadObject /${GROUND}`, `GetObject /${CUTOUT}`, `PutObject /${GROUND}`])
     expect((await cloud.bucket.head(GROUND))?.type).toBe('image/png')
-    const again = await calls(() => groundOf(cloud.bucket, CUTOUT, 'f2ece4', time))
+    const again = await callsOf(cloud, () => groundOf(cloud.bucket, CUTOUT, 'f2ece4', time))
     expect(again).toEqual({ result: GROUND, made: [`HeadObject /${GROUND}`] })
   })
 

@@ -245,3 +245,11 @@ export async function quietSource(cloud: TestCloud): Promise<{ key: string; etag
   const head = await cloud.bucket.head(key)
   return { key, etag: head?.etag ?? '', size: head?.size ?? 0 }
 }
+
+/** What `work` returns, and the calls to COS meanwhile, such as `GetObject /a`. */
+export async function callsOf<T>(cloud: TestCloud, work: () => Promise<T>): Promise<{ result: T; made: string[] }> {
+  const before = cloud.cos.requests().length
+  const result = await work()
+  const made = cloud.cos.requests().slice(before)
+  return { result, made: made.map(({ operation, path }) => `${operation} ${path}`) }
+}
