@@ -4,10 +4,12 @@ import { parseArgs } from 'node:util'
 import { benchMatte } from './matte.ts'
 import { benchSign } from './sign.ts'
 import { benchStart } from './start.ts'
+import { benchView } from './view.ts'
 import { benchWarm } from './warm.ts'
 
 const { values } = parseArgs({ options: { photos: { type: 'string' } } })
 await benchSign()
 await benchStart()
 await benchWarm()
+await benchView()
 await benchMatte(values.photos)
