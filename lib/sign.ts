@@ -43,21 +43,18 @@ export interface Signed {
  * @throws URIError on a lone surrogate, which UTF-8 cannot carry.
  */
 export function encode(text: string): string {
-  return escapeAll(text, /[^\w.~-]+/g)
+  const encoded = encodeURIComponent(text)
+  // Most texts hold none of them, and `replace` with a function takes twice as long to find none.
+  return /[!'()*]/.test(encoded) ? encoded.replace(/[!'()*]/g, percent) : encoded
 }
 
 /** The path of an object's key in a URL: slashes are not encoded. */
 export function encodeKey(key: string): string {
-  return `/${escapeAll(key, /[^\w.~/-]+/g)}`
+  return `/${/[^\w.~/-]/.test(key) ? encode(key).replaceAll('%2F', '/') : key}`
 }
 
-/** Searches first: most texts hold nothing to encode, and `replace` would take a fifth of a presigned URL's time to find none. */
-function escapeAll(text: string, unsafe: RegExp): string {
-  return text.search(unsafe) < 0 ? text : text.replace(unsafe, percent)
-}
-
-function percent(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
 /** Cache of the key that was made last: all URLs of a window are signed by the same one, which takes longer to make than a URL. */
