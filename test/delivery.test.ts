@@ -1,33 +1,10 @@
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import sharp from 'sharp'
-import { describe, expect, it, onTestFinished } from 'vitest'
-import { presign, signingKey } from '../lib/sign.ts'
+import { describe, expect, it } from 'vitest'
 import { type Frame, operations, parseView } from '../lib/view.ts'
-import { CREDENTIALS } from '../local/cloud.ts'
 import { photo, send, startForTest } from './helpers/cloud.ts'
-import { nginx, startNginx } from './helpers/nginx.ts'
-
-/** A CDN's origin authentication: signs what it is asked for with a key that may only read. Notes the queries that came. */
-async function startOrigin(cosUrl: () => string): Promise<{ origin: string; asked: string[] }> {
-  const asked: string[] = []
-  const server = createServer(async (request, response) => {
-    const [path = '', search = ''] = (request.url ?? '').split('?')
-    asked.push(search)
-    const seconds = Math.floor(Date.now() / 1000)
-    const query = search === '' ? {} : { query: { [decodeURIComponent(search)]: '' } }
-    const signable = { method: 'GET', pathname: decodeURIComponent(path), headers: { host: new URL(cosUrl()).host } }
-    const url = presign(cosUrl(), { ...signable, ...query }, signingKey(CREDENTIALS, seconds - 60, seconds + 60))
-    const answer = await fetch(url)
-    const type = answer.headers.get('content-type') ?? ''
-    response.writeHead(answer.status, { 'content-type': type }).end(Buffer.from(await answer.arrayBuffer()))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => void server.close().closeAllConnections())
-  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
-}
+import { nginx, startNginx, startOrigin } from './helpers/nginx.ts'
 
 /** The recipe's own pattern for what it passes on. */
 function passes(args: string): boolean {

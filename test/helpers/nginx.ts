@@ -1,10 +1,13 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
+import { presign, signingKey } from '../../lib/sign.ts'
+import { CREDENTIALS } from '../../local/cloud.ts'
 
 /** The program; undefined where there is none. */
 export const nginx = ['nginx', '/usr/sbin/nginx'].find((program) => !spawnSync(program, ['-v']).error)
@@ -46,4 +49,25 @@ async function freePort(): Promise<number> {
   const { port } = server.address() as AddressInfo
   server.close()
   return port
+}
+
+/** A CDN's origin authentication: signs what it is asked for with a key that may only read. Notes the queries that came. */
+export async function startOrigin(cosUrl: () => string): Promise<{ origin: string; asked: string[] }> {
+  const asked: string[] = []
+  const server = createServer(async (request, response) => {
+    const [path = '', search = ''] = (request.url ?? '').split('?')
+    asked.push(search)
+    const seconds = Math.floor(Date.now() / 1000)
+    const query = search === '' ? {} : { query: { [decodeURIComponent(search)]: '' } }
+    const signable = { method: 'GET', pathname: decodeURIComponent(path), headers: { host: new URL(cosUrl()).host } }
+    const url = presign(cosUrl(), { ...signable, ...query }, signingKey(CREDENTIALS, seconds - 60, seconds + 60))
+    const answer = await fetch(url)
+    const type = answer.headers.get('content-type') ?? ''
+    response
+      .writeHead(answer.status, { 'content-type': type, 'access-control-allow-origin': '*' })
+      .end(Buffer.from(await answer.arrayBuffer()))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  onTestFinished(() => void server.close().closeAllConnections())
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, asked }
 }
