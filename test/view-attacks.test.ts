@@ -1,0 +1,114 @@
+import sharp from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { frameKey } from '../lib/cutout.ts'
+import { codeOf, held, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+
+const MUG = 'uploads/mug.jpg'
+const OPEN = { ACCESS: 'open' }
+const GROUND = `/trim=1,background=ff8800/${MUG}`
+
+/** A disc on a backdrop, at the left or at the right. */
+const photo = (colour: string, x = 60) =>
+  sharp(
+    Buffer.from(
+      `<svg width="240" height="120"><rect width="240" height="120" fill="#e4e4e6"/><circle cx="${x}" cy="60" r="40" fill="${colour}"/></svg>`,
+    ),
+  )
+    .jpeg({ quality: 92 })
+    .toBuffer()
+
+/** The colour in the middle of a view, and how the request went. */
+async function middle(cloud: TestCloud, path: string) {
+  const answer = await cloud.image(path)
+  if (answer.status !== 302) return codeOf(answer)
+  const response = await fetch(answer.headers.location ?? '')
+  const { data, info } = await sharp(Buffer.from(await response.arrayBuffer()))
+    .ensureAlpha()
+    .raw()
+    .toBuffer({ resolveWithObject: true })
+  const [red = 0, , blue = 0] = data.subarray(((info.height >> 1) * info.width + (info.width >> 1)) * 4)
+  return red > blue ? 'red' : 'blue'
+}
+
+describe('attack: a ground, a frame or a stored view outlives its cutout', () => {
+  it('when the cutout of B, made as that of A, was shown before it was taken back', async () => {
+    const cloud = await startForTest({ environment: OPEN })
+    const a = await photo('#b03020')
+    await putQuietly(cloud, MUG, a)
+    cloud.faults.set([
+      { on: 'Event', kind: 'drop' },
+      { on: 'ImageProcess', kind: 'hold', times: 1 },
+      { on: 'DeleteObject', prefix: 'cutouts/', kind: 'hold', times: 1 },
+    ])
+    const payer = cloud.image(GROUND)
+    await held(cloud)
+    await cloud.bucket.put(MUG, await photo('#2030b0', 180), { type: 'image/jpeg' })
+    cloud.faults.release()
+    // Now the payer knows that the vendor has cut out B, and has not removed it yet.
+    await expect.poll(() => cloud.faults.held().join()).toMatch(/^cutouts\//)
+    await cloud.bucket.put(MUG, a, { type: 'image/jpeg' })
+    await middle(cloud, GROUND)
+    cloud.faults.set([])
+    expect(codeOf(await payer)).toBe('changed')
+    cloud.clock.advance(8_000)
+    expect(await middle(cloud, GROUND)).toBe('red')
+  })
+
+  it('when the cutout was removed and made anew', async () => {
+    const STORED = { PRESETS: 'card: width 40, trim 1, background ff8800, store 1', ON_UPLOAD: 'uploads/: card' }
+    const cloud = await startForTest({ environment: { ...OPEN, ...STORED } })
+    await cloud.upload(MUG, await photo('#b03020'))
+    const [cutout = ''] = await cloud.keys('cutouts/')
+    const [stored = ''] = (await cloud.keys('cutouts/')).filter((key) => key.endsWith('w40-trim-bff8800.png'))
+    const frame = async () => JSON.parse((await cloud.bytes(frameKey(cutout))).toString())
+    const before = { view: await cloud.bytes(stored), frame: await frame() }
+    cloud.clock.advance(2_000)
+    const other = await sharp({ create: { width: 30, height: 20, channels: 4, background: '#2030b0' } })
+      .png()
+      .toBuffer()
+    await cloud.bucket.put(cutout, other, { type: 'image/png' })
+    expect(await middle(cloud, GROUND)).toBe('blue')
+    expect(before.frame.of).toEqual([240, 120])
+    expect(await frame()).toMatchObject({ width: 30, height: 20, of: [30, 20] })
+    await cloud.upload(MUG, await photo('#b03020'))
+    expect((await cloud.bytes(stored)).equals(before.view)).toBe(false)
+  })
+
+  it.each([
+    ['the ground', `/background=ff8800/${MUG}`],
+    ['the frame', `/trim=1/${MUG}`],
+  ])('when ON_DELETE removes the cutout while %s is made', async (_, path) => {
+    const cloud = await startForTest({ environment: { ...OPEN, ON_DELETE: 'remove' } })
+    await cloud.upload(MUG, await photo('#b03020'))
+    const [cutout = ''] = await cloud.keys('cutouts/')
+    const prefix = path.includes('trim') ? frameKey(cutout) : cutout.replace('.png', '/')
+    cloud.faults.set([{ on: 'PutObject', prefix, kind: 'hold', times: 1 }])
+    const asked = cloud.image(path)
+    await held(cloud)
+    await cloud.bucket.delete(MUG)
+    await cloud.scf.idle()
+    expect(await cloud.keys('cutouts/')).toEqual([])
+    cloud.faults.release()
+    await asked
+    expect([await cloud.keys('cutouts/'), await cloud.keys('.matting/frames/')]).toEqual([[], []])
+  })
+
+  it('when ON_DELETE has listed what there is before the ground is stored', async () => {
+    const cloud = await startForTest({ environment: { ...OPEN, ON_DELETE: 'remove' } })
+    await cloud.upload(MUG, await photo('#b03020'))
+    cloud.faults.set([{ on: 'DeleteObject', prefix: 'cutouts/', kind: 'hold', times: 1 }])
+    // The photo comes back before its cutout is removed, so that somebody may ask for it.
+    await cloud.bucket.delete(MUG)
+    await held(cloud)
+    await cloud.bucket.put(MUG, await photo('#b03020'), { type: 'image/jpeg' })
+    expect((await cloud.image(GROUND)).status).toBe(302)
+    cloud.clock.advance(8_000)
+    cloud.faults.set([])
+    await cloud.scf.idle()
+    // At last it is made anew, because the photo is there again.
+    expect([await cloud.keys('cutouts/'), await cloud.keys('.matting/frames/')]).toEqual([
+      [expect.stringMatching(/-plain\.png$/)],
+      [],
+    ])
+  })
+})
