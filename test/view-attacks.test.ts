@@ -1,6 +1,7 @@
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { frameKey } from '../lib/cutout.ts'
+import { cutoutKey, frameKey } from '../lib/cutout.ts'
+import { plain } from '../lib/layout.ts'
 import { codeOf, held, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const MUG = 'uploads/mug.jpg'
@@ -110,5 +111,27 @@ describe('attack: a ground, a frame or a stored view outlives its cutout', () =>
       [expect.stringMatching(/-plain\.png$/)],
       [],
     ])
+  })
+})
+
+describe('attack: what one view cannot, the others pay for', () => {
+  it('a stored view whose ground is too large hides no other', async () => {
+    const cloud = await startForTest({
+      environment: {
+        PRESETS: 'tile: width 20, format jpg, store 1, card: width 20, format webp, store 1',
+        ON_UPLOAD: 'uploads/: tile, card',
+      },
+    })
+    cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+    await cloud.upload(MUG, await photo('#b03020'))
+    const head = await cloud.bucket.head(MUG)
+    // An interlaced PNG is not read here, so it has no ground; the vendor shows it all the same.
+    const cutout = cutoutKey('cutouts/', { key: MUG, etag: head?.etag ?? '' }, plain)
+    const raw = { width: 4, height: 4, channels: 4 } as const
+    const interlaced = await sharp(Buffer.alloc(64, 200), { raw }).png({ progressive: true }).toBuffer()
+    await cloud.bucket.put(cutout, interlaced, { type: 'image/png' })
+    cloud.faults.set([])
+    await cloud.upload(MUG, await photo('#b03020'))
+    expect((await cloud.keys('cutouts/')).map((key) => key.replace(/^.*-plain/, ''))).toEqual(['.png', '/w20.webp'])
   })
 })

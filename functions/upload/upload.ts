@@ -121,9 +121,11 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
       const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
         const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
         const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
-        const stored = await storeViews({ ...invocation, deadline }, { ...made, modified }, views).catch(
-          withoutView(source.key),
-        )
+        const stored: StoredView[] = []
+        for (const view of views) {
+          const one = storeViews({ ...invocation, deadline }, { ...made, modified }, [view])
+          stored.push(...(await one.catch(withoutView(source.key))))
+        }
         const shown = stored.map((view) => ({ ...place(view.key), ...view }))
         const cutout = { ...made, ...place(made.key) }
         return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
