@@ -2,6 +2,7 @@ import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { cutoutKey, frameKey } from '../lib/cutout.ts'
 import { plain } from '../lib/layout.ts'
+import { readPresets, uploadLayouts } from '../lib/preset.ts'
 import { codeOf, held, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 
 const MUG = 'uploads/mug.jpg'
@@ -133,5 +134,11 @@ describe('attack: what one view cannot, the others pay for', () => {
     cloud.faults.set([])
     await cloud.upload(MUG, await photo('#b03020'))
     expect((await cloud.keys('cutouts/')).map((key) => key.replace(/^.*-plain/, ''))).toEqual(['.png', '/w20.webp'])
+  })
+
+  it('a view that two presets name is stored and announced once', () => {
+    const presets = readPresets('a: width 20|40, store 1, b: width 40|60, store 1') ?? new Map()
+    const layouts = uploadLayouts([...presets.values()].slice(1))
+    expect(layouts.map(({ views = [] }) => views.map(({ width }) => width))).toEqual([[20, 40, 60]])
   })
 })
