@@ -142,3 +142,88 @@ describe('attack: what one view cannot, the others pay for', () => {
     expect(layouts.map(({ views = [] }) => views.map(({ width }) => width))).toEqual([[20, 40, 60]])
   })
 })
+
+describe('attack: the view of another request', () => {
+  it('a warm instance shows no trimmed view where another is asked, nor another ground', async () => {
+    const cloud = await startForTest({ environment: { ...OPEN, REDIRECT_TTL: '300' }, instances: 1 })
+    await putQuietly(cloud, MUG, await photo('#b03020'))
+    const targets = async () => {
+      const found: string[] = []
+      for (const layout of [
+        'plain',
+        'width=40',
+        'trim=1',
+        'background=ff8800',
+        'background=0088ff',
+        'trim=1,format=jpg',
+      ]) {
+        const { location = '' } = (await cloud.image(`/${layout}/${MUG}`)).headers
+        const { pathname, search } = new URL(location)
+        found.push(`${pathname.replace(/^.*-plain/, '')} ${/cut|thumbnail/.exec(search)?.[0] ?? ''}`)
+      }
+      return found
+    }
+    const expected = [
+      '.png ',
+      '.png thumbnail',
+      '.png cut',
+      '/ground-ff8800.png ',
+      '/ground-0088ff.png ',
+      '/ground-ffffff.png cut',
+    ]
+    expect(await targets()).toEqual(expected)
+    const before = cloud.cos.requests().length
+    expect(await targets()).toEqual(expected)
+    expect(cloud.cos.requests()).toHaveLength(before)
+  })
+
+  it('ACCESS=open refuses no width that the preset itself names', async () => {
+    const cloud = await startForTest({ environment: { ...OPEN, PRESETS: 'icon: width 8|12, format webp' } })
+    await putQuietly(cloud, MUG, await photo('#b03020'))
+    for (const [layout, status] of [
+      ['icon', 302],
+      ['icon,width=8', 302],
+      ['icon,width=12', 302],
+      ['icon,width=9', 400],
+      ['width=8,format=webp', 400],
+    ] as const)
+      expect([layout, (await cloud.image(`/${layout}/${MUG}`)).status]).toEqual([layout, status])
+  })
+
+  it.each([
+    'card%252Cwidth%3D160',
+    'card%2Cwidth%3D161',
+    'card,,width=160',
+    'card,width=160,',
+    ',width=160',
+    'card,WIDTH=160',
+    'Card,width=160',
+    'card,width=0160',
+    'card,width=160.0',
+    'card,width=%EF%BC%91%EF%BC%96%EF%BC%90',
+    'card,width=%D9%A1%D9%A6%D9%A0',
+    'card,__proto__=1',
+    '__proto__,width=160',
+    'constructor',
+    'card,width=160%00',
+    'card,width=160%0A',
+    'card%20,width=160',
+    'card,fit=cover',
+    'card,format=auto',
+    'card,background=ffffff',
+    'plain,trim=1',
+    'plain,trim=0',
+    'center-layout=0',
+    'center-layout=0,width=160',
+    `card,width=${'1'.repeat(3000)}`,
+    `card${',trim=1'.repeat(900)}`,
+  ])('ACCESS=presets offers nothing for %s', async (layout) => {
+    const cloud = await startForTest({
+      environment: { ACCESS: 'presets', PRESETS: 'card: width 160|320, format webp, trim 1' },
+    })
+    const before = cloud.cos.requests().length
+    const answer = await cloud.image(`/${layout}/${MUG}`)
+    expect(answer.status).toBeOneOf([400, 403])
+    expect(cloud.cos.requests()).toHaveLength(before)
+  })
+})
