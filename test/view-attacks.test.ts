@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { cutoutKey, frameKey } from '../lib/cutout.ts'
@@ -226,4 +227,22 @@ describe('attack: the view of another request', () => {
     expect(answer.status).toBeOneOf([400, 403])
     expect(cloud.cos.requests()).toHaveLength(before)
   })
+})
+
+it('attack: a cutout that goes while it is read can be asked for again, and is not called unreadable', async () => {
+  const cloud = await startForTest({ environment: OPEN })
+  await putQuietly(cloud, MUG, await photo('#b03020'))
+  await cloud.image(`/plain/${MUG}`)
+  const [cutout = ''] = await cloud.keys('cutouts/')
+  // More than the first piece.
+  const data = randomBytes(100 * 100 * 4)
+  const large = await sharp(data, { raw: { width: 100, height: 100, channels: 4 } })
+    .png()
+    .toBuffer()
+  await cloud.bucket.put(cutout, large, { type: 'image/png' })
+  const { pieces } = (await cloud.bucket.pieces(cutout)) ?? {}
+  const read = async () => {
+    for await (const _ of pieces ?? []) await cloud.bucket.delete(cutout)
+  }
+  await expect(read()).rejects.toMatchObject({ code: 'changed', retryable: true })
 })
