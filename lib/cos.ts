@@ -14,7 +14,7 @@ import {
   readResult,
   vendorCode,
 } from './answer.ts'
-import type { MattingError } from './errors.ts'
+import { MattingError } from './errors.ts'
 import { LongBody } from './http.ts'
 import { parameters } from './layout.ts'
 import { type Paid, type PicRule, paid } from './paid.ts'
@@ -97,7 +97,8 @@ export function createCos(options: RequestOptions): Cos {
       length = Math.min(4 * length, MAX_BODY)
     ) {
       const next = await part(key, start, length)
-      if (!next || next.bytes.length === 0) return
+      // Removed or stored again meanwhile.
+      if (!next?.bytes.length || next.modified !== first.modified) throw new MattingError('changed')
       yield next.bytes
       start += next.bytes.length
     }

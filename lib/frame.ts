@@ -1,8 +1,6 @@
 import type { Cos } from './cos.ts'
 import { frameKey } from './cutout.ts'
-import type { Invocation } from './invocation.ts'
-import { readPixels } from './pixels.ts'
-
+import { keep, type Reading, readPixels } from './pixels.ts'
 import { quietly } from './quietly.ts'
 import type { Frame } from './view.ts'
 
@@ -14,13 +12,17 @@ const SEEN = 16
  * pixels once, and then remembered in a record. Two who do so at once write the same.
  * @throws MattingError no-view, timeout, changed, as `readPixels` does
  */
-export async function frameOf(store: Cos, cutout: string, time: Pick<Invocation, 'now' | 'deadline'>): Promise<Frame> {
+export async function frameOf(store: Cos, cutout: string, time: Reading): Promise<Frame> {
   const record = frameKey(cutout)
-  const known = readFrame((await store.get(record))?.body)
-  if (known) return known
-  const frame = await findFrame(store, cutout, time)
+  const { body, written = 0 } = (await store.get(record)) ?? {}
+  const known = readFrame(body)
+  if (known && written >= (time.since ?? 0)) return known
+  const { png, rows, modified } = await readPixels(store, cutout, time)
+  const frame = await findFrame(png, rows)
   // If this fails, the next request reads the pixels again.
-  await store.put(record, JSON.stringify(frame), { type: 'application/json' }).catch(() => {})
+  await keep(store, { key: cutout, modified }, record, JSON.stringify(frame), { type: 'application/json' }).catch(
+    () => {},
+  )
   return frame
 }
 
@@ -35,8 +37,7 @@ function readFrame(text = ''): Frame | undefined {
   })
 }
 
-async function findFrame(store: Cos, cutout: string, time: Pick<Invocation, 'now' | 'deadline'>): Promise<Frame> {
-  const { png, rows } = await readPixels(store, cutout, time)
+async function findFrame(png: { width: number; height: number }, rows: AsyncIterable<Uint8Array>): Promise<Frame> {
   const of = [png.width, png.height] as const
   let [left, top, right, bottom, y] = [png.width, png.height, 0, 0, 0]
   for await (const row of rows) {

@@ -3,8 +3,7 @@ import { createDeflate } from 'node:zlib'
 import type { Cos } from './cos.ts'
 import { besideCutout } from './cutout.ts'
 import { MattingError } from './errors.ts'
-import type { Invocation } from './invocation.ts'
-import { MAX_PICTURE, readPixels } from './pixels.ts'
+import { keep, MAX_PICTURE, type Reading, readPixels } from './pixels.ts'
 import { SIGNATURE } from './png.ts'
 
 /** Bytes of pixels that are compressed at once. */
@@ -15,17 +14,13 @@ const PART = 1 << 16
  * there. Two who do so at once store the same bytes.
  * @throws MattingError no-view, also if the ground has more than 32 MiB; timeout, changed, as `readPixels` does
  */
-export async function groundOf(
-  store: Cos,
-  cutout: string,
-  colour: string,
-  time: Pick<Invocation, 'now' | 'deadline'>,
-): Promise<string> {
+export async function groundOf(store: Cos, cutout: string, colour: string, time: Reading): Promise<string> {
   const key = besideCutout(cutout, `ground-${colour}.png`)
-  if (await store.head(key)) return key
-  const { png, rows } = await readPixels(store, cutout, time)
+  const head = await store.head(key)
+  if (head && head.modified >= (time.since ?? 0)) return key
+  const { png, rows, modified } = await readPixels(store, cutout, time)
   const body = await writePng(png, lay(rows, Buffer.from(colour, 'hex')))
-  await store.put(key, body, { type: 'image/png' })
+  await keep(store, { key: cutout, modified }, key, body, { type: 'image/png' })
   return key
 }
 

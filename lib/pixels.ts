@@ -1,7 +1,10 @@
-import type { Cos } from './cos.ts'
+import type { Cos, PutOptions } from './cos.ts'
 import { MattingError } from './errors.ts'
 import type { Invocation } from './invocation.ts'
 import { type Png, readPng, rows } from './png.ts'
+
+/** The time of one who reads a cutout. What was made of a cutout before `since`, in COS's time, is of another one at its key. */
+export type Reading = Pick<Invocation, 'now' | 'deadline'> & { since?: number }
 
 /** No larger picture is processed by Cloud Infinite (product/460/36620); in bytes. */
 export const MAX_PICTURE = 32 * 1024 * 1024
@@ -14,8 +17,8 @@ export const MAX_PICTURE = 32 * 1024 * 1024
 export async function readPixels(
   store: Cos,
   cutout: string,
-  { now, deadline }: Pick<Invocation, 'now' | 'deadline'>,
-): Promise<{ png: Png; rows: AsyncIterable<Uint8Array> }> {
+  { now, deadline }: Reading,
+): Promise<{ png: Png; rows: AsyncIterable<Uint8Array>; modified: number }> {
   const found = await store.pieces(cutout)
   if (!found) throw new MattingError('changed')
   if (found.size > MAX_PICTURE) throw new MattingError('no-view')
@@ -26,5 +29,23 @@ export async function readPixels(
       yield row
     }
   }
-  return { png, rows: inTime() }
+  return { png, rows: inTime(), modified: found.modified }
+}
+
+/**
+ * Stores what was made of a cutout. Taken back if that cutout is not there any more: perhaps it was removed with all that
+ * belongs to it, and another may come to its key.
+ * @throws MattingError changed
+ */
+export async function keep(
+  store: Cos,
+  cutout: { key: string; modified: number },
+  key: string,
+  body: string | Buffer,
+  options: PutOptions,
+): Promise<void> {
+  await store.put(key, body, options)
+  if ((await store.head(cutout.key))?.modified === cutout.modified) return
+  await store.delete(key)
+  throw new MattingError('changed')
 }

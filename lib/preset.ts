@@ -1,6 +1,6 @@
 import { type Layout, layoutName, parseLayout, plain } from './layout.ts'
 import { readEntries } from './spelling.ts'
-import { isViewWord, parseViews, type View } from './view.ts'
+import { isViewWord, parseViews, printView, type View } from './view.ts'
 
 export const ON_PENDING = ['wait', 'retry', 'original'] as const
 export const ON_FAILURE = ['error', 'original'] as const
@@ -88,7 +88,8 @@ export function uploadLayouts(presets: readonly Preset[]): UploadLayout[] {
   for (const { layout, views = [], stored } of presets) {
     const name = layoutName(layout)
     const all = [...(layouts.get(name)?.views ?? []), ...(stored ? views : [])]
-    layouts.set(name, { ...layout, ...(all.length > 0 && { views: all }) })
+    const once = [...new Map(all.map((view) => [printView(view), view])).values()]
+    layouts.set(name, { ...layout, ...(once.length > 0 && { views: once }) })
   }
   return [...layouts.values()]
 }

@@ -3,6 +3,7 @@ import { MattingError } from './errors.ts'
 import { frameOf } from './frame.ts'
 import { groundOf } from './ground.ts'
 import type { Invocation } from './invocation.ts'
+import type { Cutout } from './pay/pay.ts'
 import { MAX_PICTURE } from './pixels.ts'
 import { type Frame, operations, printView, type View, viewName } from './view.ts'
 
@@ -11,6 +12,9 @@ export interface Basis {
   key: string
   frame?: Frame | undefined
 }
+
+/** A cutout, as `ensure` tells of it. */
+type Stored = Pick<Cutout, 'key' | 'size' | 'modified'>
 
 /** A name for what a view is made from; views that differ only in size and format share it. */
 export function basisOf(view: View | undefined): string {
@@ -24,14 +28,15 @@ export function basisOf(view: View | undefined): string {
  */
 export async function prepare(
   { store, now, deadline }: Invocation,
-  cutout: { key: string; size: number },
+  cutout: Stored,
   view: View | undefined,
 ): Promise<Basis> {
   if (!view) return { key: cutout.key }
   if (cutout.size > MAX_PICTURE)
     throw new MattingError('no-view', 'The cutout is larger than 32 MB, so it can only be shown as it is.')
-  const frame = view.trim ? await frameOf(store, cutout.key, { now, deadline }) : undefined
-  const key = view.background ? await groundOf(store, cutout.key, view.background, { now, deadline }) : cutout.key
+  const time = { now, deadline, since: cutout.modified }
+  const frame = view.trim ? await frameOf(store, cutout.key, time) : undefined
+  const key = view.background ? await groundOf(store, cutout.key, view.background, time) : cutout.key
   return { key, frame }
 }
 
@@ -47,7 +52,7 @@ export interface StoredView {
 /** Stores those of the views that are not there yet, beside their cutout. None of it is paid as matting. @throws as `prepare` */
 export async function storeViews(
   invocation: Invocation,
-  cutout: { key: string; size: number },
+  cutout: Stored,
   views: readonly View[],
 ): Promise<StoredView[]> {
   const { store } = invocation
@@ -57,7 +62,8 @@ export async function storeViews(
     if (view.format === 'auto') continue
     const key = besideCutout(cutout.key, `${viewName(view)}.${view.format}`)
     let head = await store.head(key)
-    if (!head) {
+    // An older one is of another cutout, which had the same key.
+    if (!head || head.modified < cutout.modified) {
       const basis = await prepare(invocation, cutout, view)
       await store.render(basis.key, key, operations(view, view.format, basis.frame) || 'imageMogr2/format/png')
       head = await store.head(key)

@@ -184,7 +184,7 @@ export function operations(view: View, format: Format, frame?: Frame): Operation
 
 /**
  * The part of a cutout that a trimmed view shows: the frame with its margin, grown to the shape of width and height so that the
- * product keeps its middle. It grows by the same on both sides, and no further than the picture reaches.
+ * product keeps its middle. It grows by the same on both sides, but for an odd pixel, and no further than the picture reaches.
  */
 function shownPart({ width, height, fit, margin }: View, frame: Frame): Frame {
   const { of } = frame
@@ -200,8 +200,11 @@ function shownPart({ width, height, fit, margin }: View, frame: Frame): Frame {
 }
 
 function grow(start: number, length: number, wanted: number, limit: number): [start: number, length: number] {
-  const extra = Math.min(Math.max(0, Math.floor((wanted - length) / 2)), start, limit - start - length)
-  return [start - extra, length + 2 * extra]
+  const more = Math.max(0, wanted - length)
+  const extra = Math.min(more >> 1, start, limit - start - length)
+  // Without the odd pixel a square would not be one, and a tile of 640 pixels would have 639.
+  const odd = extra === more >> 1 && start + length + extra < limit ? more & 1 : 0
+  return [start - extra, length + 2 * extra + odd]
 }
 
 function refused(why: string): MattingError {

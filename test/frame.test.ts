@@ -74,7 +74,7 @@ describe('frameOf', () => {
     await store(png({ width: 2, height: 1 }, [Buffer.from([0, 1, 2, 3, 0, 1, 2, 3, 255])]))
     const path = (key: string) => `GetObject /${key}`
     const first = await callsOf(cloud, () => frameOf(cloud.bucket, CUTOUT, time))
-    expect(first.made).toEqual([path(RECORD), path(CUTOUT), `PutObject /${RECORD}`])
+    expect(first.made).toEqual([path(RECORD), path(CUTOUT), `PutObject /${RECORD}`, `HeadObject /${CUTOUT}`])
     const again = await callsOf(cloud, () => frameOf(cloud.bucket, CUTOUT, time))
     expect(again.made).toEqual([path(RECORD)])
     expect(again.result).toEqual(first.result)

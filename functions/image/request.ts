@@ -103,9 +103,9 @@ function readText(text: string, config: Config, pathname: string): Reading {
   const layout = preset?.layout ?? readWords(others)
   const base = preset?.views?.find(({ width }) => words.includes(`width=${width}`)) ?? preset?.views?.[0]
   const view = words.length > 0 ? parseView(words, base) : undefined
-  if (view) checkView(view, config)
   // Every different layout of a photo is another paid call, and every different view another entry in a cache.
   const offered = preset?.views?.some((one) => view && printView(one) === printView(view))
+  if (view && !offered) checkView(view, config)
   if (access === 'presets' && !offered) throw new MattingError('layout-refused')
   return { ...preset, layout, view }
 }

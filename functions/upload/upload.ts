@@ -118,10 +118,14 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
     // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
       const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
-      const told = made.map(async ({ layout, obtained: _, ...made }) => {
+      const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
         const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
         const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
-        const stored = await storeViews({ ...invocation, deadline }, made, views).catch(withoutView(source.key))
+        const stored: StoredView[] = []
+        for (const view of views) {
+          const one = storeViews({ ...invocation, deadline }, { ...made, modified }, [view])
+          stored.push(...(await one.catch(withoutView(source.key))))
+        }
         const shown = stored.map((view) => ({ ...place(view.key), ...view }))
         const cutout = { ...made, ...place(made.key) }
         return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
@@ -181,7 +185,8 @@ async function remove(key: string, { config, store }: Invocation): Promise<numbe
   const { cutoutPrefix } = config
   let removed = 0
   const cutouts = cutoutFolders(cutoutPrefix, key)
-  for (const folder of [...cutouts, ...failureFolders(cutoutPrefix, key)]) {
+  // Twice, for what was made of a cutout before it was removed, and after it was listed.
+  for (const folder of [...cutouts, ...cutouts, ...failureFolders(cutoutPrefix, key)]) {
     for await (const object of store.list(folder)) {
       const name = object.key.slice(folder.length)
       const whole = !name.includes('/')
@@ -189,8 +194,8 @@ async function remove(key: string, { config, store }: Invocation): Promise<numbe
       // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
       if (cutout ? versionIn(name) === undefined : !whole) continue
       // The vendor may cut out the same photo in another way the next time.
-      if (cutout && whole) await store.delete(frameKey(object.key))
       await store.delete(object.key)
+      if (cutout && whole) await store.delete(frameKey(object.key))
       if (cutout && whole) removed++
     }
   }

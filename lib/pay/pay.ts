@@ -18,6 +18,8 @@ export interface Cutout {
   key: string
   /** Bytes. */
   size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified: number
   /** In pixels, if they are known. */
   width?: number
   height?: number
@@ -101,7 +103,7 @@ export async function ensure(
   const before = new Set(first.found.map(({ name }) => name))
   return wanted.map(({ key, name }) => {
     const obtained = paid.has(key) ? 'made' : before.has(name) ? 'hit' : 'joined'
-    const { size = 0, width, height, key: there = key } = found.get(name) ?? {}
-    return { layout: name, key: there, size, ...(width && height && { width, height }), obtained }
+    const { size = 0, modified = 0, width, height, key: there = key } = found.get(name) ?? {}
+    return { layout: name, key: there, size, modified, ...(width && height && { width, height }), obtained }
   })
 }

@@ -37,6 +37,8 @@ export interface Wanted {
 export interface Found extends Wanted {
   /** Bytes. */
   size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified: number
   /** In pixels, if it is a PNG that can be read here. */
   width?: number
   height?: number
@@ -73,7 +75,7 @@ export async function find<T extends Wanted>(
         const cutout = await store.pieces(key)
         // An object with an older key may have been made of another version.
         if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
-        return { ...one, key, size: cutout.size, ...(await inspect(cutout.pieces)) }
+        return { ...one, key, size: cutout.size, modified: cutout.modified, ...(await inspect(cutout.pieces)) }
       }
       return undefined
     }),
