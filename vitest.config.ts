@@ -4,6 +4,7 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** The files that take longest. They begin first, for one that begins last runs alone. A new clone has no durations to sort by. */
 const LONGEST = [
   'once',
+  'sample',
   'cache',
   'upload',
   'claim',
@@ -13,7 +14,8 @@ const LONGEST = [
   'upload-claims',
   'pay',
   'start',
-  'sample',
+  'shop',
+  'show',
 ]
 
 class LongestFirst extends BaseSequencer {

@@ -3,6 +3,7 @@ import { afterAll, describe, expect, it } from 'vitest'
 import type { Picture } from '../local/matte/layout.ts'
 import { createMatte } from '../local/matte/matte.ts'
 import { drawSample, SAMPLES, type SampleName } from '../local/sample.ts'
+import { sample } from './helpers/samples.ts'
 
 const matte = createMatte({ workers: 1 })
 afterAll(() => matte.close())
@@ -77,17 +78,15 @@ const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, nu
   },
 }
 
-const ring = drawSample('ring')
-
 // One stands for all: the same few lines draw them.
 it('a sample is the same bytes each time', async () => {
-  const [once, again] = [await ring, await drawSample('ring')]
+  const [once, again] = [await sample('ring'), await drawSample('ring')]
   expect(again.jpeg.equals(once.jpeg) && again.alpha.equals(once.alpha)).toBe(true)
 })
 
 describe.each(SAMPLES)('the sample %s', (name) => {
   const work = (async () => {
-    const drawn = await (name === 'ring' ? ring : drawSample(name))
+    const drawn = await sample(name)
     const want = await sharp(drawn.alpha).toColourspace('b-w').raw().toBuffer()
     const got = await cut(drawn.jpeg)
     return {

@@ -70,7 +70,7 @@ describe('promise 8: a view of a cutout', () => {
       return answers
     }
     const answers = await show()
-    for (const { headers } of answers) expect((await fetch(headers.location ?? '')).status).toBe(200)
+    for (const { headers } of answers.slice(-12)) expect((await fetch(headers.location ?? '')).status).toBe(200)
     expect(cloud.cos.bill()).toHaveLength(1)
     await putQuietly(cloud, MUG, await photo('#2040b0'))
     await show()

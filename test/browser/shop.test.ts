@@ -5,9 +5,10 @@ import type { AddressInfo } from 'node:net'
 import { type Browser, chromium, type Response } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { imageSet } from '../../lib/access.ts'
-import { drawSample, SAMPLES } from '../../local/sample.ts'
+import { SAMPLES } from '../../local/sample.ts'
 import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { nginx, startNginx, startOrigin } from '../helpers/nginx.ts'
+import { sample } from '../helpers/samples.ts'
 
 const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
 if (!program) console.warn('SKIPPED: test/browser, for there is no Chromium here')
@@ -111,7 +112,7 @@ async function open(origin: string, width: number) {
 describe.skipIf(!program)('a shop page in Chromium', () => {
   beforeAll(async () => {
     browser = await chromium.launch({ executablePath: program ?? '', args: ['--no-sandbox'] })
-    photos = await Promise.all(SAMPLES.map(async (name) => (await drawSample(name)).jpeg))
+    photos = await Promise.all(SAMPLES.map(async (name) => (await sample(name)).jpeg))
   })
   afterAll(() => browser?.close())
 
