@@ -64,8 +64,8 @@ describe('promise 8: a view of a cutout', () => {
     const layouts = widths.flatMap((width) =>
       ['png', 'webp', 'jpg', 'auto'].map((format) => `width=${width},format=${format}`),
     )
-    const show = async () => {
-      const answers = await Promise.all(layouts.map((layout) => cloud.image(`/plain,${layout}/${MUG}`)))
+    const show = async (some = layouts) => {
+      const answers = await Promise.all(some.map((layout) => cloud.image(`/plain,${layout}/${MUG}`)))
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([302]))
       return answers
     }
@@ -73,7 +73,7 @@ describe('promise 8: a view of a cutout', () => {
     for (const { headers } of answers.slice(-12)) expect((await fetch(headers.location ?? '')).status).toBe(200)
     expect(cloud.cos.bill()).toHaveLength(1)
     await putQuietly(cloud, MUG, await photo('#2040b0'))
-    await show()
+    await show(layouts.slice(0, 20))
     expect(cloud.cos.bill()).toHaveLength(2)
   })
 
