@@ -1,12 +1,13 @@
-// Builds dist/: one CommonJS file per function, because SCF loads the entry with require() from the root of the zip.
+// Builds dist/: one CommonJS file for each function, because SCF loads it with require() from the root of the zip.
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
 if (major < 20 || (major === 20 && minor < 12)) {
   console.error(`Node 20.12 or newer is needed; this is ${process.versions.node}.`)
   process.exit(1)
 }
 
-// Imported late, so that an old Node gets the line above and not a syntax error from a dependency.
+// Imported only here, so that an old Node prints the line above and not a syntax error from a dependency.
 const { build } = await import('esbuild')
+const { lean } = await import('./lean.mjs')
 const { licences } = await import('./licences.mjs')
 const { mkdir, readFile, rm, writeFile } = await import('node:fs/promises')
 const { fileURLToPath } = await import('node:url')
@@ -32,19 +33,8 @@ const { metafile } = await build({
   banner: { js: `"use strict";${OLDER}` },
   logLevel: 'warning',
   metafile: true,
-  plugins: [{ name: 'unused', setup: dropUnused }],
+  plugins: [lean],
 })
 await writeFile(new URL('package.json', dist), '{ "type": "commonjs" }\n')
 const own = await readFile(new URL('LICENSE', import.meta.url), 'utf8')
 await writeFile(new URL('LICENSES.txt', dist), `${own}\n${await licences(metafile, root)}`)
-
-/**
- * Leaves out an eighth of the bundles. Of is-unsafe fast-xml-parser uses the patterns for HTML and XML; but the package labels all
- * of its lists as it is loaded, so that none can be shaken off. An empty one would not go unnoticed: `isUnsafe` throws for it.
- * @param {import('esbuild').PluginBuild} build
- */
-function dropUnused({ onLoad }) {
-  onLoad({ filter: /is-unsafe\/src\/contexts\/(svg|sql|sql-strict|shell|redos|nosql|log)\.js$/ }, () => ({
-    contents: 'export default []',
-  }))
-}

@@ -17,9 +17,60 @@ export interface Grant {
  * and `secret` are one of URL_KEYS, `origin` is that of the function URL, or of a CDN in front of it.
  */
 export function imageUrl(origin: string, { layout, key, expires }: Grant, id: string, secret: string): string {
+  const sig = signature(secret, { layout, key, expires })
+  return `${openUrl(origin, layout, key)}?exp=${expires}&kid=${encode(id)}&sig=${sig}`
+}
+
+/** An image URL without a signature. */
+function openUrl(origin: string, layout: string, key: string): string {
   // A URL in the path is encoded completely, because `//` and `?` would not survive the way.
-  const path = /^https?:/i.test(key) ? `/${encode(key)}` : encodeKey(key)
-  return `${origin}/${encode(layout)}${path}?exp=${expires}&kid=${encode(id)}&sig=${signature(secret, { layout, key, expires })}`
+  return `${origin}/${encode(layout)}${/^https?:/i.test(key) ? `/${encode(key)}` : encodeKey(key)}`
+}
+
+/** A picture on a page, in several widths. */
+export interface ImageSetOptions {
+  /** A preset, or words such as `plain,format=webp,trim=1`. */
+  layout: string
+  /** The photo's key, or the whole URL of a picture elsewhere. */
+  key: string
+  /** Widths that the browser may choose from, in pixels; with ACCESS=presets those of the preset. */
+  widths: readonly number[]
+  /** The width that the picture has on the page, as in CSS: `(max-width: 600px) 100vw, 320px`. */
+  sizes: string
+  /** Width and height of the picture, or their ratio: the browser keeps the room, so that nothing jumps. */
+  width: number
+  height: number
+  alt: string
+  /** For ACCESS=signed. */
+  signer?: { id: string; secret: string; expires: number }
+}
+
+/** What HTML needs for it; `img` is a whole element, the others are the values of its attributes, not escaped. */
+export interface ImageSet {
+  src: string
+  srcset: string
+  sizes: string
+  img: string
+}
+
+/** The image URLs of all widths, as HTML's `srcset` (HTML, 4.8.4.2.1). `src` is the widest. */
+export function imageSet(origin: string, options: ImageSetOptions): ImageSet {
+  const { layout, key, widths, sizes, width, height, alt, signer } = options
+  const sorted = [...widths].sort((a, b) => a - b)
+  const urls = sorted.map((width) => {
+    const text = `${layout},width=${width}`
+    if (!signer) return openUrl(origin, text, key)
+    return imageUrl(origin, { layout: text, key, expires: signer.expires }, signer.id, signer.secret)
+  })
+  const src = urls.at(-1) ?? ''
+  const srcset = urls.map((url, i) => `${url} ${sorted[i]}w`).join(', ')
+  const attributes = { src, srcset, sizes, width, height, alt, loading: 'lazy' }
+  const pairs = Object.entries(attributes).map(([name, value]) => `${name}="${escapeHtml(String(value))}"`)
+  return { src, srcset, sizes, img: `<img ${pairs.join(' ')}>` }
+}
+
+function escapeHtml(text: string): string {
+  return text.replace(/[&<>"]/g, (character) => `&#${character.charCodeAt(0)};`)
 }
 
 /**

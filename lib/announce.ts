@@ -3,19 +3,21 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { type Code, MattingError } from './errors.ts'
 import { send, within } from './http.ts'
 
-/** The result for a photo. */
+/** What the next system is told of a photo. */
 export type Announcement =
   | {
       type: 'cutout.created'
       source: { key: string; etag: string }
-      /** Short name. */
+      /** The layout's short name. */
       layout: string
-      /** `size` in bytes. */
-      cutout: { bucket: string; key: string; size: number; url: string }
+      /** `size` in bytes, `width` and `height` in pixels. */
+      cutout: { bucket: string; key: string; size: number; width?: number; height?: number; url: string }
+      /** The views that are stored as objects. */
+      views?: readonly { view: string; bucket: string; key: string; size: number; url: string }[]
     }
   | {
       type: 'cutout.failed' | 'cutout.deferred'
-      /** Without an ETag if it could not be asked for. */
+      /** The functions always tell the ETag; the event's schema does not promise it. */
       source: { key: string; etag?: string }
       code: Code
       /** Public text. */
@@ -109,7 +111,7 @@ function cloudEvent({ type, ...data }: Announcement, { bucket, region, clock }: 
   // other news.
   const about =
     'layout' in data
-      ? [data.layout, data.cutout.bucket, data.cutout.key]
+      ? [data.layout, data.cutout.bucket, data.cutout.key, ...(data.views ?? []).map(({ key }) => key)]
       : 'why' in data
         ? [data.why]
         : [data.code, type === 'cutout.deferred' ? time.slice(0, 10) : '']

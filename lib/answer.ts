@@ -42,8 +42,8 @@ export interface Listed {
   written: number
 }
 
-// Entities are not expanded: an answer may hold an entity bomb, and no field that is read here needs them.
-const xml = new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
+/** Cache of the parser, made for the first answer in XML: a hit needs none, and in the bundles the package is evaluated with it. */
+let parser: XMLParser | undefined
 
 /**
  * Whether an answer comes from the vendor: each has a request id (product/436/7729), and the vendor's errors have a known form.
@@ -210,8 +210,10 @@ function odd(what: string): MattingError {
 }
 
 function parse(body: Buffer): unknown {
+  // Entities are not expanded: an answer may hold an entity bomb, and no field that is read here needs them.
+  parser ??= new XMLParser({ processEntities: false, parseTagValue: false, isArray: (name) => name === 'Contents' })
   try {
-    return xml.parse(body)
+    return parser.parse(body)
   } catch {
     return undefined // A page of HTML, or an answer that broke off.
   }

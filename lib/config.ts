@@ -12,9 +12,11 @@ import {
   readFolders,
   readPresets,
 } from './preset.ts'
+import { quietly } from './quietly.ts'
 import type { Credentials } from './sign.ts'
 import { isUnder } from './source.ts'
 import { decode, list } from './spelling.ts'
+import { VIEW_WORDS } from './view.ts'
 
 export interface Config extends Fallbacks {
   bucket: string
@@ -40,6 +42,8 @@ export interface Config extends Fallbacks {
   /** Key id → secret. */
   urlKeys: ReadonlyMap<string, string>
   detectHosts: readonly string[]
+  /** Whether views may be AVIF, which is billed for each call. */
+  avif: boolean
   /** Seconds. */
   redirectTtl: number
   /** Seconds. */
@@ -73,7 +77,7 @@ export function readConfig(env: Environment): Config {
     read: (text: string) => T | undefined,
   ): Read<T> {
     const text = env[name]?.trim() || standard
-    const value = text === '' ? undefined : attempt(() => read(decode(text)))
+    const value = text === '' ? undefined : quietly(() => read(decode(text)))
     if (value !== undefined) return value
     problems.push(`${name}: expected ${expected}`)
     return WRONG
@@ -92,7 +96,7 @@ export function readConfig(env: Environment): Config {
 
   const bucket = variable('COS_BUCKET', '', 'name-appid, such as photos-1250000000', matching(BUCKET))
   const region = variable('COS_REGION', '', 'a region, such as ap-guangzhou', matching(/^[a-z]{2,}-[a-z0-9-]+$/))
-  const words = 'of the words center-layout 1, padding-layout 20x10, on-pending …, on-failure …'
+  const words = `of the words center-layout 1, padding-layout 20x10, on-pending …, on-failure …, store 1, and those of a view: ${VIEW_WORDS}`
   const presets = variable('PRESETS', 'plain:', `name: word, word, name: word, … ${words}`, readPresets)
   const sourcePrefixes = variable(
     'SOURCE_PREFIXES',
@@ -142,6 +146,7 @@ export function readConfig(env: Environment): Config {
       'names of hosts in lower case, without ports, comma separated',
       readHosts,
     ),
+    avif: variable('AVIF', 'off', 'on or off', (text) => ({ on: true, off: false })[text]),
     onDelete: variable('ON_DELETE', 'keep', ON_DELETE.join(' or '), oneOf(ON_DELETE)),
     eventsUrl: optional('EVENTS_URL', undefined, 'an http(s) URL without a password', readUrl),
     eventsSecret: optional('EVENTS_SECRET', undefined, 'whsec_ and 24 to 64 bytes in base64', readSecret),
@@ -196,6 +201,14 @@ function* crossChecks(config: { [Name in keyof Config]: Read<Config[Name]> }): G
   // COS verifies only what a signature lists: anybody could append `&ci-process=…`, and the role would pay for the call.
   if (original && !config.deliveryUrl && !config.deliveryKey)
     yield 'ON_PENDING, ON_FAILURE original: needs DELIVERY_URL or DELIVERY_KEY, because the URL of a photo that the paying role has signed can be turned into another paid call'
+  for (const [name, { views = [], stored }] of presets === WRONG ? [] : presets) {
+    if (views.some(({ format }) => format === 'avif') && config.avif === false)
+      yield `PRESETS ${name}: avif needs AVIF=on; each call is billed as advanced compression`
+    if (stored && (views.length === 0 || views.some(({ format }) => format === 'auto')))
+      yield `PRESETS ${name}: store needs a view, in one format`
+    if (views.length > 0 && delivery === 'direct')
+      yield `PRESETS ${name}: DELIVERY=direct stores no cutout of which a view could be shown`
+  }
   if (delivery === 'direct' && access === 'presets')
     yield 'DELIVERY=direct: needs ACCESS=signed, or open if anybody may spend; each fetch of such a URL is paid'
   if (delivery === 'direct' && dailyLimit !== WRONG && dailyLimit < Number.POSITIVE_INFINITY)
@@ -220,12 +233,4 @@ export function readCredentials(env: Environment): Credentials {
 
 function overlap(a: string, b: string): boolean {
   return a.startsWith(b) || b.startsWith(a)
-}
-
-function attempt<T>(read: () => T): T | undefined {
-  try {
-    return read()
-  } catch {
-    return undefined
-  }
 }

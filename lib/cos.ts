@@ -14,12 +14,13 @@ import {
   readResult,
   vendorCode,
 } from './answer.ts'
-import type { MattingError } from './errors.ts'
+import { MattingError } from './errors.ts'
 import { LongBody } from './http.ts'
 import { parameters } from './layout.ts'
 import { type Paid, type PicRule, paid } from './paid.ts'
 import { type Call, createRequests, MAX_BODY, type RequestOptions } from './request.ts'
 import { type Credentials, presign, signingKey } from './sign.ts'
+import type { Operations } from './view.ts'
 
 export type { ObjectHead } from './answer.ts'
 
@@ -45,6 +46,11 @@ export interface Cos {
    */
   put(key: string, body: string | Buffer, options: PutOptions): Promise<boolean>
   delete(key: string): Promise<void>
+  /**
+   * Stores a processed copy of an object at another key of the same bucket (product/436/36366). Not billed as matting: the rule
+   * can be nothing else.
+   */
+  render(key: string, to: string, rule: Operations): Promise<void>
   /** In the order of the keys; with `after`, only the keys behind it. */
   list(prefix: string, after?: string): AsyncGenerator<Listed>
   /** The calls that cost money. */
@@ -91,7 +97,8 @@ export function createCos(options: RequestOptions): Cos {
       length = Math.min(4 * length, MAX_BODY)
     ) {
       const next = await part(key, start, length)
-      if (!next || next.bytes.length === 0) return
+      // Removed or stored again meanwhile.
+      if (!next?.bytes.length || next.modified !== first.modified) throw new MattingError('changed')
       yield next.bytes
       start += next.bytes.length
     }
@@ -129,6 +136,12 @@ export function createCos(options: RequestOptions): Cos {
     async delete(key) {
       const answer = await free({ method: 'DELETE', key })
       if (answer.status !== 204 && !isMissing(answer)) throw failure(answer)
+    },
+
+    async render(key, to, rule) {
+      const headers = picOperations([{ fileid: `/${to}`, rule }])
+      const answer = await free({ method: 'POST', key, query: { image_process: '' }, headers })
+      if (answer.status !== 200) throw failure(answer)
     },
 
     async *list(prefix, after = '') {

@@ -4,7 +4,7 @@ import { type Layout, layoutName } from './layout.ts'
 /** COS allows 850 bytes of key (product/436/13324). */
 export const MAX_KEY = 850
 /** Thirty bytes are left for a claim's key, which contains the cutout's key. */
-const MAX_CUTOUT = MAX_KEY - 30
+const MAX_CUTOUT_KEY = MAX_KEY - 30
 
 /** The folder of this project's claims, receipts and other records, in the bucket of the cutouts. */
 export const RECORDS = '.matting/'
@@ -14,7 +14,22 @@ export const RECORDS = '.matting/'
  * ETag.
  */
 const ETAG = '[\\da-f]{32}(?:[\\da-f]{8})?(?:-\\d{1,5})?|[\\da-f]{64}'
-const FILE = `(${ETAG}|[\\da-f]{16})-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})\\.png`
+/** The version in a cutout's name: the ETag, or its first 16 digits as before 1.0. */
+const VERSION = `(?:${ETAG}|[\\da-f]{16})`
+/** It must match whatever `layoutName` can return, for the functions would cut out again what it does not match. */
+const LAYOUT = '-(?:plain|c1|(?:c1-)?p\\d{1,4}x\\d{1,4})'
+/**
+ * What belongs to a cutout, in a folder that has the cutout's name. It is nothing that has itself a cutout's name: that would be
+ * a cutout of another photo, whose key ends in the name of this folder.
+ */
+const BESIDE = `(?!${VERSION}${LAYOUT}\\.png$)[a-z\\d-]{1,80}\\.(?:png|webp|jpg|avif)`
+const FILE = `(${VERSION})${LAYOUT}(?:\\.png|/${BESIDE})$`
+const NAME = new RegExp(`^${FILE}`)
+const KEY = new RegExp(`/${FILE}`)
+/**
+ * The longest name. If it grows, photos whose keys are near the limit get another folder, and their cutouts are paid for again.
+ * LONGEST_OLDER never changes: it has decided where cutouts lay before 1.0.
+ */
 const LONGEST_FILE = 64 + '-c1-p1000x1000.png'.length
 const LONGEST_OLDER = 16 + '-c1-p1000x1000.png'.length
 
@@ -27,7 +42,7 @@ export function cutoutKey(prefix: string, source: { key: string; etag: string },
   return `${cutoutFolder(prefix, source.key)}${etagPart(source.etag)}-${layoutName(layout)}.png`
 }
 
-/** A source as keys name it; `asked` is how keys named a picture elsewhere before 1.0. */
+/** What keys tell of a source; `asked` is what they told of a picture elsewhere before 1.0. */
 export interface Named {
   key: string
   etag: string
@@ -60,13 +75,13 @@ export function cutoutFolders(prefix: string, key: string): string[] {
 
 function folder(prefix: string, key: string, longest: number): string {
   const spelt = `${prefix}${escapeKey(key)}/`
-  if (spelt.length + longest <= MAX_CUTOUT) return spelt
+  if (spelt.length + longest <= MAX_CUTOUT_KEY) return spelt
   // `_long` cannot come from escaping, which writes `_` only before two hex digits. A hash cannot be read back, but each photo
   // still has one folder.
   return `${prefix}_long/${sha256(key)}/`
 }
 
-/** The part of a cutout's name that comes from its source's ETag: the whole ETag. */
+/** The part of a cutout's name that comes from its source's ETag: the whole ETag, or the SHA-256 of one in an unknown form. */
 export function etagPart(etag: string): string {
   return new RegExp(`^(${ETAG})$`).test(etag) ? etag : sha256(etag)
 }
@@ -76,17 +91,36 @@ export function olderPart(etag: string): string {
   return etag.replace(/\W/g, '').slice(0, 16)
 }
 
-/** The version of the source that a cutout was made of, by its name within the folder; undefined if it is no cutout. */
-export function versionIn(name: string): string | undefined {
-  return new RegExp(`^${FILE}$`).exec(name)?.[1]
+/**
+ * The key of what belongs to a cutout: a view such as `card.webp`, or the ground. `name` is one of [a-z0-9-], at most 80, and
+ * an ending. Where that is too long for a key, a hash takes the place of the name.
+ */
+export function besideCutout(cutout: string, name: string): string {
+  const key = (name: string) => `${cutout.replace(/\.png$/, '')}/${name}`
+  if (key(name).length <= MAX_KEY) return key(name)
+  // With the longest cutout's key and ending, so many digits fit.
+  return key(sha256(name).slice(0, 28) + name.slice(name.lastIndexOf('.')))
+}
+
+/** The key of the record that remembers a cutout's frame. */
+export function frameKey(cutout: string): string {
+  return `${RECORDS}frames/${cutout}.json`
 }
 
 /**
- * Whether a key has the form of a cutout's, under any prefix. Such a key is never a source. So no configuration, not even one
+ * The version of the source that a cutout was made of, by its name within the folder. The same for what belongs to the cutout;
+ * undefined for anything else.
+ */
+export function versionIn(name: string): string | undefined {
+  return NAME.exec(name)?.[1]
+}
+
+/**
+ * Whether a key has the form of a cutout's, or of what belongs to one, under any prefix. Such a key is never a source. So no configuration, not even one
  * whose CUTOUT_PREFIX was changed yesterday, lets the functions cut out their own cutouts.
  */
 export function isCutout(key: string): boolean {
-  return new RegExp(`/${FILE}$`).test(key)
+  return KEY.test(key)
 }
 
 /**

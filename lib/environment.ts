@@ -1,4 +1,5 @@
 import { type Config, type Environment, readConfig, readCredentials } from './config.ts'
+import { quietly } from './quietly.ts'
 import type { Credentials } from './sign.ts'
 
 /** What an invocation reads from its environment. */
@@ -44,10 +45,10 @@ export function createSettings(process: Environment): (context: unknown) => Sett
 
   return (context) => {
     const { environment, environ } = Object(context)
-    const text = typeof environment === 'string' ? environment : attempt(() => JSON.stringify(environment))
+    const text = typeof environment === 'string' ? environment : quietly(() => JSON.stringify(environment))
     if (text !== seen.text || environ !== seen.environ) {
       seen = { text, environ }
-      given = texts(attempt(() => JSON.parse(text ?? '')))
+      given = texts(quietly(() => JSON.parse(text ?? '')))
       role = Object.fromEntries(Array.from(String(environ).matchAll(ROLE), ([, name, value]) => [name, value]))
       if ([...read].some(([name, value]) => variable(name) !== value)) config = undefined
     }
@@ -55,14 +56,6 @@ export function createSettings(process: Environment): (context: unknown) => Sett
     const from = [given, role].find((one) => one.TENCENTCLOUD_SECRETID && one.TENCENTCLOUD_SECRETKEY)
     const names = () => [...read].flatMap(([name, value]) => (value ? [name] : []))
     return { config, credentials: readCredentials(from ?? process), names }
-  }
-}
-
-function attempt<T>(make: () => T): T | undefined {
-  try {
-    return make()
-  } catch {
-    return undefined
   }
 }
 

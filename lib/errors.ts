@@ -17,6 +17,7 @@ export type About = 'request' | 'photo' | 'layout' | 'order' | 'account' | 'mome
 const CODES = {
   'bad-request': [400, false, 'request', 'The request is malformed.'],
   'bad-layout': [400, false, 'layout', 'No such layout.'],
+  'bad-view': [400, false, 'request', 'No such view.'],
   'ambiguous-key': [400, false, 'request', 'Two photos have this address: rename one of them, or sign the URL.'],
   'bad-event': [400, false, 'request', 'The event is not one that COS sends.'],
   'layout-refused': [403, false, 'request', 'This layout is not open to requests; ask for a preset.'],
@@ -29,11 +30,13 @@ const CODES = {
   ],
   expired: [403, false, 'request', 'This URL has expired.'],
   'not-found': [404, false, 'request', 'No such photo.'],
+  'not-a-source': [404, false, 'request', 'This address is not in a source folder.'],
   'not-made': [404, false, 'request', 'The cutout is not made yet; a GET makes it.'],
   'method-refused': [405, false, 'request', 'Only GET and HEAD are answered.'],
   'too-large': [422, false, 'photo', 'The photo is too large to be cut out.'],
   'not-an-image': [422, false, 'photo', 'The photo cannot be read as an image.'],
   'no-product': [422, false, 'photo', 'No product was found in the photo.'],
+  'no-view': [422, false, 'request', 'The cutout cannot be shown in this way.'],
   'limit-reached': [429, true, 'order', 'The paid calls of today are used up; try again tomorrow.'],
   'changing-too-fast': [429, true, 'order', 'This photo changes too often; try again in a minute.'],
   refused: [422, false, 'layout', 'The vendor does not cut out this photo.'],
@@ -73,6 +76,18 @@ export class MattingError extends Error {
   static from(thrown: unknown): MattingError {
     return thrown instanceof MattingError ? thrown : new MattingError('internal', undefined, { cause: thrown })
   }
+}
+
+/**
+ * Whether neither a retry nor an operator can mend an error, because it is about the photo itself or one layout of it. Such a
+ * failure is noted, and its event is not delivered again.
+ */
+export function isFinal({ about }: MattingError): boolean {
+  return about === 'photo' || about === 'layout'
+}
+
+export function isCode(value: unknown): value is Code {
+  return typeof value === 'string' && codes.has(value)
 }
 
 /** Every code with its HTTP status, for documentation and its test. */

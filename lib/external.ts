@@ -76,7 +76,8 @@ function ranges(...subnets: string[]): BlockList {
   const list = new BlockList()
   for (const subnet of subnets) {
     const [net = '', bits] = subnet.split('/')
-    list.addSubnet(net, Number(bits), isIP(net) === 6 ? 'ipv6' : 'ipv4')
+    // Not by isIP, whose pattern for IPv6 takes 4 ms of every start to compile.
+    list.addSubnet(net, Number(bits), net.includes(':') ? 'ipv6' : 'ipv4')
   }
   return list
 }

@@ -2,6 +2,7 @@ import type { Config } from './config.ts'
 import { type Cos, createCos } from './cos.ts'
 import type { Credentials } from './sign.ts'
 
+/** Where time goes, for Server-Timing: looking for photos and cutouts, claiming, paying, waiting for another payer's cutout. */
 export type Stage = 'look' | 'claim' | 'pay' | 'wait'
 
 /** What an invocation has spent: milliseconds by stage, and the paid calls that it made or may have made. */

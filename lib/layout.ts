@@ -34,15 +34,15 @@ export function parseLayout(text: string, separator: '&' | ','): Layout {
   return layout
 }
 
-/** A layout's short name, the same for all spellings of it: `plain`, `c1`, `p20x10`, `c1-p20x10`. */
+/** A layout's short name, the same for all spellings of it: `plain`, `c1-p20x10`. FILE in cutout.ts must match each of them. */
 export function layoutName({ center, dx, dy }: Layout): string {
   const parts = [center ? 'c1' : '', dx || dy ? `p${dx}x${dy}` : '']
   return parts.filter(Boolean).join('-') || 'plain'
 }
 
 /**
- * The parameters of method one, including those with their default values: a parameter that is not in the query is not signed,
- * so anybody who has the URL could add it.
+ * The parameters of method one (a GET of the photo, answered with its cutout), including those with their default values: a
+ * parameter that is not in the query is not signed, so anybody who has the URL could add it.
  */
 export function parameters({ center, dx, dy }: Layout): Record<string, string> {
   return { 'ci-process': 'GoodsMatting', 'center-layout': center ? '1' : '0', 'padding-layout': `${dx}x${dy}` }

@@ -17,7 +17,7 @@ export interface PaidTime {
 }
 
 /**
- * The calls that cost money. Each is sent once and never repeated.
+ * The calls that cost money. Each sends one request and never repeats it; buy.ts may call again after `busy`.
  * @throws MattingError unknown-outcome if it failed but may have been done and billed.
  */
 export interface Paid {

@@ -32,7 +32,7 @@ export function rolePolicy(config: Config): Policy {
       {
         effect: 'allow',
         action: ['name/cos:DeleteObject'],
-        resource: [cutouts, ...['receipts', 'failed'].map((name) => store.cos(`${RECORDS}${name}/*`))],
+        resource: [cutouts, ...['receipts', 'failed', 'frames'].map((name) => store.cos(`${RECORDS}${name}/*`))],
       },
       { effect: 'allow', action: ['name/cos:GetBucket'], resource: [...new Set([cos('*'), store.cos('*')])] },
       { effect: 'allow', action: ['ci:CreateGoodsMattingJob'], resource: paid },

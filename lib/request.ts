@@ -15,7 +15,7 @@ export interface Call {
   body?: string | Buffer
   /** When its signature ends, by COS's clock, in milliseconds since the epoch; by default a quarter of an hour from now. */
   until?: number
-  /** The call must not be repeated. */
+  /** The call must not be repeated. It also opens a connection of its own. */
   once?: boolean
   /** The answer may have at most so many bytes. */
   limit?: number
@@ -32,7 +32,10 @@ export interface RequestOptions {
 
 /** The two ways to send a call to the vendor, and the time that its answers tell. */
 export interface Requests {
-  /** Sends a call that costs nothing, and repeats it with growing and random pauses while time is left. @throws MattingError */
+  /**
+   * Sends a call that costs nothing: at most three times, with growing and random pauses, while time is left.
+   * @throws MattingError
+   */
   free(call: Call): Promise<Answer>
   /**
    * Sends a call that costs money once, on a connection of its own, and waits for the answer until `deadline`.
@@ -56,8 +59,8 @@ export function createRequests({ endpoint, credentials, deadline, now, random }:
   const { protocol, hostname, port, host } = new URL(endpoint)
 
   /**
-   * How far COS's clock is ahead of ours. Dates have whole seconds, so each difference is too small, and the greatest is the
-   * nearest.
+   * How far COS's clock is ahead of ours. A date leaves out the parts of its second, so each answer tells too little, and the
+   * greatest of all differences is nearest to the truth.
    */
   let skew: number | undefined
 

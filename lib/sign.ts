@@ -43,21 +43,34 @@ export interface Signed {
  * @throws URIError on a lone surrogate, which UTF-8 cannot carry.
  */
 export function encode(text: string): string {
-  return text.replace(/[^\w.~-]+/g, percent)
+  const encoded = encodeURIComponent(text)
+  // Most texts hold none of them, and `replace` with a function takes twice as long to find none.
+  return /[!'()*]/.test(encoded) ? encoded.replace(/[!'()*]/g, percent) : encoded
 }
 
 /** The path of an object's key in a URL: slashes are not encoded. */
 export function encodeKey(key: string): string {
-  return `/${key.replace(/[^\w.~/-]+/g, percent)}`
+  return `/${/[^\w.~/-]/.test(key) ? encode(key).replaceAll('%2F', '/') : key}`
 }
 
-function percent(text: string): string {
-  return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
+function percent(character: string): string {
+  return `%${character.charCodeAt(0).toString(16).toUpperCase()}`
 }
 
-/** Derives the key for the span from `start` to `end`, both in Unix seconds. */
-export function signingKey({ secretId, secretKey, token }: Credentials, start: number, end: number): SigningKey {
+/** Cache of the key that was made last: all URLs of a window are signed by the same one, which takes longer to make than a URL. */
+let latest: { credentials: Credentials; key: SigningKey } | undefined
+
+/** The key for the span from `start` to `end`, both in Unix seconds. */
+export function signingKey(credentials: Credentials, start: number, end: number): SigningKey {
   const keyTime = `${start};${end}`
+  const { secretId, secretKey, token } = latest?.credentials ?? {}
+  const same = secretId === credentials.secretId && secretKey === credentials.secretKey && token === credentials.token
+  if (latest?.key.keyTime === keyTime && same) return latest.key
+  latest = { credentials: { ...credentials }, key: derive(credentials, keyTime) }
+  return latest.key
+}
+
+function derive({ secretId, secretKey, token }: Credentials, keyTime: string): SigningKey {
   const signKey = createHmac('sha1', secretKey).update(keyTime).digest('hex')
   const fields = (id: string, time: string) => `q-sign-algorithm=sha1&q-ak=${id}&q-sign-time=${time}&q-key-time=${time}`
   return {
@@ -104,7 +117,8 @@ export function presign(origin: string, request: Signable, key: SigningKey): str
 function canonical(record: Readonly<Record<string, string>> = {}): { names: string; text: string } {
   const pairs: { name: string; value: string }[] = []
   for (const name in record) pairs.push({ name: encode(name).toLowerCase(), value: encode(record[name] ?? '') })
-  pairs.sort((a, b) => (a.name < b.name ? -1 : 1))
+  // Often it is the host alone.
+  if (pairs.length > 1) pairs.sort((a, b) => (a.name < b.name ? -1 : 1))
   let names = ''
   let text = ''
   for (const { name, value } of pairs) {
@@ -127,7 +141,8 @@ export function hmacSha1(key: string): (text: string) => string {
   }
   const prefix = inner.toString('latin1')
   return (text) => {
-    outer.write(hash('sha1', prefix + text), 64, 'hex')
+    // As text of one character a byte, which takes less time to write than 40 hex digits.
+    outer.write(hash('sha1', prefix + text, 'binary'), 64, 'latin1')
     return hash('sha1', outer)
   }
 }

@@ -1,19 +1,19 @@
-/** The time of the local cloud: this machine's, and what a test or a person has moved it ahead. */
+/** The time of the local cloud: this machine's time, plus what a test or a person has moved it ahead. */
 export interface Clock {
   /** Milliseconds since the epoch. */
   now(): number
-  /** Moves it ahead by milliseconds, never back; what waits for a time that has come by that is done at once. */
+  /** Moves it ahead by milliseconds, never back. Everything that is due by then is done at once. */
   advance(ms: number): void
-  /** Does something in so many milliseconds of this clock. What comes back calls it off. */
+  /** Does the work after so many milliseconds of this clock. The returned function cancels it. */
   after(ms: number, work: () => void): () => void
-  /** How far ahead it is, in shared memory: instances are threads. */
+  /** How far ahead it is, in milliseconds; in shared memory, because instances are threads. */
   ahead: BigInt64Array<SharedArrayBuffer>
 }
 
 export function createClock(): Clock {
   const ahead = new BigInt64Array(new SharedArrayBuffer(8))
   const now = () => Date.now() + Number(Atomics.load(ahead, 0))
-  /** Sets the timers of all that wait anew. */
+  /** Sets the timer again, for everything that waits. */
   const waiting = new Set<() => void>()
   return {
     now,

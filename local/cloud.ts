@@ -24,28 +24,28 @@ export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 const LOCAL = { SOURCE_PREFIXES: 'uploads/', PRESETS: 'card: center-layout 1, padding-layout 20x10' }
 
 export interface CloudOptions {
-  /** COS; the function URL and the control API take the next two. 0: free ports. */
+  /** The port of COS. The function URL and the control API take the next two; 0 chooses free ports. */
   port: number
-  /** Folder for everything that lasts. */
+  /** The folder of everything that survives a restart. */
   data: string
-  /** Pause before an event is delivered again, in milliseconds; SCF: one minute. */
+  /** Pause before an event is delivered again, in milliseconds; default one second, SCF waits one minute. */
   retryDelay?: number
-  /** Most instances of a function at a time. */
+  /** The most instances of a function at a time; default four. */
   instances?: number
-  /** Threads of the matting engine; default two. */
+  /** Threads of the matting engine; default at most two. */
   workers?: number
-  /** An engine that is there already, and stays. */
+  /** An engine to use instead of a new one; close() leaves it running. */
   matte?: Matte
-  /** Time limit of all functions, in seconds; default: serverless.yml's. */
+  /** Time limit of all functions, in seconds; default as in serverless.yml. */
   timeout?: number
-  /** What Last-Modified of an upload marks: not documented. */
+  /** Whether Last-Modified is the time when an upload ended or started, which is not documented; default end. */
   lastModified?: 'end' | 'start'
-  /** How keys stand in events, and paths in function-URL events: neither is documented. */
+  /** Whether events hold keys percent-encoded, and function-URL events paths decoded; neither is documented. */
   eventKeys?: 'encoded' | 'raw'
   paths?: 'raw' | 'decoded'
-  /** How variables are handed over to functions. */
+  /** How functions receive their variables. */
   variables?: Way
-  /** Host names that lead to ports of this machine, for functions and for the detect-url of Cloud Infinite. */
+  /** Host names that lead to ports of this machine, for the functions and for detect-url. */
   hosts?: ReadonlyMap<string, number>
   /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
   origins?: readonly string[]
@@ -54,7 +54,7 @@ export interface CloudOptions {
   /** Of the management API: how many looks at a function its states last, and the runtimes it may have. */
   polls?: number
   runtimes?: readonly string[]
-  /** Set over what serverless.yml says. */
+  /** Variables of all functions; they override those of serverless.yml. */
   environment?: Record<string, string>
   serverless?: URL
   clock?: Clock
@@ -69,11 +69,14 @@ export interface Cloud {
   cos: Cos
   scf: Scf
   faults: Faults
-  /** The time of COS, of SCF and of every instance; function time limits stay in real time. */
+  /** The time of COS, of SCF and of every instance. The time limits of functions stay in real time. */
   clock: Clock
-  /** What is wrong with the functions' variables; they say so themselves when they run. */
+  /** What is wrong with the functions' variables; undefined if nothing is. The functions report it as well when they run. */
   misconfigured: string | undefined
-  /** Everything gone: objects, events, bill, records; and all instances, but idle ones of functions that are to stay warm. */
+  /**
+   * Removes objects, events, bill, records and faults, and ends all instances, except for idle ones of the functions that are
+   * to stay warm.
+   */
   reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
@@ -136,7 +139,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     }
     for (const spec of serverless.functions) {
       spec.timeout = options.timeout ?? spec.timeout
-      // On one's own machine nobody else can spend, so every layout is open to be tried, unless serverless.yml says otherwise.
+      // On this machine no paid call costs money, so every layout may be tried, unless serverless.yml says otherwise.
       const defaults = { ACCESS: 'open', DELIVERY_KEY: `${DELIVERY.secretId}:${DELIVERY.secretKey}` }
       const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl }
       spec.environment = { ...defaults, ...spec.environment, ...place, ...options.environment }

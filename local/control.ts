@@ -4,6 +4,7 @@ import { isApiCode } from './api/api.ts'
 import type { Clock } from './clock.ts'
 import { isRefusalCode } from './cos/answer.ts'
 import type { Cos } from './cos/cos.ts'
+import { parseReadings } from './cos/readings.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import { guard } from './guard.ts'
 import type { Scf } from './scf/scf.ts'
@@ -16,10 +17,10 @@ export interface ControlOptions {
   reset: () => Promise<void>
 }
 
-/** The control API: shows what the local cloud did, and sets what shall go wrong. For this machine only. */
+/** The control API: shows what the local cloud did, and sets the faults. It answers this machine only. */
 export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
-    'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill() }),
+    'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill(), processing: cos.processing() }),
     'GET /api/requests': () => cos.requests(),
     'GET /api/invocations': () => scf.invocations(),
     'GET /api/waiting': () => ({ events: scf.waiting(), deadLetters: scf.deadLetters().length }),
@@ -27,7 +28,7 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     'POST /api/dead-letters/replay': async () => {
       const readable = scf.deadLetters().filter((letter) => replay([letter]).unreadable.length === 0)
       const { events } = replay(readable)
-      // Dropped only once all are on their way again: nothing is lost should this process end in between.
+      // Dropped only after all are queued again, so that nothing is lost if this process ends in between.
       for (const event of events) await scf.push(readable[0]?.function ?? '', event)
       await scf.drop(readable.map(({ id }) => id))
       return { letters: readable.length, events: events.length, left: scf.deadLetters().length }
@@ -39,6 +40,8 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
       faults.set(parseFaults(list, isCode), typeof seed === 'number' ? seed : 1)
       return faults.list()
     },
+    'GET /api/readings': () => cos.readings,
+    'PUT /api/readings': (body) => Object.assign(cos.readings, parseReadings(body)),
     'POST /api/clock': (body) => {
       clock.advance(Number(Object(body).advance))
       return { now: new Date(clock.now()).toISOString() }
@@ -51,13 +54,13 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
   return createServer(async (request, response) => {
     const answer = (status: number, body: unknown) =>
       response.writeHead(status, { 'content-type': 'application/json' }).end(`${JSON.stringify(body, null, 2)}\n`)
-    // Not even for the pages that may use COS: they must not be able to reset or watch the local cloud.
+    // Other pages are refused, even those that may use COS: they must not be able to reset or watch the local cloud.
     const own = { ports: new Set([request.socket.localPort ?? 0]), origins: [] }
     if (guard(request.headers.host ?? '', request.headers, own))
-      return void answer(403, { error: 'Only for this machine' })
+      return void answer(403, { error: 'The control API answers only this machine.' })
     const [path] = (request.url ?? '/').split('?')
     const route = routes[`${request.method} ${path}`]
-    if (!route) return void answer(404, { error: 'No such route', routes: Object.keys(routes) })
+    if (!route) return void answer(404, { error: 'There is no such route.', routes: Object.keys(routes) })
     try {
       answer(200, await route(await readJson(request)))
     } catch (error) {

@@ -1,21 +1,21 @@
 /**
- * Trouble to inject, set through the control API (`PUT /api/faults`).
+ * A fault to inject, set through the control API (`PUT /api/faults`).
  *
- * `on` is an operation as COS names it (`HeadObject`, `PutObject`, …), `GoodsMatting` for a paid call by whatever method,
- * `Cut` for its work on a stored photo once that was read (`delay` and `hold` alone),
- * the name of an action of the management API, with a function's or role's name as its key,
- * `Event` for the way of an object event to its function, `Instance` for the start of an instance, or `*`.
+ * `on` is the name of an operation of COS (`HeadObject`, `PutObject`, …); or `GoodsMatting` for a paid call by any of the
+ * three methods; `Cut` for the vendor's work on a stored photo after it was read (only `delay` and `hold`); the name of an action
+ * of the management API, with a function's or role's name as its key; `Event` for the delivery of an object event to its
+ * function; `Instance` for the start of an instance; or `*` for all.
  */
 export interface Fault {
   on: string
   kind: FaultKind
-  /** Strikes only keys that begin so; default all. */
+  /** Strikes only keys that begin with this; default all keys. */
   prefix?: string
   /** Probability, 0 to 1; default 1. */
   rate?: number
-  /** How often at most; default no bound. */
+  /** How often it strikes at most; default without limit. */
   times?: number
-  /** For `error`: the vendor's code; default InternalError. */
+  /** For `error`: the vendor's code; default `InternalError`. */
   code?: string
   /** For `delay`, `race` and `skew`: milliseconds. */
   ms?: number
@@ -23,18 +23,18 @@ export interface Fault {
 
 const KINDS = [
   'delay', // wait `ms`, then go on as usual
-  'hold', // wait until it is released, or other faults are set; then go on as usual
-  'error', // 500 InternalError, or what `code` says; nothing done
-  'slow-down', // 503 SlowDown, nothing done
-  'reset', // connection reset, nothing done
-  'lose-answer', // everything done (and billed), then the connection is reset instead of an answer
-  'error-in-200', // GoodsMatting: nothing done, yet 200 with <Error> in the body
-  'drop-result', // GoodsMatting: all billed, the last result neither stored nor listed; CreateFunction and UpdateFunction…: it ends as CreateFailed, UpdateFailed
-  'kill', // everything done, then the instance that asked is ended instead of an answer
-  'race', // PutObject: x-cos-forbid-overwrite does not see what was written less than `ms` ago
-  'skew', // Instance: its clock is `ms` ahead, or behind if negative
-  'duplicate', // Event: delivered twice
-  'drop', // Event: never delivered
+  'hold', // wait until release() or until other faults are set, then go on as usual
+  'error', // answer 500 InternalError, or the error of `code`; do nothing
+  'slow-down', // answer 503 SlowDown, do nothing
+  'reset', // reset the connection, do nothing
+  'lose-answer', // do and bill everything, then reset the connection instead of answering
+  'error-in-200', // GoodsMatting: do nothing, but answer 200 with <Error> in the body
+  'drop-result', // GoodsMatting: bill everything, but neither store nor list the last result; CreateFunction, UpdateFunction…: end as CreateFailed, UpdateFailed
+  'kill', // do and bill everything, then end the instance that asked instead of answering
+  'race', // PutObject: x-cos-forbid-overwrite overlooks what was written less than `ms` ago
+  'skew', // Instance: its clock is `ms` ahead, or behind if that is negative
+  'duplicate', // Event: deliver it twice
+  'drop', // Event: never deliver it
 ] as const
 export type FaultKind = (typeof KINDS)[number]
 
@@ -43,19 +43,19 @@ export interface Faults {
   /** The faults that are set, and how often each has struck. */
   list(): (Fault & { struck: number })[]
   /**
-   * The faults that strike this operation now, in the order they were set. A paid call goes by two names, its own and
-   * `GoodsMatting`; a fault on either, or on `*`, strikes it once.
+   * The faults that strike this operation now, in the order in which they were set. A paid call has two names, that of its
+   * operation and `GoodsMatting`. A fault on either of them, or on `*`, strikes it once.
    */
   draw(names: readonly string[], key?: string): Fault[]
-  /** Waits, where a `hold` has struck, until it is released. */
+  /** What a `hold` has struck calls this, and waits until it is released. */
   hold(key: string): Promise<void>
-  /** The keys of all that is held now. */
+  /** The keys of everything that is held now. */
   held(): string[]
-  /** Lets go what is held now. */
+  /** Lets everything go on that is held now. */
   release(): void
 }
 
-/** @throws TypeError naming what is wrong with JSON that came in from outside. */
+/** Reads faults from JSON. @throws TypeError that names the mistake */
 export function parseFaults(json: unknown, isCode: (code: unknown) => boolean): Fault[] {
   if (!Array.isArray(json)) throw new TypeError('faults: expected an array')
   return json.map((entry: unknown, i) => {
@@ -65,7 +65,7 @@ export function parseFaults(json: unknown, isCode: (code: unknown) => boolean): 
     if (!known) throw new TypeError(`faults[${i}].kind: expected one of ${KINDS.join(', ')}`)
     if (prefix !== undefined && typeof prefix !== 'string') throw new TypeError(`faults[${i}].prefix: expected text`)
     if (code !== undefined && (typeof code !== 'string' || !isCode(code)))
-      throw new TypeError(`faults[${i}].code: expected a code of the vendor's`)
+      throw new TypeError(`faults[${i}].code: expected an error code of the vendor`)
     const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }), ...(code && { code }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue
@@ -111,7 +111,7 @@ export function createFaults(): Faults {
   }
 }
 
-/** Mulberry32: 32 bits of state, so that a seed gives the same faults again. */
+/** The random numbers of Mulberry32: the same seed gives the same faults again. */
 export function mulberry32(seed: number): () => number {
   let state = seed | 0
   return () => {

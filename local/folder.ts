@@ -3,13 +3,14 @@ import { closeSync, constants, lstatSync, mkdirSync, openSync, readdirSync, stat
 import { createServer } from 'node:net'
 import { join } from 'node:path'
 
-/** O_EXLOCK of macOS and its kin, and libuv's word for it on Windows; Node has no name for either. */
+/** O_EXLOCK of macOS and the BSDs, and libuv's UV_FS_O_EXLOCK on Windows. Node has no name for either. */
 const EXLOCK = process.platform === 'win32' ? 0x10000000 : 0x20
 
 /**
- * Holds a folder, made if need be, for this process alone; what comes back lets go of it. Two local clouds on one folder would each hand out the same
- * claim. The system itself lets go at the process's end, be it kill -9: no file stays behind that would have to be believed.
- * @throws Error if somebody else holds it
+ * Reserves a folder for this process, and creates it if it is missing. The returned function releases it. Two local clouds on
+ * one folder would each let a client write the same claim. The operating system releases the folder when the process ends,
+ * even by kill -9, so no lock file is left over that might be out of date.
+ * @throws Error if another process holds it
  */
 export async function holdFolder(dir: string): Promise<() => void> {
   mkdirSync(dir, { recursive: true })
@@ -23,7 +24,8 @@ export async function holdFolder(dir: string): Promise<() => void> {
       throw /^(EAGAIN|EBUSY)$/.test(Object(error).code) ? inUse : error
     }
   }
-  // Linux cannot lock while opening. It has names that only one can listen at, of no file, for all processes of a network namespace.
+  // Linux cannot lock a file while it opens it. It has abstract sockets instead: names without a file, at each of which only
+  // one process of a network namespace can listen.
   const { dev, ino } = statSync(dir, { bigint: true })
   const server = createServer((socket) => socket.destroy())
   server.listen({ path: `\0cos-goods-matting ${dev} ${ino}`, exclusive: true }).unref()
@@ -36,8 +38,9 @@ export async function holdFolder(dir: string): Promise<() => void> {
 }
 
 /**
- * Whoever makes a folder up must not lead us out of it: a link would have us read, write and delete elsewhere, and a pipe wait for ever.
- * @throws Error if it holds, or is, anything but folders and plain files
+ * Somebody else may have prepared the folder. A link in it would make us read, write and delete outside of it, and a pipe would
+ * make us wait for ever.
+ * @throws Error unless it is a folder that holds only folders and plain files
  */
 export function checkFolder(dir: string): void {
   if (!lstatSync(dir).isDirectory()) throw new Error(`${dir} is not a folder.`)
@@ -47,12 +50,15 @@ export function checkFolder(dir: string): void {
   }
 }
 
-/** The form of the names that files get here: with no other can a name read from a file lead out of its folder. */
+/**
+ * Whether a text has the form of our file names. Only such a name is used when it was read from a file: others may lead
+ * elsewhere.
+ */
 export function isFileId(text: unknown): text is string {
   return typeof text === 'string' && /^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(text)
 }
 
-/** What a file says, as an object; an empty one if it is not JSON. */
+/** The JSON of a file as an object; an empty object if it is not JSON. */
 export function parseJson(text: string): object {
   try {
     return Object(JSON.parse(text))

@@ -8,7 +8,7 @@ import { readOptions, USAGE } from './options.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
 
-/** Of the events that `--events` shows. */
+/** Signs the events that `--events` shows. */
 const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
 
 async function main(): Promise<void> {
@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     await cloud.close()
     throw new Error(`The functions are misconfigured:\n${cloud.misconfigured}`)
   }
-  // The receiver ends with the process: until then the functions may need it.
+  // The receiver is not closed before the process ends, because running functions may still send to it.
   const stop = () => cloud.close().finally(() => process.exit(0))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   console.log(`
@@ -37,12 +37,12 @@ images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
   if (cloud.apiUrl)
     console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
-  if (receiver) console.log(`events       ${receiver.url} gets them, signed with ${EVENTS_SECRET}`)
+  if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)
   if (options.sample) await tryIt(cloud, environment)
-  console.log('\nCtrl-C ends it.')
+  console.log('\nCtrl-C ends the local cloud.')
 }
 
-/** Puts a sample and tells what happened to it. */
+/** Puts a sample photo, and prints what became of it. */
 async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, string>): Promise<void> {
   const { cosUrl, cos, scf } = cloud
   const source = 'uploads/mug.jpg'
@@ -64,7 +64,7 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
   const last = scf.invocations().at(-1)
   const { cutouts = [], why, message } = Object(JSON.parse(last?.logs.at(-1) ?? '{}'))
   for (const key of cutouts) {
-    // Not in CUTOUT_BUCKET.
+    // It is not there if CUTOUT_BUCKET is set.
     const head = await client.head(key)
     console.log(`cutout       ${key}${head ? `, ${kilobytes(head.size)}` : ''}`)
   }
@@ -85,7 +85,7 @@ function kilobytes(bytes: number): string {
   return `${Math.ceil(bytes / 1024)} kB`
 }
 
-/** One line that says what to do. */
+/** One line that says what went wrong and what to do. */
 function explain(error: unknown): string {
   const { code, port, path, message } = Object(error)
   if (code === 'EADDRINUSE') return `Port ${port} is in use; choose free ones with --port N.`

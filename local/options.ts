@@ -7,15 +7,15 @@ export const USAGE = `npm start -- [options]
   --port N           COS on N, image URLs on N+1, control API on N+2 (4510)
   --empty            an account without functions: deploy into it by the management API, on N+4; events are received on N+3
   --data DIR         where objects, events and the bill are kept (.cloud)
-  --set NAME=VALUE   a variable of the functions, over what serverless.yml says; may be repeated
-  --events           receive the functions' events, on N+3, and print them
+  --set NAME=VALUE   a variable of the functions, instead of the one in serverless.yml; may be repeated
+  --events           receive the functions' events on N+3 and print them
   --no-sample        do not put a sample photo
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
-  --event-keys FORM  how keys stand in events: encoded or raw (encoded)
+  --event-keys FORM  how events hold keys: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
-  --last-modified W  what Last-Modified of an upload marks: its start or its end (end)
-  --origin URL       a web page's origin that may use COS and image URLs, as http://localhost:8080; may be repeated
-  --paths FORM       how paths stand in function-URL events: raw or decoded (raw)
+  --last-modified W  which time of an upload is its Last-Modified: start or end (end)
+  --origin URL       an origin whose web pages may use COS and image URLs, such as http://localhost:8080; may be repeated
+  --paths FORM       how function-URL events hold paths: raw or decoded (raw)
   --variables WAY    how the functions get their variables: process, context or split (process)`
 
 /**
@@ -73,7 +73,7 @@ function number(text: string, name: string, min: number, max: number): number {
 function readSetting(text: string): [name: string, value: string] {
   const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
   if (name === undefined || value === undefined) throw new Error(`--set: expected NAME=VALUE, not ${text}`)
-  // A misspelt ACCESS would leave everything open.
+  // A misspelt ACCESS would leave every layout open to everybody.
   const names = variableNames()
   if (!names.has(name)) throw new Error(`--set: there is no variable ${name}; there are ${[...names].join(', ')}`)
   return [name, value]
@@ -84,7 +84,7 @@ function readHost(text: string): [name: string, port: number] {
   return [name, number(port, '--host NAME=PORT', 1, 65_535)]
 }
 
-/** As browsers write it in the header. */
+/** The origin as browsers write it in the Origin header. */
 function readOrigin(text: string): string {
   const { protocol, origin, href } = URL.canParse(text) ? new URL(text) : new URL('about:blank')
   if (/^https?:$/.test(protocol) && href === `${origin}/`) return origin

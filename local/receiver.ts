@@ -5,28 +5,28 @@ import type { AddressInfo } from 'node:net'
 import { guard } from './guard.ts'
 
 export interface ReceiverOptions {
-  /** 0: a free one. */
+  /** 0 chooses a free port. */
   port: number
   /** `whsec_<base64>` */
   secret: string
-  /** Is told of each delivery in a line. */
+  /** Receives one line about each delivery. */
   print: (line: string) => void
   now?: () => number
 }
 
 export interface Receiver {
   url: string
-  /** The last 1,000 that were rightly signed, repeated ones too. */
+  /** The last 1,000 events whose signature was valid, repeated ones included. */
   events(): unknown[]
   close(): void
 }
 
 const KEPT = 1_000
 const MAX_BODY = 1024 * 1024
-/** Seconds that sender and receiver may be apart: what Standard Webhooks' own libraries allow. */
+/** How many seconds the clocks of sender and receiver may differ; the libraries of Standard Webhooks allow the same. */
 const TOLERANCE = 300
 
-/** A receiver of signed events, to try them with: 204 for what is rightly signed (Standard Webhooks), else 401. */
+/** A receiver to try signed events with. It answers 204 if the signature is valid (Standard Webhooks), otherwise 401. */
 export async function startReceiver({ port, secret, print, now = Date.now }: ReceiverOptions): Promise<Receiver> {
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
   const events: { id: string; event: unknown }[] = []
@@ -66,15 +66,15 @@ export async function startReceiver({ port, secret, print, now = Date.now }: Rec
   }
 }
 
-/** What is wrong with a delivery; undefined if nothing is (Standard Webhooks, "Verifying signatures"). */
+/** What is wrong with the signature of a delivery; undefined if nothing is (Standard Webhooks, "Verifying signatures"). */
 function verify(headers: IncomingHttpHeaders, body: Buffer, key: Buffer, now: number): string | undefined {
   const [id, timestamp, signatures] = ['id', 'timestamp', 'signature'].map((name) => headers[`webhook-${name}`])
   if (!id || !timestamp || !signatures) return 'not signed'
-  if (!(Math.abs(now / 1000 - Number(timestamp)) <= TOLERANCE)) return 'its time is not now'
+  if (!(Math.abs(now / 1000 - Number(timestamp)) <= TOLERANCE)) return 'its timestamp is not within five minutes of now'
   const right = Buffer.from(
     `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.`).update(body).digest('base64')}`,
   )
-  // A list, so that a sender can sign with an old and a new secret.
+  // The header is a list, so that a sender can sign with an old and a new secret.
   const good = String(signatures)
     .split(' ')
     .map((signature) => Buffer.from(signature))
@@ -82,7 +82,7 @@ function verify(headers: IncomingHttpHeaders, body: Buffer, key: Buffer, now: nu
   return good ? undefined : 'wrong signature'
 }
 
-/** @throws Error if it is longer than an event can be. */
+/** @throws Error if the body is longer than any event */
 async function read(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = []
   let size = 0
@@ -98,6 +98,6 @@ function describe(event: unknown): string {
   const { type, data } = Object(event)
   const { source, layout, cutout, code, message, why } = Object(data)
   const what = cutout ? `${layout} → ${cutout.key}` : code ? `${code}: ${message}` : why
-  // A key may hold what a terminal obeys.
+  // A key may hold control characters, which a terminal would obey.
   return `${type} ${source?.key} ${what}`.replace(/\p{Cc}/gu, '?')
 }

@@ -1,12 +1,12 @@
 import sharp from 'sharp'
 
-/** Product pictures drawn by code, so that there is something to cut out before the first own photo. */
+/** Product photos drawn by code, so that there is something to cut out before somebody puts a photo of their own. */
 export const SAMPLES = ['mug', 'ring', 'bottle', 'vase'] as const
 export type SampleName = (typeof SAMPLES)[number]
 
 /**
- * Draws one as a studio photo would show it: backdrop, soft shadow, lens blur, sensor noise, JPEG. The same bytes each time.
- * `alpha` is a grey 8-bit PNG of the same size: the product's true coverage, its shadow not included.
+ * Draws a sample like a studio photo: backdrop, soft shadow, lens blur, sensor noise, JPEG; each time the same bytes. `alpha` is a
+ * grey 8-bit PNG of the same size: the product's true coverage, without its shadow.
  */
 export async function drawSample(name: SampleName): Promise<{ jpeg: Buffer; alpha: Buffer }> {
   const { width, height, backdrop, shadow, product } = DRAWINGS[name]
@@ -15,7 +15,7 @@ export async function drawSample(name: SampleName): Promise<{ jpeg: Buffer; alph
       `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">${COMMON}${body}</svg>`,
     )
   const raw = { width, height, channels: 4 as const }
-  // The lens is no SVG filter: those take ten times as long.
+  // The lens blur is not an SVG filter, because that takes ten times as long.
   const layer = await sharp(svg(product)).ensureAlpha().blur(0.7).raw().toBuffer()
   const photo = await sharp(svg(backdrop + shadow))
     .composite([{ input: layer, raw }])
@@ -30,7 +30,7 @@ export async function drawSample(name: SampleName): Promise<{ jpeg: Buffer; alph
   return { jpeg, alpha }
 }
 
-/** Grain of a sensor: near normal, the same in each run. */
+/** Adds the noise of a sensor: nearly normal, and the same in each run. */
 function addNoise(pixels: Buffer): void {
   let state = 0x9e3779b9
   const random = () => {
@@ -55,7 +55,7 @@ interface Drawing {
 const blur = (id: string, deviation: number) =>
   `<filter id="${id}" x="-100%" y="-100%" width="300%" height="300%" color-interpolation-filters="sRGB"><feGaussianBlur stdDeviation="${deviation}"/></filter>`
 
-/** Stops as `offset:colour` or `offset:colour:opacity`. */
+/** The stops of a gradient, from a list of `offset:colour` or `offset:colour:opacity`. */
 const stops = (list: string) =>
   list
     .split(' ')

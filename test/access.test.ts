@@ -3,7 +3,8 @@ import { createHmac } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { imageUrl, readGrant } from '../lib/access.ts'
+import loadNext from '../docs/recipes/next-image-loader.ts'
+import { imageSet, imageUrl, readGrant } from '../lib/access.ts'
 import { MattingError } from '../lib/errors.ts'
 import { readings } from '../lib/readings.ts'
 
@@ -116,6 +117,55 @@ describe('a signed image URL', () => {
   })
 })
 
+/** The attributes of an element, as a browser reads them. */
+function attributes(html: string): Record<string, string> {
+  const named: Record<string, string> = { quot: '"', lt: '<', gt: '>', amp: '&' }
+  const plain = (text: string) =>
+    text.replace(/&(?:#(x?)([\da-f]+)|(\w+));/g, (_, hex, code, name) =>
+      name ? (named[name] ?? '') : String.fromCharCode(Number.parseInt(code, hex ? 16 : 10)),
+    )
+  return Object.fromEntries(
+    [...html.matchAll(/([a-z]+)="([^"]*)"/g)].map(([, name, value = '']) => [name, plain(value)]),
+  )
+}
+
+describe('an image set', () => {
+  const page = { layout: 'card', key: grant.key, widths: [640, 160, 320], sizes: '320px', width: 1, height: 1, alt: '' }
+
+  it('has an image URL for each width, the widest for browsers that know no srcset', () => {
+    const { src, srcset, sizes } = imageSet(ORIGIN, page)
+    const url = (width: number) => `${ORIGIN}/card%2Cwidth%3D${width}/uploads/shoe%2001%28%E7%BA%A2%29%2B%25.jpg`
+    expect(src).toBe(url(640))
+    expect(srcset).toBe(`${url(160)} 160w, ${url(320)} 320w, ${url(640)} 640w`)
+    expect(sizes).toBe('320px')
+  })
+
+  it('is one element, whatever the texts are', () => {
+    const texts = fc.string({ unit: 'grapheme', maxLength: 30 })
+    fc.assert(
+      fc.property(texts, texts, (alt, sizes) => {
+        const { img, src, srcset } = imageSet(ORIGIN, { ...page, alt, sizes })
+        expect(img).toMatch(/^<img( [a-z]+="[^"<>]*"){7}>$/s)
+        expect(attributes(img)).toEqual({ src, srcset, sizes, width: '1', height: '1', alt, loading: 'lazy' })
+      }),
+    )
+  })
+
+  it('is what the recipe for Next.js asks for, the next larger width that there is', () => {
+    const { srcset } = imageSet(ORIGIN, page)
+    const asked = [16, 160, 161, 640, 3840].map((width) => loadNext({ src: grant.key, width }))
+    const paths = srcset.split(', ').map((entry) => decodeURIComponent(new URL(entry.split(' ')[0] ?? '').pathname))
+    expect(asked.map((url) => paths.indexOf(decodeURIComponent(new URL(url).pathname)))).toEqual([0, 0, 1, 2, 2])
+  })
+
+  it('is signed width by width', () => {
+    const secret = SECRETS.get('new') ?? ''
+    const { srcset } = imageSet(ORIGIN, { ...page, signer: { id: 'new', secret, expires: grant.expires } })
+    const granted = srcset.split(', ').map((entry) => read(entry.split(' ')[0] ?? ''))
+    expect(granted).toEqual([160, 320, 640].map((width) => ({ ...grant, layout: `card,width=${width}` })))
+  })
+})
+
 describe('recipes in other languages', () => {
   const recipes = [
     ['python3', 'image-url.py'],
@@ -147,6 +197,30 @@ describe('recipes in other languages', () => {
         const segments = (url: string) => new URL(url).pathname.split('/').length
         expect(segments(stdout)).toBe(segments(imageUrl(ORIGIN, wanted, 'new', secret)))
       }
+    })
+
+    it.skipIf(missing || file.endsWith('.sh'))(`${file} makes the same image sets`, () => {
+      const path = fileURLToPath(new URL(`../docs/recipes/${file}`, import.meta.url))
+      const [key = '', secret = ''] = [grant.key, SECRETS.get('new')]
+      const args = [path, ORIGIN, 'card', key, String(grant.expires), 'new', secret, '640,160,320']
+      const { stdout, stderr } = spawnSync(interpreter, args, { encoding: 'utf8' })
+      expect(stderr).toBe('')
+      const signer = { id: 'new', secret, expires: grant.expires }
+      const page = {
+        layout: 'card',
+        key,
+        widths: [160, 320, 640],
+        sizes: '320px',
+        width: 1,
+        height: 1,
+        alt: '',
+        signer,
+      }
+      const [theirs, ours] = [attributes(stdout), attributes(imageSet(ORIGIN, page).img)]
+      const paths = (text = '') => text.split(', ').map((entry) => decodeURIComponent(entry))
+      expect(paths(theirs.srcset)).toEqual(paths(ours.srcset))
+      expect({ ...theirs, srcset: '', src: '' }).toEqual({ ...ours, srcset: '', src: '' })
+      expect(paths(theirs.src)).toEqual(paths(ours.src))
     })
   }
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import sharp, { type PngOptions } from 'sharp'
 import { describe, expect, it } from 'vitest'
-import { isBlank } from '../lib/pay/blank.ts'
+import { inspect } from '../lib/pay/blank.ts'
 import { photo, startForTest } from './helpers/cloud.ts'
 
 /** In pieces of such a size; `asked` counts them. */
@@ -41,14 +41,14 @@ const anyPicture = fc
     return { pixels: { width, height, channels, data } satisfies Pixels, blank: shown === 0, ...how }
   })
 
-describe('isBlank', () => {
+describe('inspect', () => {
   it('is true of a PNG where nothing shows, whatever its filters, depth, colours and pieces', async () => {
     await fc.assert(
       fc.asyncProperty(anyPicture, async ({ pixels, blank, adaptiveFiltering, compressionLevel, sixteen, piece }) => {
         const { data, ...raw } = pixels
         let image = sharp(data, { raw }).png({ adaptiveFiltering, compressionLevel, palette: false })
         if (sixteen) image = image.toColourspace(pixels.channels === 2 ? 'grey16' : 'rgb16')
-        expect(await isBlank(pieces(await image.toBuffer(), piece))).toBe(blank)
+        expect((await inspect(pieces(await image.toBuffer(), piece))).blank).toBe(blank)
       }),
       { numRuns: 300 },
     )
@@ -67,7 +67,7 @@ describe('isBlank', () => {
     const png = await sharp(noise).png().toBuffer()
     expect(png.length).toBeGreaterThan(100_000)
     const stream = pieces(png, 16_384)
-    expect(await isBlank(stream)).toBe(false)
+    expect((await inspect(stream)).blank).toBe(false)
     expect(stream.counter.asked).toBe(1)
   })
 
@@ -85,7 +85,7 @@ describe('isBlank', () => {
     ['half of one', async () => (await flat(900, 4)).subarray(0, 200)],
     ['one whose pixels are broken', async () => breakPixels(await flat(9, 4))],
   ])('is false of %s', async (_, make) => {
-    expect(await isBlank(pieces(await make(), 16_384))).toBe(false)
+    expect((await inspect(pieces(await make(), 16_384))).blank).toBe(false)
   })
 })
 

@@ -1,65 +1,31 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { Agent } from 'node:http'
-import { type AddressInfo, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { imageUrl } from '../lib/access.ts'
 import { etagPart } from '../lib/cutout.ts'
 import { type Answer, codeOf, photo, putQuietly, send, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { nginx, startNginx } from './helpers/nginx.ts'
 
-// A real cache, configured as docs/recipes says, in front of the function URL.
-const nginx = ['nginx', '/usr/sbin/nginx'].find((program) => !spawnSync(program, ['-v']).error)
-if (!nginx) console.warn('SKIPPED: docs/recipes/nginx.conf, for there is no nginx here')
-
-const RECIPE = new URL('../docs/recipes/nginx.conf', import.meta.url)
-
+// A real cache, configured as docs/recipes/nginx.conf says, in front of the function URL.
 interface Cached extends TestCloud {
   /** One request through the cache. */
-  ask(path: string, method?: string): Promise<Answer>
+  ask(path: string, method?: string, headers?: Record<string, string>): Promise<Answer>
   /** So many at the same moment. */
   herd(path: string, times: number): Promise<Answer[]>
   /** How often the image function ran. */
   runs(): number
 }
 
-async function startCached(environment: Record<string, string>, instances = 8): Promise<Cached> {
+async function startCached(environment: Record<string, string>, instances = 3): Promise<Cached> {
   const cloud = await startForTest({ environment: { REDIRECT_TTL: '300', ...environment }, instances })
-  const dir = await mkdtemp(join(tmpdir(), 'nginx-'))
-  onTestFinished(() => rm(dir, { recursive: true, force: true }))
-  const [port, inside] = [await freePort(), await freePort()]
-  const filled = {
-    4519: String(inside),
-    LISTEN: `127.0.0.1:${port}`,
-    CACHE: `${dir}/cache`,
-    FUNCTION_URL: cloud.imageUrl,
-    RESOLVER: '127.0.0.1',
-  }
-  const recipe = await readFile(RECIPE, 'utf8')
-  await writeFile(
-    join(dir, 'recipe.conf'),
-    Object.entries(filled).reduce((text, [name, value]) => text.replaceAll(name, value), recipe),
-  )
-  const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
-    (name) => `${name}_temp_path ${dir}/${name};`,
-  )
-  const main = `daemon off; master_process off; pid ${dir}/pid; events { worker_connections 4096; } http { access_log off; ${folders.join(' ')} include ${dir}/recipe.conf; }`
-  await writeFile(join(dir, 'nginx.conf'), main)
-  const child = spawn(nginx ?? '', ['-p', dir, '-c', 'nginx.conf', '-e', 'stderr'], {
-    stdio: ['ignore', 'ignore', 'inherit'],
-  })
+  const origin = await startNginx('nginx.conf', { FUNCTION_URL: cloud.imageUrl })
   const [agent, crowd] = [new Agent({ keepAlive: true, maxSockets: 20 }), new Agent({ maxSockets: 1_000 })]
-  onTestFinished(async () => {
+  onTestFinished(() => {
     for (const one of [agent, crowd]) one.destroy()
-    child.kill()
-    if (child.exitCode === null) await once(child, 'exit')
   })
-  const ask = (path: string, method = 'GET') => send(`http://127.0.0.1:${port}`, path, method, {}, agent)
+  const ask: Cached['ask'] = (path, method = 'GET', headers = {}) => send(origin, path, method, headers, agent)
   const herd = (path: string, times: number) =>
-    Promise.all(Array.from({ length: times }, () => send(`http://127.0.0.1:${port}`, path, 'GET', {}, crowd)))
+    Promise.all(Array.from({ length: times }, () => send(origin, path, 'GET', {}, crowd)))
   await expect.poll(() => ask('/healthz').catch(() => undefined)).toMatchObject({ status: 200 })
   const before = cloud.scf.invocations().length
   const runs = () =>
@@ -68,14 +34,6 @@ async function startCached(environment: Record<string, string>, instances = 8): 
       .slice(before)
       .filter((run) => run.function === 'image').length
   return { ...cloud, ask, herd, runs }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 /** Seconds that an answer may be kept: fresh, and then stale for as long as it is asked for again. */
@@ -246,5 +204,32 @@ describe.skipIf(!nginx)('behind nginx', () => {
       expect(await cloud.ask(path)).toMatchObject({ status: 302, headers: { ...same, 'x-cache': 'HIT' } })
     }
     expect(cloud.runs()).toBe(3)
+  })
+  it('keeps a redirect with format=auto once for each format, whatever Accept is sent', async () => {
+    const environment = { PRESETS: 'auto: width 20, format auto', AVIF: 'on', REDIRECT_TTL: '600' }
+    const cloud = await startCached(environment, 1)
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const accepts: [accept: string | undefined, format: string][] = [
+      ['image/avif,image/webp,image/apng,*/*;q=0.8', 'avif'],
+      ['text/html, image/webp;q=0.9, */*', 'webp'],
+      ['image/webp', 'webp'],
+      ['image/webp;q=0', 'png'],
+      ['image/webp ; q=0.0, image/avif;q=0', 'png'],
+      ['image/avif;q=0,image/webp;q=0.5', 'webp'],
+      ['image/png,*/*', 'png'],
+      ['image/webpx', 'png'],
+      [undefined, 'png'],
+    ]
+    // Headers that differ in what does not matter.
+    const many = accepts.flatMap(([accept, format]) =>
+      ['', ',text/html', ', image/png;q=0.3', ',a/b;q=1'].map((more) => [accept && accept + more, format] as const),
+    )
+    for (const [accept, format] of many) {
+      const { headers } = await cloud.ask('/auto/uploads/mug.jpg', 'GET', accept ? { accept } : {})
+      const found = /format%2F(\w+)/.exec(headers.location ?? '')?.[1] ?? 'png'
+      expect([accept, found, headers.vary]).toEqual([accept, format, 'accept'])
+    }
+    // AVIF with WebP beside it, and AVIF alone, may be asked for apart.
+    expect(cloud.runs()).toBeLessThanOrEqual(4)
   })
 })

@@ -164,7 +164,7 @@ it('what somebody else bought between the first look and the claim is not bought
       return cloud.bucket.put(key, body, options)
     },
   }
-  expect(await pay(cos, source, 60_000)).toEqual([{ layout: 'plain', key: cutout, size: 8, obtained: 'joined' }])
+  expect(await pay(cos, source, 60_000)).toMatchObject([{ layout: 'plain', key: cutout, size: 8, obtained: 'joined' }])
   expect(cloud.cos.bill()).toEqual([])
   expect(await receiptsOf(cloud)).toEqual([])
 })

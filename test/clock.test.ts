@@ -1,3 +1,5 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { photo, putQuietly, startForTest } from './helpers/cloud.ts'
 
@@ -28,12 +30,18 @@ describe('the clock of the local cloud', () => {
     const cloud = await startForTest({ retryDelay: 24 * HOUR })
     cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
     await cloud.bucket.put('uploads/a.jpg', await photo(), { type: 'image/jpeg' })
-    // From one day to the next, and each retry on another one.
-    const tomorrow = () => {
-      cloud.clock.advance(24 * HOUR)
-      return cloud.scf.deadLetters()
+    // Each retry on another day. Before it is queued, the time of an instance that is still at it would be over.
+    const queued = async () => {
+      const folder = join(cloud.data, 'events/waiting')
+      const names = (await readdir(folder)).filter((name) => name.endsWith('.json'))
+      const jobs = await Promise.all(names.map((name) => readFile(join(folder, name), 'utf8')))
+      return jobs.map((job) => JSON.parse(job).failures)
     }
-    await expect.poll(tomorrow).toHaveLength(1)
+    for (const failures of [1, 2]) {
+      await expect.poll(queued).toEqual([failures])
+      cloud.clock.advance(24 * HOUR)
+    }
+    await expect.poll(() => cloud.scf.deadLetters()).toHaveLength(1)
     expect(cloud.scf.invocations().map(({ retry }) => retry)).toEqual([0, 1, 2])
     const times = [...cloud.scf.invocations(), ...cloud.scf.deadLetters()].map(({ at }) => Date.parse(at))
     for (const i of [0, 1]) expect((times[i + 1] ?? 0) - (times[i] ?? 0)).toBeGreaterThanOrEqual(24 * HOUR)

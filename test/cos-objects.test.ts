@@ -638,7 +638,7 @@ describe('what is not here is said to be so', () => {
     ['PUT', 'a', 'acl'],
     ['GET', 'a', 'tagging'],
     ['GET', 'a', 'versionId=1'],
-    ['GET', 'a', 'imageMogr2/thumbnail/200x'],
+    ['GET', 'a', 'imageView2/1/w/200'],
     ['GET', 'a', 'imageMogr2/thumbnail/200x=1'],
     ['GET', 'a', 'exif'],
     ['GET', 'a', 'ci-process=AIPicMatting'],

@@ -193,7 +193,9 @@ describe('both functions, with every variable set and values that are hard to ha
       SOURCE_PREFIXES: 'uploads/, more/',
       CUTOUT_PREFIX: 'made/',
       CUTOUT_BUCKET: 'cutouts-1250000000',
-      PRESETS: 'card: center-layout 1, padding-layout 20x10, on-pending retry, wide: padding-layout 30x0',
+      PRESETS:
+        'card: center-layout 1, padding-layout 20x10, on-pending retry, wide: padding-layout 30x0, small: width 40|80, format auto',
+      AVIF: 'on',
       ON_UPLOAD: 'more/: plain, uploads/: card, wide',
       ON_DELETE: 'remove',
       EVENTS_URL: spell(hook),
@@ -250,6 +252,11 @@ describe('both functions, with every variable set and values that are hard to ha
     const signed = { method: 'GET', pathname: `/${fileids[0]}`, headers: { host: location.host } }
     expect(location.href).toBe(presign(location.origin, signed, signingKey(delivery, begin, end)))
     expect(cloud.cos.bill()).toHaveLength(2)
+
+    const small = new URL(imageUrl(cloud.imageUrl, { ...grant, layout: 'small,width=80' }, 'shop', secret))
+    const shown = await cloud.image(small.pathname + small.search, { headers: { accept: 'image/avif' } })
+    expect(shown.headers.location).toContain('?imageMogr2%2Fthumbnail%2F80x%2Fformat%2Favif%2Fquality%2F80=&')
+    expect(cloud.cos.bill()).toHaveLength(3)
   })
 
   it('say what is wrong, and do nothing, when values were cut that are spelt as ever', async () => {

@@ -8,7 +8,7 @@ import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 import { errorFields } from '../lib/log.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type InvocationRecord } from '../local/scf/function.ts'
 import { held, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built functions, called with events that the local cloud would not make.
@@ -23,7 +23,7 @@ function handler(
   environment: Record<string, string> = {},
   options: Partial<FunctionOptions> = {},
 ) {
-  const runs: Invocation[] = []
+  const runs: InvocationRecord[] = []
   const { invoke, kill } = createFunction({
     spec: {
       name,
@@ -238,13 +238,13 @@ describe('promise 6, with the clock in hand', () => {
       known,
     }
     const { headers } = await image(new Request('http://function/plain/uploads/a.jpg'), parts)
-    const url = new URL(headers.get('location') ?? '')
+    const url = new URL(headers.location ?? '')
     const [start = 0, end = 0] = (url.searchParams.get('q-sign-time') ?? '').split(';').map(Number)
     return {
       url: url.href,
       start,
       end,
-      maxAge: Number(/\d+/.exec(headers.get('cache-control') ?? '')?.[0]),
+      maxAge: Number(/\d+/.exec(headers['cache-control'] ?? '')?.[0]),
       now: now / 1000,
     }
   }

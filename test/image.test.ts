@@ -175,13 +175,13 @@ const rows: Record<string, () => Promise<void>> = {
       'center-layout=2',
       'padding-layout=1001x0',
       'center-layout=1,center-layout=1',
-      'width=100',
+      'size=100',
       'plain,card',
     ]) {
       const answer = await cloud.image(`/${layout}/uploads/mug.jpg`)
       isProblem(answer, 'bad-layout')
       expect(JSON.parse(answer.body).title).toMatch(
-        layout.includes('=') ? /center-layout=0\|1.*0 to 1000/ : /there are: plain, card/,
+        layout.includes('=') ? /center-layout=0\|1.*0 to 1000.*width=/ : /there are: plain, card|After a preset/,
       )
     }
     expect(cloud.cos.bill()).toEqual([])
@@ -243,22 +243,43 @@ const rows: Record<string, () => Promise<void>> = {
     isProblem(await cloud.image(elsewhere('/text.jpg')), 'not-an-image')
     expect(cloud.cos.bill()).toHaveLength(3)
   },
-  'no such photo, or not in a source folder': async () => {
+  'a view': async () => {
+    const cloud = await withMug()
+    const { location } = (await cloud.image('/width=20,format=webp/uploads/mug.jpg')).headers
+    expect(location).toMatch(
+      /-plain\.png\?imageMogr2%2Fthumbnail%2F20x%2Fformat%2Fwebp%2Fquality%2F80=&q-sign-algorithm=/,
+    )
+    isProblem(await cloud.image('/width=0/uploads/mug.jpg'), 'bad-view')
+    const presets = await withMug({ ACCESS: 'presets' })
+    isProblem(await presets.image('/plain,width=20/uploads/mug.jpg'), 'layout-refused')
+    expect(presets.cos.bill()).toEqual([])
+  },
+  'sizes or formats in the query (`?w=400`)': async () => {
+    const cloud = await withMug()
+    isProblem(await cloud.image('/plain/uploads/mug.jpg?w=400'), 'bad-request')
+    expect(cloud.cos.bill()).toEqual([])
+  },
+  'no such photo': async () => {
     const cloud = await withMug()
     const keys = [
       'uploads/nope.jpg',
       'uploads/',
       `uploads/${'%E6%9D%AF'.repeat(98)}.jpg`,
       `uploads/${'k'.repeat(900)}`,
-      'other/mug.jpg',
-    ]
-    const cutouts = [
-      'cutouts/uploads/mug.jpg/0123456789abcdef-plain.png',
       'uploads/x/0123456789abcdef0123456789abcdef-plain.png',
+      'uploads/x/0123456789abcdef0123456789abcdef-plain/w400-trim.webp',
       'uploads/..%2Fother%2Fa.jpg',
-      '.matting/claims/x',
     ]
-    for (const key of [...keys, ...cutouts]) isProblem(await cloud.image(`/plain/${key}`), 'not-found')
+    for (const key of keys) isProblem(await cloud.image(`/plain/${key}`), 'not-found')
+    expect(cloud.cos.bill()).toEqual([])
+  },
+  'not in a source folder': async () => {
+    const cloud = await withMug()
+    await cloud.bucket.put('other/mug.jpg', await photo(), { type: 'image/jpeg' })
+    const before = cloud.cos.requests().length
+    for (const key of ['other/mug.jpg', 'cutouts/uploads/mug.jpg/0123456789abcdef-plain.png', '.matting/claims/x'])
+      isProblem(await cloud.image(`/plain/${key}`), 'not-a-source')
+    expect(cloud.cos.requests()).toHaveLength(before)
     expect(cloud.cos.bill()).toEqual([])
   },
   'the photo cannot be cut out': async () => {

@@ -19,7 +19,7 @@ function list(folder: string): string[] {
       .filter((name) => /\.(ts|mjs)$/.test(name))
       .map((name) => `${folder}/${name}`)
   } catch {
-    return [] // cli is not built yet
+    return [] // cli does not exist yet
   }
 }
 
@@ -31,7 +31,7 @@ const forbidden: [from: RegExp, to: RegExp, why: string][] = [
   [/^functions\/image\//, /^(functions\/upload|local|cli)\//, 'functions know lib only'],
   [/^(functions|lib)\//, /^(cos-nodejs-sdk-v5|sharp|yaml|esbuild|tsx)$/, 'runtime bundles stay tiny'],
   [
-    /^local\/((api|cos|matte|scf)\/|(folder|guard|receiver)\.ts$)/,
+    /^local\/((api|cos|matte|scf)\/|(clock|faults|folder|guard|layout|receiver)\.ts$)/,
     /^(lib|functions|cli)\//,
     'else the local cloud would agree with the mistakes of what it tests',
   ],
@@ -44,6 +44,22 @@ describe('imports go one way', () => {
   it.each(forbidden)('%s not to %s: %s', (from, to) => {
     expect(files.some((file) => from.test(file))).toBe(true)
     expect(imports.filter(({ file, target }) => from.test(file) && to.test(target))).toEqual([])
+  })
+
+  it('in no circle, not even of types', () => {
+    const targets = new Map(
+      files.map((file) => [file, imports.filter((one) => one.file === file).map((one) => one.target)]),
+    )
+    const known = new Set<string>()
+    const circles: string[] = []
+    function follow(file: string, way: readonly string[]): void {
+      if (way.includes(file)) circles.push([...way.slice(way.indexOf(file)), file].join(' → '))
+      if (known.has(file)) return
+      known.add(file)
+      for (const target of targets.get(file) ?? []) follow(target, [...way, file])
+    }
+    for (const file of files) follow(file, [])
+    expect(circles).toEqual([])
   })
 
   it('nobody but lib/pay/buy.ts can make a call that is paid, by whatever name it calls its client', () => {

@@ -14,7 +14,8 @@ import {
 
 /** Every way in which the platform may hand over keys and paths: which one it does is not documented. */
 const settings = [
-  { eventKeys: 'encoded', paths: 'raw', count: 150 },
+  // `npm run prove` has many more.
+  { eventKeys: 'encoded', paths: 'raw', count: Number(process.env.NASTY_KEYS ?? 80) },
   { eventKeys: 'raw', paths: 'decoded', count: 60 },
 ] as const
 
@@ -47,6 +48,9 @@ const nasty = [
   `uploads/${'杯'.repeat(98)}.jpg`,
 ]
 
+/** What the others are made of, beside any text: each of it is in some of them. */
+const BITS = [...' +%#?&\'"/;=@:,.~_-!*()[]{}|^`<>\\', '%2F', '红', '😀']
+
 describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths', ({ count, ...setting }) => {
   let cloud: TestCloud
   let body: Buffer
@@ -55,7 +59,7 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     const secret = `whsec_${Buffer.alloc(24).toString('base64')}`
     receiver = await startReceiver({ port: 0, secret, print: () => {} })
     const environment = { EVENTS_URL: receiver.url, EVENTS_SECRET: secret }
-    cloud = await startTestCloud({ ...setting, environment, instances: 2 })
+    cloud = await startTestCloud({ ...setting, environment })
     body = await photo()
   })
   afterAll(async () => {
@@ -64,19 +68,19 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
   })
 
   it(`${count} nasty keys at once: each is cut out, announced and redirected to, and none paid twice`, async () => {
-    const part = fc.oneof(
-      fc.constantFrom(...' +%#?&\'"/;=@:,.~_-!*()[]{}|^`<>\\', '%2F', '%', '红', '😀'),
-      fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }),
-    )
+    const part = fc.oneof(fc.constantFrom(...BITS), fc.string({ unit: 'grapheme', minLength: 1, maxLength: 3 }))
     // URLs cannot carry dot segments (RFC 3986 5.2.4): browsers resolve them before they ask. A slash at the end is a folder's.
     const key = fc
       .array(part, { minLength: 1, maxLength: 12 })
       .map((parts) => `uploads/${parts.join('')}.jpg`)
       .filter((key) => !/\/\.{1,2}\//.test(key) && !nasty.includes(key))
     const length = { minLength: count - nasty.length, maxLength: count - nasty.length, size: 'max' as const }
-    const [more = []] = fc.sample(fc.uniqueArray(key, length), { seed: 7, numRuns: 1 })
+    const [more = []] = fc.sample(fc.uniqueArray(key, length), { seed: 2, numRuns: 1 })
     const keys = [...nasty, ...more]
     expect(new Set(keys).size).toBe(count)
+    expect(
+      BITS.filter((bit) => !more.some((key) => key.slice('uploads/'.length, -'.jpg'.length).includes(bit))),
+    ).toEqual([])
     const before = receiver.events().length
     for (const key of keys) await cloud.bucket.put(key, body, { type: 'image/jpeg' })
     await cloud.scf.idle()
@@ -90,15 +94,16 @@ describe.each(settings)('promise 7, with $eventKeys event keys and $paths paths'
     const told = receiver.events().slice(before).map(Object)
     expect(told.map(({ data }) => data.source.key).sort()).toEqual([...keys].sort())
     expect(new Set(told.map(({ id }) => id)).size).toBe(count)
-    for (const { data } of told) {
+    const asked = told.map(async ({ data }) => {
       const { status, headers } = await cloud.image(
         `/plain/${data.source.key.split('/').map(encodeURIComponent).join('/')}`,
       )
       expect([status, new URL(headers.location ?? '').pathname]).toEqual([302, new URL(data.cutout.url).pathname])
-      if (!nasty.includes(data.source.key)) continue
+      if (!nasty.includes(data.source.key)) return
       const picture = await fetch(headers.location ?? '')
       expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/png'])
-    }
+    })
+    await Promise.all(asked)
     expect(cloud.cos.bill()).toHaveLength(count)
   })
 })

@@ -15,7 +15,7 @@ import {
 
 describe('promise 1: one cutout is paid for once', () => {
   it('by a thousand requests at the same moment', async () => {
-    const cloud = await startForTest({ environment: { REDIRECT_TTL: '300' } })
+    const cloud = await startForTest({ instances: 8, environment: { REDIRECT_TTL: '300' } })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     // In four waves a moment apart, so that it is not the kernel's queue of connections that is tested.
     const waves = [0, 1, 2, 3].map(async (i) => {
@@ -67,7 +67,7 @@ describe('clocks', () => {
 
 describe('a forbid-overwrite that lets several through', () => {
   it('within milliseconds: still pays once', async () => {
-    const cloud = await startForTest()
+    const cloud = await startForTest({ instances: 8 })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     cloud.faults.set([{ on: 'PutObject', prefix: '.matting/claims/', kind: 'race', ms: 20 }])
     expect(new Set((await ask(cloud, 16)).map(({ status }) => status))).toEqual(new Set([302]))
@@ -75,7 +75,7 @@ describe('a forbid-overwrite that lets several through', () => {
   })
 
   it('always, as with versioning: pays at most once for each instance', async () => {
-    const cloud = await startForTest()
+    const cloud = await startForTest({ instances: 8 })
     await putQuietly(cloud, 'uploads/mug.jpg', await photo())
     cloud.faults.set([{ on: 'PutObject', prefix: '.matting/claims/', kind: 'race', ms: 3_600_000 }])
     await ask(cloud, 16)

@@ -7,7 +7,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createClock } from '../local/clock.ts'
 import type { ObjectEvent } from '../local/cos/cos.ts'
 import { cosEvent } from '../local/scf/event.ts'
-import { createFunction, type FunctionOptions, type Invocation } from '../local/scf/function.ts'
+import { createFunction, type FunctionOptions, type InvocationRecord } from '../local/scf/function.ts'
 import { createQueue } from '../local/scf/queue.ts'
 import { type FunctionSpec, readServerless } from '../local/scf/serverless.ts'
 import { createUrlServer } from '../local/scf/url.ts'
@@ -25,7 +25,7 @@ async function folder(): Promise<string> {
 }
 
 function probe(options: Partial<FunctionOptions> = {}, timeout = 60) {
-  const runs: Invocation[] = []
+  const runs: InvocationRecord[] = []
   const spec: FunctionSpec = {
     name: 'probe',
     handler: 'probe.main_handler',

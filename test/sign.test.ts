@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import COS from 'cos-nodejs-sdk-v5'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { encode, encodeKey, hmacSha1, presign, sign, signHeaders, signingKey } from '../lib/sign.ts'
+import { type Credentials, encode, encodeKey, hmacSha1, presign, sign, signHeaders, signingKey } from '../lib/sign.ts'
 
 interface Vector {
   name: string
@@ -106,6 +106,37 @@ describe("against the vendor's SDK", () => {
     )
     expect(urlParamList).toBe('a%2fb;a-b')
     expect(httpString).toContain('\na%2fb=2&a-b=1\n')
+  })
+})
+
+describe('a signing key', () => {
+  it('is remembered for these credentials and this span alone', () => {
+    const one: Credentials = { secretId: 'a', secretKey: 'b', token: 'c' }
+    const others: Credentials[] = [
+      { ...one, secretId: 'z' },
+      { ...one, secretKey: 'z' },
+      { ...one, token: 'z' },
+    ]
+    const spans = [
+      [1, 2],
+      [1, 3],
+      [0, 2],
+    ] as const
+    const calls = others.flatMap((other) => spans.flatMap((span) => [one, other, other].map((by) => ({ by, span }))))
+    for (const { by, span } of [...calls, ...spans.map((span) => ({ by: one, span }))]) {
+      const [start, end] = span
+      const { signKey, header, token } = signingKey(by, start, end)
+      const expected = createHmac('sha1', by.secretKey).update(`${start};${end}`).digest('hex')
+      expect([signKey, token]).toEqual([expected, by.token])
+      expect(header).toContain(`q-ak=${by.secretId}&q-sign-time=${start};${end}&`)
+    }
+  })
+
+  it('follows credentials that are changed in place', () => {
+    const rotating = { ...credentials }
+    const before = signingKey(rotating, 1, 2).signKey
+    rotating.secretKey = 'another'
+    expect(signingKey(rotating, 1, 2).signKey).not.toBe(before)
   })
 })
 

@@ -6,8 +6,11 @@ import { type Invocation, timed } from '../../lib/invocation.ts'
 import { layoutName, parameters } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
 import { ensure, type Source } from '../../lib/pay/pay.ts'
+import { MAX_PICTURE } from '../../lib/pixels.ts'
+import { type Basis, basisOf, prepare } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
-import type { HttpRequest } from './event.ts'
+import { formatFor, operations, type View } from '../../lib/view.ts'
+import type { HttpRequest, HttpResponse } from './event.ts'
 import { json, OPEN, timing } from './problem.ts'
 import { type Asked, readRequest, safePath } from './request.ts'
 
@@ -23,8 +26,8 @@ export interface ImageInvocation extends Invocation {
 /** The result of a request: a cutout, or only its source (direct delivery), or a photo in which there is nothing to cut out. */
 interface Known {
   source: Source
-  /** Key of the cutout; empty if there is none. */
-  cutout: string
+  /** What is shown, the cutout or what a view is made from; undefined if there is none. */
+  basis: Basis | undefined
   /** When the source was asked for, in milliseconds since the epoch and by the steady clock. */
   at: number
   steady: number
@@ -41,7 +44,7 @@ const ORIGINAL_TTL = 30
 /** No answer points to a presigned URL in its last seconds. */
 const LAST_SECONDS = 30
 /** COS's clock is read from dates, which have whole seconds; in milliseconds. */
-const ROUNDING = 1_000
+const DATE_STEP = 1_000
 /**
  * If the two clocks of an instance differ by more than this about the time that passed, one was set or stood still. In
  * milliseconds.
@@ -52,7 +55,7 @@ const TOLERANCE = 500
  * Answers with a redirect to the cutout, which is made if it is not there; HEAD never makes one.
  * @throws MattingError; `problem` turns it into an answer.
  */
-export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<Response> {
+export async function image(request: HttpRequest, invocation: ImageInvocation): Promise<HttpResponse> {
   const { config, now, known } = invocation
   if (request.method !== 'GET' && request.method !== 'HEAD') throw new MattingError('method-refused')
   const url = new URL(request.url)
@@ -60,7 +63,7 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   if (url.pathname === '/healthz') return json({ status: 'ok' })
   const asked = readRequest(url, config, request.decoded)
   // As JSON, because a key may hold a line break or any other separator.
-  const id = JSON.stringify([layoutName(asked.layout), ...asked.sources])
+  const id = JSON.stringify([layoutName(asked.layout), basisOf(asked.view), ...asked.sources])
   const hit = known.get(id)
   if (hit && isCurrent(hit, invocation, asked)) {
     if (!hit.blank) return redirect(request, invocation, asked, hit)
@@ -71,11 +74,12 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   const [at, steady] = [now(), invocation.steady()]
   const source = await timed(invocation, 'look', findSource(invocation, asked))
   const skew = invocation.cos.clock() - now()
-  const seen = { source, cutout: '', at, steady, skew, doubt: ROUNDING + now() - at }
+  const seen = { source, basis: undefined, at, steady, skew, doubt: DATE_STEP + now() - at }
   try {
-    const { key, obtained } = await find(request, invocation, asked, source)
-    remember(known, id, { ...seen, cutout: key })
-    return redirect(request, invocation, asked, { ...seen, cutout: key }, obtained)
+    const { cutout, obtained } = await obtain(request, invocation, asked, source)
+    const basis = cutout && (await timed(invocation, 'look', prepare(invocation, cutout, asked.view)))
+    remember(known, id, { ...seen, basis })
+    return redirect(request, invocation, asked, { ...seen, basis }, obtained)
   } catch (thrown) {
     const error = MattingError.from(thrown)
     if (error.code === 'no-product') remember(known, id, { ...seen, blank: error })
@@ -96,7 +100,7 @@ function fallBack(
   asked: Asked,
   seen: Known,
   error: MattingError,
-): Response {
+): HttpResponse {
   const choice = error.code === 'not-made' ? 'error' : error.code === 'pending' ? asked.onPending : asked.onFailure
   if (choice !== 'original') throw error
   if (error.status >= 500 && error.code !== 'pending') {
@@ -105,10 +109,13 @@ function fallBack(
   return redirect(request, invocation, asked, seen, 'original')
 }
 
-function help({ presets, access, detectHosts }: Config): Response {
+function help({ presets, access, detectHosts }: Config): HttpResponse {
   return json({
     usage: access === 'signed' ? '/<layout>/<key>?exp=…&kid=…&sig=…' : '/<layout>/<key>',
-    layouts: [...presets.keys(), ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10'])],
+    layouts: [
+      ...presets.keys(),
+      ...(access === 'presets' ? [] : ['center-layout=1,padding-layout=20x10', 'plain,width=400,format=webp']),
+    ],
     ...(detectHosts.length > 0 && { elsewhere: '/<layout>/https%3A%2F%2F<host>%2F…' }),
   })
 }
@@ -143,7 +150,7 @@ async function findSource({ config, cos, lookAt }: ImageInvocation, { sources, e
 }
 
 /** The cutout, which is made if it is missing, and how it was obtained. @throws MattingError */
-async function find(
+async function obtain(
   { method }: HttpRequest,
   invocation: ImageInvocation,
   { layout, onPending }: Asked,
@@ -152,12 +159,12 @@ async function find(
   const { delivery, maxSourceBytes } = invocation.config
   if (delivery === 'direct') {
     if (source.size > maxSourceBytes) throw new MattingError('too-large')
-    return { key: '', obtained: 'direct' }
+    return { cutout: undefined, obtained: 'direct' }
   }
   const options = { pay: method === 'GET', wait: onPending === 'wait' }
   const [cutout] = await ensure(invocation, 'url', source, [layout], options)
   if (!cutout) throw new MattingError('internal')
-  return cutout
+  return { cutout, obtained: cutout.obtained }
 }
 
 /** A redirect to the cutout, or to what is delivered instead of it. */
@@ -165,14 +172,14 @@ function redirect(
   request: HttpRequest,
   invocation: ImageInvocation,
   asked: Asked,
-  { source, cutout, at, skew, doubt }: Known,
+  { source, basis, at, skew, doubt }: Known,
   obtained = 'hit',
-): Response {
+): HttpResponse {
   const { config, now, spent } = invocation
   // By COS's clock, which decides whether a signature has ended; the clocks of instances differ by minutes.
   const seconds = (now() + skew) / 1000
-  const how = obtained === 'hit' && !cutout ? 'direct' : obtained
-  const { url, until } = locate(invocation, asked, source, cutout, how, Math.floor(seconds))
+  const how = obtained === 'hit' && !basis ? 'direct' : obtained
+  const { url, until } = locate(request, invocation, asked, source, basis, how, Math.floor(seconds))
   const life = Math.max(0, Math.floor(Math.min(until, asked.expires) - seconds - doubt / 1000))
   // Less the time that this instance has known it; otherwise a changed photo could stay unseen for twice REDIRECT_TTL.
   const age = Math.ceil((now() - at) / 1000)
@@ -187,36 +194,50 @@ function redirect(
     // Each fetch of a direct URL is a paid call, so no cache may give it to somebody else.
     'cache-control': how === 'direct' ? 'private, no-store' : kept,
     etag,
+    ...(asked.view?.format === 'auto' && { vary: 'accept' }),
     'x-matting': how,
   }
   // Not split at commas with the space around them: the time for that grows with the square of a stranger's spaces.
-  const tags = request.headers.get('if-none-match')?.split(',') ?? []
-  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return new Response(null, { status: 304, headers })
-  return new Response(null, { status: 302, headers: { ...headers, location: url } })
+  const tags = request.ifNoneMatch?.split(',') ?? []
+  if (tags.some((tag) => tag.trim().replace(/^W\//, '') === etag)) return { status: 304, headers, body: '' }
+  return { status: 302, headers: { ...headers, location: url }, body: '' }
 }
 
 /** The URL where the picture can be fetched, and until when, in Unix seconds. */
 function locate(
+  { accept = '' }: HttpRequest,
   { config, cos, store }: ImageInvocation,
-  { layout }: Asked,
+  { layout, view }: Asked,
   source: Source,
-  cutout: string,
+  basis: Basis | undefined,
   how: string,
   seconds: number,
 ): { url: string; until: number } {
   const { deliveryUrl, deliveryKey, urlWindow } = config
-  const key = cutout || source.key
+  const key = basis?.key ?? source.key
   if (how === 'original' && source.asked) return { url: source.asked.url, until: Number.POSITIVE_INFINITY }
-  if (how !== 'direct' && deliveryUrl) return { url: deliveryUrl + encodeKey(key), until: Number.POSITIVE_INFINITY }
+  const shown = how === 'original' ? ofPhoto(view, source) : view
+  const processing = shown ? operations(shown, formatFor(shown, accept, config.avif), basis?.frame) : ''
+  if (how !== 'direct' && deliveryUrl) {
+    const query = processing && `?${processing.replaceAll('|', '%7C')}`
+    return { url: deliveryUrl + encodeKey(key) + query, until: Number.POSITIVE_INFINITY }
+  }
   // Everybody gets the same URL within a window, so that caches can keep the picture. It is valid for one more window after
   // that.
   const start = seconds - (seconds % urlWindow)
   const end = start + 2 * urlWindow
-  const query = { ...parameters(layout), ...(source.url && { 'detect-url': source.url }) }
-  const signed =
-    how === 'direct'
-      ? cos.presign(source.url ? '' : key, start - 300, end, { query })
-      : // Starts earlier than now, because the clocks of instances differ.
-        (cutout ? store : cos).presign(key, start - 300, end, { signer: deliveryKey })
-  return { url: signed, until: end - LAST_SECONDS }
+  const until = end - LAST_SECONDS
+  if (how === 'direct') {
+    const query = { ...parameters(layout), ...(source.url && { 'detect-url': source.url }) }
+    return { url: cos.presign(source.url ? '' : key, start - 300, end, { query }), until }
+  }
+  // What is asked is signed, as a parameter without a value. It starts earlier than now, because the clocks of instances differ.
+  const query = processing ? { query: { [processing]: '' } } : {}
+  const bucket = basis ? store : cos
+  return { url: bucket.presign(key, start - 300, end, { signer: deliveryKey, ...query }), until }
+}
+
+/** A view of the photo itself, shown instead of its cutout. It has no frame, and no ground under it. */
+function ofPhoto(view: View | undefined, { size }: Source): View | undefined {
+  return view && size <= MAX_PICTURE ? { ...view, trim: false, margin: 0, background: undefined } : undefined
 }

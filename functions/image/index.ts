@@ -50,16 +50,16 @@ export const main_handler = middy({
       log({ function: 'image', path: safePath(request.url), ...fields, paid: spent.calls })
     try {
       const response = await image(request, invocation)
-      if (spent.calls > 0) report({ outcome: response.headers.get('x-matting') ?? '' })
-      return await toResult(response)
+      if (spent.calls > 0) report({ outcome: response.headers['x-matting'] ?? '' })
+      return toResult(response)
     } catch (thrown) {
       const error = MattingError.from(thrown)
       if (error.status >= 500 || spent.calls > 0) report({ outcome: 'failed', ...errorFields(error) })
       return toResult(problem(error, store.clock(), spent))
     }
   })
-  .onError(async (request) => {
+  .onError((request) => {
     const error = MattingError.from(request.error)
     if (error.status >= 500) log({ function: 'image', outcome: 'failed', ...errorFields(error) })
-    request.response = await toResult(problem(error, Date.now()))
+    request.response = toResult(problem(error, Date.now()))
   })

@@ -1,5 +1,6 @@
 import type { MattingError } from '../../lib/errors.ts'
 import type { Spent } from '../../lib/invocation.ts'
+import type { HttpResponse } from './event.ts'
 
 /** For pages of other origins that draw the picture on a canvas or read its bytes. */
 export const OPEN = {
@@ -9,7 +10,7 @@ export const OPEN = {
 }
 
 /** An error as problem details (RFC 9457), never cached. `now` is by COS's clock, by which the day of DAILY_LIMIT ends. */
-export function problem(error: MattingError, now: number, spent?: Spent): Response {
+export function problem(error: MattingError, now: number, spent?: Spent): HttpResponse {
   const { code, status, message, retryable } = error
   const seconds = Math.floor(now / 1000)
   // The limit starts anew at midnight, UTC.
@@ -24,9 +25,10 @@ export function problem(error: MattingError, now: number, spent?: Spent): Respon
 }
 
 /** JSON that no cache keeps and every page may read. */
-export function json(body: unknown, init: { status?: number; headers?: Record<string, string> } = {}): Response {
+export function json(body: unknown, init: { status?: number; headers?: Record<string, string> } = {}): HttpResponse {
   const { status = 200, headers = {} } = init
-  return Response.json(body, { status, headers: { 'cache-control': 'no-store', ...OPEN, ...headers } })
+  const standard = { 'content-type': 'application/json', 'cache-control': 'no-store', ...OPEN }
+  return { status, headers: { ...standard, ...headers }, body: JSON.stringify(body) }
 }
 
 /** Server-Timing (W3C): the time spent in each stage. */

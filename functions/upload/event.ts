@@ -1,4 +1,5 @@
 import { MattingError } from '../../lib/errors.ts'
+import { fields } from '../../lib/fields.ts'
 import { readings } from '../../lib/readings.ts'
 
 /** An object that was stored or deleted, with what its event tells. */
@@ -49,8 +50,4 @@ export function readEvent(event: unknown): (Arrival | undefined)[] {
       },
     ]
   })
-}
-
-function fields(value: unknown): Record<string, unknown> {
-  return Object(value)
 }

@@ -3,13 +3,13 @@ import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { type Announcement, announce } from '../../lib/announce.ts'
 import { createSettings, type Settings } from '../../lib/environment.ts'
-import { MattingError } from '../../lib/errors.ts'
+import { isFinal, MattingError } from '../../lib/errors.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { isSelfTest, selfTest } from '../../lib/selftest.ts'
 import { isTry } from '../../lib/source.ts'
 import { readEvent } from './event.ts'
-import { isFinal, type Outcome, upload } from './upload.ts'
+import { type Outcome, upload } from './upload.ts'
 
 const settings = createSettings(process.env)
 
@@ -17,13 +17,14 @@ const settings = createSettings(process.env)
 const MARGIN = 1_000
 
 /** The longest time for one announcement, all attempts together, in milliseconds. */
-const ANNOUNCE_TIME = 15_000
+const MAX_ANNOUNCE_TIME = 15_000
 
 /**
  * The trigger function's entry. Throws errors that a retry or an operator can mend: the platform then delivers the event again,
  * and at last keeps it as a dead letter.
  */
 export const main_handler = middy({
+  // Later than the deadline below, which tells what there was no time for. This ends only what does not heed it.
   timeoutEarlyInMillis: MARGIN / 2,
   timeoutEarlyResponse: () => {
     throw new MattingError('timeout')
@@ -43,7 +44,7 @@ export const main_handler = middy({
     const tell = async (announcement: Announcement) => {
       if (!url || !secret || isTry(announcement.source.key, config.sourcePrefixes)) return
       // A receiver that is down must not use up the function's time: the platform delivers the event again.
-      const until = Math.min(deadline, now() + ANNOUNCE_TIME)
+      const until = Math.min(deadline, now() + MAX_ANNOUNCE_TIME)
       // For an object that was skipped by its event alone COS was not asked, so its clock is not known yet.
       if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
       const { clock } = cos
@@ -55,6 +56,7 @@ export const main_handler = middy({
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error
     }
+    // Only one can be thrown. The others are in the log, and the event is delivered again for all of them.
     if (thrown) throw thrown
     return 'done'
   })

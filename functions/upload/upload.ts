@@ -1,11 +1,14 @@
 import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolders, isCutout } from '../../lib/cutout.ts'
-import { MattingError } from '../../lib/errors.ts'
+import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
+import { isFinal, MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
-import type { Layout } from '../../lib/layout.ts'
+import { layoutName } from '../../lib/layout.ts'
+import { errorFields, log } from '../../lib/log.ts'
 import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
+import { type UploadLayout, uploadLayouts } from '../../lib/preset.ts'
+import { type StoredView, storeViews } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
@@ -102,11 +105,6 @@ async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<O
   }
 }
 
-/** Whether neither a retry nor an operator can mend it, because it is about the photo itself. */
-export function isFinal({ about }: MattingError): boolean {
-  return about === 'photo' || about === 'layout'
-}
-
 /** Makes and announces the cutouts of a photo. @throws MattingError */
 async function cut(key: string, head: ObjectHead, invocation: UploadInvocation): Promise<Cutout[]> {
   const { config, announce } = invocation
@@ -120,9 +118,17 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
     // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
       const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
-      const told = made.map(({ layout, key, size }) => {
-        const cutout = { bucket: config.cutoutBucket, key, size, url: origin + encodeKey(key) }
-        return announce({ type: 'cutout.created', source, layout, cutout })
+      const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
+        const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
+        const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
+        const stored: StoredView[] = []
+        for (const view of views) {
+          const one = storeViews({ ...invocation, deadline }, { ...made, modified }, [view])
+          stored.push(...(await one.catch(withoutView(source.key))))
+        }
+        const shown = stored.map((view) => ({ ...place(view.key), ...view }))
+        const cutout = { ...made, ...place(made.key) }
+        return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
       })
       const failed = (await Promise.allSettled(told)).find(({ status }) => status === 'rejected')
       if (failed) await Promise.all(told)
@@ -143,15 +149,26 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
   }
 }
 
+/** A cutout that cannot be shown otherwise than it is, is still a cutout. @throws any other error */
+function withoutView(key: string): (error: unknown) => StoredView[] {
+  return (thrown) => {
+    const error = MattingError.from(thrown)
+    if (error.code !== 'no-view') throw error
+    log({ function: 'upload', key, outcome: 'no view', ...errorFields(error) })
+    return []
+  }
+}
+
 /** The layouts of a photo: those that its own metadata name, otherwise those of its folder. @throws MattingError bad-layout */
-function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly Layout[] {
+function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly UploadLayout[] {
   const names = namesIn(matting)
   if (names.length === 0) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-  return names.map((name) => {
+  const named = names.map((name) => {
     const preset = presets.get(name)
     if (!preset) throw new MattingError('bad-layout', 'x-cos-meta-matting: expected off, or presets that exist.')
-    return preset.layout
+    return preset
   })
+  return uploadLayouts(named)
 }
 
 /** The presets, or `off`, in an object's own metadata; each once, however often it is named. */
@@ -160,17 +177,26 @@ function namesIn(matting = ''): string[] {
   return [...new Set(names)].filter(Boolean)
 }
 
-/** Removes the cutouts of a deleted photo, and the failures noted for it. Claims stay, because they prevent paying twice. */
+/**
+ * Removes the cutouts of a deleted photo with what belongs to them, and the failures noted for it. Returns how many cutouts it
+ * were. Claims stay, because they prevent paying twice.
+ */
 async function remove(key: string, { config, store }: Invocation): Promise<number> {
   const { cutoutPrefix } = config
   let removed = 0
   const cutouts = cutoutFolders(cutoutPrefix, key)
-  for (const folder of [...cutouts, ...failureFolders(cutoutPrefix, key)]) {
+  // Twice, for what was made of a cutout before it was removed, and after it was listed.
+  for (const folder of [...cutouts, ...cutouts, ...failureFolders(cutoutPrefix, key)]) {
     for await (const object of store.list(folder)) {
+      const name = object.key.slice(folder.length)
+      const whole = !name.includes('/')
+      const cutout = cutouts.includes(folder)
       // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
-      if (object.key.slice(folder.length).includes('/') || (cutouts.includes(folder) && !isCutout(object.key))) continue
+      if (cutout ? versionIn(name) === undefined : !whole) continue
+      // The vendor may cut out the same photo in another way the next time.
       await store.delete(object.key)
-      if (cutouts.includes(folder)) removed++
+      if (cutout && whole) await store.delete(frameKey(object.key))
+      if (cutout && whole) removed++
     }
   }
   return removed

@@ -4,7 +4,7 @@ import type { Invocation } from '../invocation.ts'
 import { rule } from '../layout.ts'
 import { type PaidTime, type PicRule, paid } from '../paid.ts'
 import { writeFailure } from './failure.ts'
-import { type Held, LEAST_TIME, releaseAll, timeAfter } from './hold.ts'
+import { type Held, PAY_TIME, releaseAll, timeAfter } from './hold.ts'
 import { type Receipt, receiptKey, writeReceipt } from './receipt.ts'
 import { find, isThere, type Source, type Wanted } from './work.ts'
 
@@ -60,7 +60,7 @@ export async function buy(
         break
       } catch (error) {
         // Too many requests at the same time: this one was refused before anything was done, so it may be sent again.
-        const left = Math.min(until - store.clock(), deadline - LEAST_TIME - now())
+        const left = Math.min(until - store.clock(), deadline - PAY_TIME - now())
         const again = error instanceof MattingError && error.code === 'busy' && 2 * pause < left
         if (!again) throw error
         await sleep(pause * (0.5 + random()))

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cos } from '../cos.ts'
 import { RECORDS } from '../cutout.ts'
-import { type Code, codes, MattingError } from '../errors.ts'
+import { type Code, codes, isCode, MattingError } from '../errors.ts'
 
 /**
  * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. This project never
@@ -50,7 +50,7 @@ export const ROUNDING = 2_000
  * Pause before a written claim is read back, in milliseconds. COS does not document that forbid-overwrite is atomic, and
  * mentions conflicts within milliseconds. If it lets two writers through, the later claim counts, and both read it.
  */
-const SETTLE = 100
+const READ_BACK = 100
 
 const FOLDER = `${RECORDS}claims/`
 
@@ -76,7 +76,7 @@ export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
       if (error instanceof MattingError && error.code === 'unavailable') return true
       throw error
     })
-  if (written) await sleep(SETTLE)
+  if (written) await sleep(READ_BACK)
   return look(cos, key, mine)
 }
 
@@ -128,8 +128,4 @@ function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'second
   } catch {
     return {}
   }
-}
-
-function isCode(value: unknown): value is Code {
-  return typeof value === 'string' && codes.has(value)
 }

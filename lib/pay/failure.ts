@@ -1,6 +1,6 @@
 import type { Cos } from '../cos.ts'
 import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from '../cutout.ts'
-import { type Code, codes, MattingError } from '../errors.ts'
+import { isCode, isFinal, MattingError } from '../errors.ts'
 
 interface Version extends Named {
   /** When it was stored; milliseconds since the epoch, by COS's clock. */
@@ -48,7 +48,9 @@ export async function checkFailure(
       const olderCounts =
         modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
       const known = marked === version || (marked === older && olderCounts)
-      if (known && isFinal(code) && (layout === undefined || layouts.includes(layout))) throw new MattingError(code)
+      if (!known || !isCode(code) || (layout !== undefined && !layouts.includes(layout))) continue
+      const error = new MattingError(code)
+      if (isFinal(error)) throw error
     }
   }
 }
@@ -61,8 +63,4 @@ function starts(prefix: string, keys: readonly string[], versions: readonly stri
   const folders = keys.flatMap((key) => failureFolders(prefix, key))
   const all = folders.flatMap((folder) => versions.map((version) => folder + version))
   return all.filter((start, i) => !all.slice(0, i).some((other) => start.startsWith(other)))
-}
-
-function isFinal(code: string | undefined): code is Code {
-  return ['photo', 'layout'].includes(codes.get(code ?? '')?.about ?? '')
 }

@@ -29,7 +29,7 @@ export interface Holder {
 /** The vendor's limit for one request (product/436/74972). */
 export const MAX_RULES = 5
 /** A matting call needs at least this time: 1.6 to 4.4 s are usual. In milliseconds. */
-export const LEAST_TIME = 5_000
+export const PAY_TIME = 5_000
 /** LOOK_TIME is for a last look and a log line, STORE_TIME for storing the cutout of a picture elsewhere; in milliseconds. */
 export const LOOK_TIME = 1_000
 const STORE_TIME = 4_000
@@ -87,8 +87,7 @@ export async function hold(
 ): Promise<{ held: Held[]; attempts: Attempts }> {
   const { config, store, now, deadline } = invocation
   // There is not enough time to finish, so it is better not to claim.
-  if (deadline - now() < Math.min(LEAST_TIME, config.claimTime * 1000) + timeAfter(source))
-    return { held: [], attempts }
+  if (deadline - now() < Math.min(PAY_TIME, config.claimTime * 1000) + timeAfter(source)) return { held: [], attempts }
   const looks = missing.slice(0, MAX_RULES).map(async (one) => {
     const last = attempts.get(one.key)
     if (last === undefined) return { one, attempt: 0 }

@@ -18,15 +18,21 @@ export interface Cutout {
   key: string
   /** Bytes. */
   size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified: number
+  /** In pixels, if they are known. */
+  width?: number
+  height?: number
   /** `made`: this call paid for it, or may have; `joined`: another call made it meanwhile. */
   obtained: 'hit' | 'made' | 'joined'
 }
 
 /**
- * The one door through which money is spent: makes sure that the cutouts of a source exist. It looks, claims, looks again,
- * pays. A call that does not get the claim waits for the cutout, unless `wait` is false; if `pay` is false, it only looks.
- * `asker` says for whom the cutouts are, in claim and receipt. The outcome of a paid call without an answer is found out by
- * looking, and nobody pays again before the time of its claim has passed.
+ * The one door through which money is spent (only a URL of DELIVERY=direct goes past it: whoever fetches that, pays). Makes sure
+ * that the cutouts of a source exist. It looks, claims, looks again, pays. A call that does not get the claim waits for the
+ * cutout, unless `wait` is false; if `pay` is false, it only looks. `asker` says for whom the cutouts are, in claim and receipt.
+ * The outcome of a paid call without an answer is found out by looking, and nobody pays again before the time of its claim has
+ * passed.
  * @throws MattingError too-large, limit-reached, changing-too-fast, not-made: nothing was paid; pending: it may still appear;
  * no-product: it is there, but blank; changed: the photo was replaced; busy, unavailable, timeout; or the reason why CI
  * refused.
@@ -97,6 +103,7 @@ export async function ensure(
   const before = new Set(first.found.map(({ name }) => name))
   return wanted.map(({ key, name }) => {
     const obtained = paid.has(key) ? 'made' : before.has(name) ? 'hit' : 'joined'
-    return { layout: name, key: found.get(name)?.key ?? key, size: found.get(name)?.size ?? 0, obtained }
+    const { size = 0, modified = 0, width, height, key: there = key } = found.get(name) ?? {}
+    return { layout: name, key: there, size, modified, ...(width && height && { width, height }), obtained }
   })
 }

@@ -1,5 +1,6 @@
 import type { Cos } from '../cos.ts'
 import { RECORDS } from '../cutout.ts'
+import { quietly } from '../quietly.ts'
 
 /** The record of one paid call, written before it is sent, so that a crash cannot hide it. */
 export interface Receipt {
@@ -18,7 +19,7 @@ export interface Receipt {
 }
 
 /** A permission that was given to somebody else to make a paid call, as read from the key of its receipt. */
-interface Grant {
+interface GrantedCall {
   key: string
   /** Key of its later receipt, without the count at the end. */
   name: string
@@ -39,7 +40,7 @@ const WRITTEN = 1_000_000
 /** With more receipts than this, a tally is written, where the next count starts. */
 const TALLY = 1_000
 /** How many grants are settled at the same moment, and how many times in one count. */
-const SETTLE = 8
+const SETTLED_AT_ONCE = 8
 const MAX_ROUNDS = 8
 
 /** `.matting/receipts/<yyyy-mm-dd>/<time>-<id>-<number of cutouts>.json`, so that a list of keys is enough to count. */
@@ -77,7 +78,7 @@ export async function countPaid(
   const now = store.clock()
   const folder = `${RECEIPTS}${day}/`
   const tally = await readTally(store, day)
-  const grants: Grant[] = []
+  const grants: GrantedCall[] = []
   // Listed before the receipts, so that a grant that is settled meanwhile is not missed.
   for await (const { key } of store.list(folder + GRANTS)) {
     const [, time, id, count] = NAME.exec(key.slice(folder.length + GRANTS.length)) ?? []
@@ -93,7 +94,7 @@ export async function countPaid(
   let sum = tally.count + total(receipts) + total(grants)
   const lapsed = grants.filter(({ lapses }) => lapses < now)
   for (let round = 0; round < MAX_ROUNDS && lapsed.length > 0 && (round === 0 || sum > enough); round++) {
-    const unused = await Promise.all(lapsed.splice(0, SETTLE).map((grant) => settle({ cos, store }, grant)))
+    const unused = await Promise.all(lapsed.splice(0, SETTLED_AT_ONCE).map((grant) => settle({ cos, store }, grant)))
     sum -= unused.reduce((more, count) => more + count, 0)
   }
   if (receipts.length > TALLY) {
@@ -112,7 +113,7 @@ export async function countPaid(
  * Turns a grant that has lapsed into a receipt: of its calls if it was used, otherwise of none, so that a call that still comes
  * later leaves a trace. Two instances that do this at the same moment write the same. Returns how many calls were not made.
  */
-async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, count }: Grant): Promise<number> {
+async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, count }: GrantedCall): Promise<number> {
   const found = await store.get(key)
   const grant = found && readReceipt(found.body)
   if (!grant) return 0
@@ -137,7 +138,7 @@ function tallyKey(day: string): string {
 async function readTally(store: Cos, day: string): Promise<Tally> {
   const found = await store.get(tallyKey(day))
   if (!found) return { before: '', count: 0 }
-  const { before, count } = Object(parse(found.body))
+  const { before, count } = Object(quietly(() => JSON.parse(found.body)))
   // A tally that cannot be read counts as none, and all receipts are listed.
   const known = typeof before === 'string' && /^\d{9}$/.test(before) && Number.isSafeInteger(count) && count >= 0
   return known ? { before, count } : { before: '', count: 0 }
@@ -174,19 +175,11 @@ export async function readReceipts(store: Cos, day: string): Promise<{ receipt: 
 
 /** Undefined if `writeReceipt` did not write this. */
 function readReceipt(text: string): Receipt | undefined {
-  const { id, at, asker, source, etag, cutouts, outcome, ms } = Object(parse(text))
+  const { id, at, asker, source, etag, cutouts, outcome, ms } = Object(quietly(() => JSON.parse(text)))
   if (!Array.isArray(cutouts)) return undefined
   const texts = [id, at, asker, source, etag, ...cutouts]
   if (!texts.every((field) => typeof field === 'string')) return undefined
   return { id, at, asker, source, etag, cutouts, outcome: outcome === 'bought' ? 'bought' : 'sent', ms: Number(ms) }
-}
-
-function parse(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }
 
 /** Hours to milliseconds of an ISO date, as nine digits. */

@@ -2,9 +2,9 @@ import type { Cos } from '../cos.ts'
 import { cutoutKey, olderKeys } from '../cutout.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Layout, layoutName } from '../layout.ts'
-import { isBlank } from './blank.ts'
+import { inspect } from './blank.ts'
 
-/** A photo as HEAD saw it, or a picture elsewhere. */
+/** A photo as HEAD saw it, or a picture elsewhere: one on another host, asked for by its URL (DETECT_HOSTS). */
 export interface Source {
   /** The key, or the name of a picture elsewhere. */
   key: string
@@ -14,7 +14,10 @@ export interface Source {
   modified?: number
   /** Only of a picture elsewhere: the URL where the vendor fetches it. */
   url?: string
-  /** Only of a picture elsewhere: the requested URL, and the version as keys had it before 1.0. Secret, and never stored. */
+  /**
+   * Only of a picture elsewhere: the requested URL and a hash of what its host told of the version, by which the keys of its
+   * cutouts were made before 1.0. Secret, and never stored.
+   */
   asked?: { url: string; version: string }
 }
 
@@ -24,8 +27,9 @@ export interface Wanted {
   layout: Layout
   /** The layout's short name. */
   name: string
-  /** Other keys that it may have, if it was made after `since`. */
+  /** Keys that it may have from before 1.0. What lies there counts only if it was stored at `since` or later. */
   older: readonly string[]
+  /** When the source was stored, by COS's clock, in milliseconds since the epoch; 0 if that is not known. */
   since: number
 }
 
@@ -33,6 +37,11 @@ export interface Wanted {
 export interface Found extends Wanted {
   /** Bytes. */
   size: number
+  /** When it was stored, by COS's clock, in milliseconds since the epoch. */
+  modified: number
+  /** In pixels, if it is a PNG that can be read here. */
+  width?: number
+  height?: number
   blank: boolean
 }
 
@@ -47,7 +56,7 @@ export function wantedCutouts(
   const named = new Map(layouts.map((layout) => [layoutName(layout), layout]))
   return [...named].map(([name, layout]) => {
     const key = cutoutKey(prefix, source, layout)
-    // Of a photo that is still to be stored no cutout can have been made.
+    // An older key counts only if it was written after its photo was stored, so never for a photo that is still to come.
     return { key, layout, name, older: since === undefined ? [] : olderKeys(prefix, source, layout), since: since ?? 0 }
   })
 }
@@ -66,7 +75,7 @@ export async function find<T extends Wanted>(
         const cutout = await store.pieces(key)
         // An object with an older key may have been made of another version.
         if (!cutout || (key !== one.key && cutout.modified < one.since)) continue
-        return { ...one, key, size: cutout.size, blank: await isBlank(cutout.pieces) }
+        return { ...one, key, size: cutout.size, modified: cutout.modified, ...(await inspect(cutout.pieces)) }
       }
       return undefined
     }),

@@ -1,49 +1,49 @@
 import { type Answer, Refusal, xml, xmlAnswer } from './answer.ts'
 import { appid, type Bucket } from './buckets.ts'
-import type { Call, Cloud } from './cloud.ts'
+import type { Call, State } from './state.ts'
 
-/** PUT Bucket (product/436/7738): any further bucket of the same account, in any region, with nothing switched on. */
-export async function putBucket(cloud: Cloud, { request: { bucket, region } }: Call): Promise<Answer> {
+/** PUT Bucket (product/436/7738): creates a further bucket of the same account, in any region, with nothing switched on. */
+export async function putBucket(state: State, { request: { bucket, region } }: Call): Promise<Answer> {
   if (!/^[a-z0-9][a-z0-9-]*-\d+$/.test(bucket) || bucket.length > 60) throw new Refusal('InvalidArgument')
-  if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (cloud.buckets.get(bucket)) throw new Refusal('BucketAlreadyOwnedByYou')
-  cloud.buckets.set(bucket, { region, created: cloud.now(), bound: false, ai: null })
+  if (appid(bucket) !== appid(state.bucket)) throw new Refusal('AccessDenied')
+  if (state.buckets.get(bucket)) throw new Refusal('BucketAlreadyOwnedByYou')
+  state.buckets.set(bucket, { region, created: state.now(), bound: false, ai: null })
   return { status: 200 }
 }
 
-export async function headBucket(_: Cloud, { request: { region } }: Call): Promise<Answer> {
+export async function headBucket(_: State, { request: { region } }: Call): Promise<Answer> {
   return { status: 200, headers: { 'x-cos-bucket-region': region } }
 }
 
-/** "Binding a bucket", on the `.pic.` host of Cloud Infinite. */
-export async function bind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), bound: true })
+/** Binds Cloud Infinite to a bucket, on its `.pic.` host. */
+export async function bind(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  state.buckets.set(bucket, { ...state.buckets.known(bucket), bound: true })
   return { status: 200 }
 }
 
-export async function unbind(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), bound: false })
+export async function unbind(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  state.buckets.set(bucket, { ...state.buckets.known(bucket), bound: false })
   return { status: 200 }
 }
 
-export async function bindingStatus(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  return xmlAnswer({ CIStatus: cloud.buckets.known(bucket).bound ? 'on' : 'off' })
+export async function bindingStatus(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  return xmlAnswer({ CIStatus: state.buckets.known(bucket).bound ? 'on' : 'off' })
 }
 
-/** Opening AI content recognition, without which there is no GoodsMatting. Opening it twice is no error. */
-export async function openAi(cloud: Cloud, { request: { bucket, id } }: Call): Promise<Answer> {
-  const before = cloud.buckets.known(bucket)
-  const opened = { ...before, ai: before.ai ?? cloud.now() }
-  cloud.buckets.set(bucket, opened)
+/** Opens AI content recognition, without which GoodsMatting is refused. Opening it twice is no error. */
+export async function openAi(state: State, { request: { bucket, id } }: Call): Promise<Answer> {
+  const before = state.buckets.known(bucket)
+  const opened = { ...before, ai: before.ai ?? state.now() }
+  state.buckets.set(bucket, opened)
   return ciAnswer(id, { AiBucket: aiBucket(bucket, opened) })
 }
 
-export async function closeAi(cloud: Cloud, { request: { bucket, id } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), ai: null })
+export async function closeAi(state: State, { request: { bucket, id } }: Call): Promise<Answer> {
+  state.buckets.set(bucket, { ...state.buckets.known(bucket), ai: null })
   return ciAnswer(id, { BucketName: bucket })
 }
 
-export async function listAi(cloud: Cloud, { request: { id, query } }: Call): Promise<Answer> {
+export async function listAi(state: State, { request: { id, query } }: Call): Promise<Answer> {
   const list = (name: string) => (query.get(name) ?? '').split(',').filter((text) => text !== '')
   const [names, regions] = [list('bucketNames'), list('regions')]
   const part = query.get('bucketName') ?? ''
@@ -54,7 +54,7 @@ export async function listAi(cloud: Cloud, { request: { id, query } }: Call): Pr
     return value
   }
   const [page, size] = [number('pageNumber', 1), number('pageSize', 10)]
-  const open = cloud.buckets
+  const open = state.buckets
     .list()
     .filter(([name, { ai }]) => ai !== null && (names.length === 0 || names.includes(name)) && name.includes(part))
     .filter(([, { region }]) => regions.length === 0 || regions.some((one) => one === 'All' || one === region))

@@ -9,8 +9,8 @@ export interface Answer {
 }
 
 /**
- * Every refusal this room knows: status and message by code.
- * Codes and statuses are those of "Error Codes" (product/436/7730), save the last group, where the vendor names none.
+ * Every refusal of the local COS: code → status and message. Codes and statuses are those of "Error Codes" (product/436/7730),
+ * except for the last two, which that page does not list.
  */
 const REFUSALS = {
   BadDigest: [400, 'The Content-MD5 you specified did not match what we received.'],
@@ -60,9 +60,9 @@ const REFUSALS = {
   ServiceUnavailable: [503, 'The service is not available.'],
   SlowDown: [503, 'Please reduce your request rate.'],
 
-  // In the documentation of x-cos-forbid-overwrite and in field reports, not in the list of codes.
+  // From the documentation of x-cos-forbid-overwrite and from field reports.
   FileAlreadyExists: [409, 'The object already exists and must not be overwritten.'],
-  // What the `.ci.` host says to a path it does not know; field reports.
+  // The answer of the `.ci.` host to a path that it does not know, from field reports.
   InvalidUrl: [404, 'The specified URL is not valid.'],
 } as const satisfies Record<string, readonly [number, string]>
 
@@ -72,11 +72,11 @@ export function isRefusalCode(code: unknown): code is RefusalCode {
   return typeof code === 'string' && Object.hasOwn(REFUSALS, code)
 }
 
-/** A request that is refused: becomes the vendor's error document. */
+/** Thrown to refuse a request. It becomes the vendor's error document. */
 export class Refusal extends Error {
   readonly code: RefusalCode
   readonly status: number
-  /** Further elements of the document, in this order, after Message. */
+  /** Further elements of the document, written in this order after Message. */
   readonly details: Record<string, string>
   readonly headers: Record<string, string>
 
@@ -95,7 +95,12 @@ export class Refusal extends Error {
   }
 }
 
-// XML 1.0 §2.2 has no way, not even a reference, to write these; keys with them are listed with encoding-type=url.
+/** What is left out is refused by its name. */
+export function notImplemented(what: string): Refusal {
+  return new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+}
+
+// XML 1.0 §2.2 cannot express these characters, not even by a reference. Clients list such keys with encoding-type=url.
 const NOT_XML = /(?![\t\n\r\x7f-\x9f])[\p{Cc}\ufffe\uffff]/gu
 
 const builder = new XMLBuilder({
@@ -104,20 +109,20 @@ const builder = new XMLBuilder({
   tagValueProcessor: (_name, value) => String(value).replace(NOT_XML, '\ufffd'),
 })
 
-/** The vendor writes its prolog with single quotes, which no option of the builder does. */
+/** The vendor writes its prolog with single quotes, and the builder has no option for that. */
 export const PROLOG = "<?xml version='1.0' encoding='utf-8' ?>\n"
 
-/** XML text of a tree; `null` is an empty element, an array a repeated one. */
+/** The XML text of a tree. `null` becomes an empty element, an array a repeated one. */
 export function xml(tree: object): string {
   return builder.build(tree)
 }
 
-/** An answer with an XML document, prolog and all. */
+/** An answer with an XML document, including the prolog. */
 export function xmlAnswer(tree: object, headers: Record<string, string> = {}): Answer {
   return { status: 200, headers: { 'Content-Type': 'application/xml', ...headers }, body: PROLOG + xml(tree) }
 }
 
-/** The vendor's error document (product/436/7730). `resource` is the path as sent: it may hold no secret. */
+/** The vendor's error document (product/436/7730). `resource` is the path as sent; it must not hold secrets. */
 export function refusalAnswer(refusal: Refusal, resource: string, requestId: string): Answer {
   const { code, status, message, details, headers } = refusal
   const traceId = createHash('sha256').update(requestId).digest('base64')
@@ -135,12 +140,12 @@ export function newRequestId(now: number): string {
   ).toString('base64')
 }
 
-/** As COS encodes: encodeURIComponent and also `!'()*` (product/436/7778). */
+/** Percent-encodes as COS does: like encodeURIComponent, and also `!'()*` (product/436/7778). */
 export function encode(text: string): string {
   return encodeURIComponent(text).replace(/[!'()*]/g, (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`)
 }
 
-/** A key as it stands in a URL's path. */
+/** A key as it is written in the path of a URL. */
 export function encodeKey(key: string): string {
   return key.split('/').map(encode).join('/')
 }

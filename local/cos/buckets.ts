@@ -6,9 +6,9 @@ export interface Bucket {
   region: string
   /** ms since the epoch */
   created: number
-  /** Cloud Infinite is bound to it. */
+  /** Whether Cloud Infinite is bound to it. */
   bound: boolean
-  /** AI content recognition was opened for it, when: ms since the epoch. */
+  /** When AI content recognition was opened for it, in ms since the epoch; null if it is closed. */
   ai: number | null
   /** The rules of its strict signature mode. */
   strict?: StrictRule[]
@@ -36,7 +36,10 @@ export interface CorsRule {
   maxAge?: number
 }
 
-/** A rule of the strict signature mode (product/436/53892): what of a request must be signed, if it has it. */
+/**
+ * A rule of the strict signature mode (product/436/53892): the headers and parameters that must be signed if a request has
+ * them.
+ */
 export interface StrictRule {
   id: string
   actions: string[]
@@ -44,7 +47,7 @@ export interface StrictRule {
   params: string[]
 }
 
-/** The buckets and what is switched on for them, in `buckets.json`. */
+/** The buckets and their settings, in `buckets.json`. */
 export class Buckets {
   readonly #file: string
   readonly #buckets: Map<string, Bucket>
@@ -78,7 +81,7 @@ export class Buckets {
   }
 }
 
-/** @param home region of the buckets that were written down before there were any */
+/** @param home the region of buckets from an older file, which has no regions */
 function parseBuckets(text: string, home: string): [string, Bucket][] {
   const entries: unknown = JSON.parse(text)
   const isEntry = (entry: unknown): entry is [string, Omit<Bucket, 'region'>] => {
@@ -121,7 +124,12 @@ function isStrictRule(rule: unknown): rule is StrictRule {
   return typeof id === 'string' && [actions, headers, params].every(isTexts)
 }
 
-/** The account: every bucket's name ends in it. */
+/** @throws Refusal unless Cloud Infinite is bound to the bucket. It is not documented which code the vendor answers then. */
+export function checkBound(buckets: Buckets, name: string): void {
+  if (!buckets.get(name)?.bound) throw new Refusal('NoProcessAuthority', 'Cloud Infinite is not bound to the bucket.')
+}
+
+/** The account's id, in which the name of every bucket ends. */
 export function appid(bucket: string): string {
   return bucket.slice(bucket.lastIndexOf('-') + 1)
 }

@@ -6,22 +6,23 @@ import type { FaultKind } from '../faults.ts'
 import { checkFolder, holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
 import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
-import { Bill, type BillItem } from './bill.ts'
+import { Bill, type BillItem, type ProcessingCount } from './bill.ts'
 import { Buckets } from './buckets.ts'
-import type { Cloud, CosOptions } from './cloud.ts'
 import { type Asked, cors, preflight } from './cors.ts'
 import { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
+import { defaultReadings, type Readings } from './readings.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
-import { listen, refuseBroken, send } from './send.ts'
+import { asRefusal, listen, refuseBroken, send } from './send.ts'
+import type { CosOptions, State } from './state.ts'
 import { checkStrict } from './strict.ts'
 import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
 
 export type { BillItem } from './bill.ts'
-export type { CosOptions, ObjectEvent } from './cloud.ts'
 export { type Policy, parsePolicy } from './policy.ts'
+export type { CosOptions, ObjectEvent } from './state.ts'
 export type { Key } from './verify.ts'
 
 export interface RequestRecord {
@@ -30,9 +31,9 @@ export interface RequestRecord {
   id: string
   operation: string
   method: string
-  /** With its query, but without signature, token or authorization. */
+  /** With the query, but without signature and token. */
   path: string
-  /** 0: a fault took the answer away */
+  /** 0 if a fault took the answer away */
   status: number
   ms: number
 }
@@ -41,41 +42,44 @@ export interface Cos {
   port: number
   hasBucket(name: string): boolean
   bill(): BillItem[]
-  /** The last 10,000. */
+  processing(): ProcessingCount
+  /** How what is not documented is taken. It may be changed at any time, and stays over a reset. */
+  readings: Readings
+  /** The last 10,000 requests. */
   requests(): RequestRecord[]
-  /** Objects, uploads, bill and requests are gone; buckets and what is switched on for them stay. */
+  /** Removes objects, uploads, bill and requests. Buckets and their settings stay. */
   reset(): Promise<void>
   close(): Promise<void>
 }
 
 const MAX_RECORDS = 10_000
-/** For requests under way; one whose body never ends must not keep the process. */
+/** How long close() and reset() wait for running requests, in milliseconds; the body of one may never end. */
 const CLOSE_LIMIT = 5_000
 
 /**
- * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1.
- * Also an HTTP proxy for the vendor's host names: `curl -x http://127.0.0.1:<port> http://<bucket>.cos.<region>.myqcloud.com/<key>`.
+ * Tencent COS and Cloud Infinite as seen from outside, on 127.0.0.1. It is also an HTTP proxy for the vendor's host names:
+ * `curl -x http://127.0.0.1:<port> http://<bucket>.cos.<region>.myqcloud.com/<key>`.
  */
 export async function startCos(options: CosOptions): Promise<Cos> {
   const under = new Set<Promise<void>>()
   const records: RequestRecord[] = []
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
-  // Before the folder is touched: if another process serves it, this one fails here.
+  // Before the folder is touched, so that a second process on the same port fails here.
   await listen(server, options.port)
   let letGo = () => {}
-  let cloud: Cloud
+  let state: State
   try {
     letGo = await holdFolder(options.dir)
-    cloud = open(options)
+    state = open(options)
   } catch (error) {
     letGo()
     server.close()
     throw error
   }
   const { port } = server.address() as AddressInfo
-  cloud.pages.ports.add(port)
+  state.pages.ports.add(port)
   server.on('request', (message, response) => {
-    const done = serve(cloud, message, response, (record) => {
+    const done = serve(state, message, response, (record) => {
       records.push(record)
       if (records.length > MAX_RECORDS) records.shift()
     })
@@ -83,18 +87,20 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     done.finally(() => under.delete(done))
   })
   server.on('clientError', refuseBroken)
-  // What is under way would write into what was emptied or ended.
+  // A request that still runs would write into a folder that was emptied or released.
   const settled = () => Promise.race([Promise.allSettled(under), sleep(CLOSE_LIMIT, undefined, { ref: false })])
   return {
     port,
-    hasBucket: (name) => cloud.buckets.get(name) !== undefined,
-    bill: () => cloud.bill.items(),
+    hasBucket: (name) => state.buckets.get(name) !== undefined,
+    bill: () => state.bill.items(),
+    processing: () => state.bill.processing.count(),
+    readings: state.readings,
     requests: () => [...records],
     async reset() {
       await settled()
-      cloud.objects.clear()
-      cloud.uploads.clear()
-      cloud.bill.clear()
+      state.objects.clear()
+      state.uploads.clear()
+      state.bill.clear()
       records.length = 0
     },
     async close() {
@@ -108,7 +114,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   }
 }
 
-function open(options: CosOptions): Cloud {
+function open(options: CosOptions): State {
   checkFolder(options.dir)
   const now = options.now ?? Date.now
   return {
@@ -120,25 +126,26 @@ function open(options: CosOptions): Cloud {
     uploads: new Uploads(options.dir),
     buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
     bill: new Bill(options.dir),
+    readings: defaultReadings(),
   }
 }
 
-/** Answers one request, and logs it just before; never rejects. */
+/** Answers one request, and records it just before the answer is sent. Never rejects. */
 async function serve(
-  cloud: Cloud,
+  state: State,
   message: IncomingMessage,
   response: ServerResponse,
   log: (record: RequestRecord) => void,
 ): Promise<void> {
   const started = performance.now()
-  const at = new Date(cloud.now()).toISOString()
-  const id = newRequestId(cloud.now())
+  const at = new Date(state.now()).toISOString()
+  const id = newRequestId(state.now())
   const method = message.method ?? ''
   const path = message.url?.startsWith('/') ? (message.url.split('?', 1)[0] ?? '') : ''
   const outcome: Outcome = { operation: '', method, path, server: 'tencent-cos' }
   let answer: Answer | undefined
   try {
-    answer = await answerTo(cloud, message, id, outcome)
+    answer = await answerTo(state, message, id, outcome)
   } catch (error) {
     answer = refusalAnswer(asRefusal(error, message, outcome.operation), outcome.path.split('?', 1)[0] ?? '', id)
   }
@@ -150,7 +157,7 @@ async function serve(
   }
   const headers: Record<string, string> = {
     Server: outcome.server,
-    Date: new Date(cloud.now()).toUTCString(),
+    Date: new Date(state.now()).toUTCString(),
     'x-cos-request-id': id,
     ...answer.headers,
   }
@@ -168,26 +175,26 @@ interface Outcome extends Asked {
   server: 'tencent-ci' | 'tencent-cos'
 }
 
-/** @returns undefined when a fault takes the connection away */
+/** @returns undefined if a fault takes the connection away */
 async function answerTo(
-  cloud: Cloud,
+  state: State,
   message: IncomingMessage,
   id: string,
   outcome: Outcome,
 ): Promise<Answer | undefined> {
-  const isOwn = (name: string) => isVendorHost(name) || cloud.hosts?.has(name) === true
+  const isOwn = (name: string) => isVendorHost(name) || state.hosts?.has(name) === true
   // Pages that a bucket's rules name may use it, to the letter: those that a `*` stands for are anybody's, and the keys known to all.
-  const named = cloud.buckets.list().flatMap(([, { cors }]) => cors?.rules.flatMap(({ origins }) => origins) ?? [])
+  const named = state.buckets.list().flatMap(([, { cors }]) => cors?.rules.flatMap(({ origins }) => origins) ?? [])
   const pages = {
-    ...cloud.pages,
-    origins: [...cloud.pages.origins, ...named],
+    ...state.pages,
+    origins: [...state.pages.origins, ...named],
   }
   const refused = guard(readTarget(message).host, message.headers, pages, isOwn)
   if (refused) throw new Refusal('AccessDenied', refused)
   outcome.origin = message.headers.origin
-  const request = readRequest(message, id, cloud)
+  const request = readRequest(message, id, state)
   outcome.path = safeTarget(request)
-  outcome.cors = cloud.buckets.get(request.bucket)?.cors
+  outcome.cors = state.buckets.get(request.bucket)?.cors
   if (request.method === 'OPTIONS') {
     outcome.operation = 'OptionsObject'
     return preflight(request, outcome.cors)
@@ -195,24 +202,23 @@ async function answerTo(
   const operation = operationOf(request)
   outcome.operation = operation?.name ?? 'NotImplemented'
   const paid = isPaid(operation, request)
-  // Before its signature is judged: from then on it counts as arrived.
   if (paid || request.door !== 'cos') outcome.server = 'tencent-ci'
-  checkBucket(cloud, request, outcome.operation)
-  const began = cloud.now()
-  const { id: asker, policy, ...signed } = verify(request, cloud.keys, began)
-  // First what COS itself would say, then what only the local one does not know.
-  if (operation) checkStrict(cloud, request, actionsOf(operation, request), signed)
+  checkBucket(state, request, outcome.operation)
+  const began = state.now()
+  const { id: asker, policy, ...signed } = verify(request, state.keys, began)
+  // The refusals of the real COS come first, then those of what only the local cloud does not implement.
+  if (operation) checkStrict(state, request, actionsOf(operation, request), signed)
   refuseUnknown(operation, request)
   if (policy) {
-    for (const need of needsOf(cloud, operation, request))
-      if (!allows(policy, need, cloud.buckets.get(need.bucket)?.region ?? request.region))
+    for (const need of needsOf(state, operation, request))
+      if (!allows(policy, need, state.buckets.get(need.bucket)?.region ?? request.region))
         throw new Refusal('AccessDenied')
   }
 
-  const struck = cloud.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
+  const struck = state.faults.draw([operation.name, ...(paid ? ['GoodsMatting'] : [])], request.key)
   for (const { kind, ms } of struck) {
     if (kind === 'delay') await sleep(ms ?? 0)
-    if (kind === 'hold') await cloud.faults.hold(request.key)
+    if (kind === 'hold') await state.faults.hold(request.key)
   }
   const has = (kind: FaultKind) => struck.some((fault) => fault.kind === kind)
   const error = struck.find(({ kind }) => kind === 'error')
@@ -223,23 +229,14 @@ async function answerTo(
     return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
   const race = struck.find(({ kind }) => kind === 'race')?.ms ?? 0
   const call = { request, began, lose: has('lose-answer') || has('kill'), drop: has('drop-result'), race }
-  const answer = await operation.run(cloud, call)
-  if (has('kill')) cloud.onKill?.(asker)
+  const answer = await operation.run(state, call)
+  if (has('kill')) state.onKill?.(asker)
   if (!call.lose) return answer
   if (answer.body instanceof Readable) answer.body.destroy()
   return undefined
 }
 
-function checkBucket(cloud: Cloud, { bucket, region }: CosRequest, operation: string): void {
+function checkBucket(state: State, { bucket, region }: CosRequest, operation: string): void {
   if (operation === 'PutBucket' || operation === 'DescribeAIBuckets' || bucket === '') return
-  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
-}
-
-function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
-  if (error instanceof Refusal) return error
-  // The client went away; also one whose body had arrived, but was not read yet.
-  const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
-  if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
-  console.error(`local COS: ${operation} failed:`, error)
-  return new Refusal('InternalError')
+  if (state.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
 }

@@ -1,7 +1,6 @@
 /**
- * CRC-64 of ECMA-182 with reflected bits, as `x-cos-hash-crc64ecma` has it (product/436/40334).
- *
- * In two halves of 32 bits: BigInt arithmetic for each byte would be some fifty times slower.
+ * CRC-64 of ECMA-182 with reflected bits, the sum in `x-cos-hash-crc64ecma` (product/436/40334). It is computed in two halves
+ * of 32 bits, because BigInt arithmetic for each byte would be some fifty times slower.
  */
 export class Crc64 {
   #high = 0xffffffff
@@ -38,11 +37,11 @@ function table(): Uint32Array {
   return entries
 }
 
-/** Of bytes laid end to end, from the sums and lengths of their pieces alone: no byte is read again. */
+/** The sum of concatenated pieces, from the sums and lengths of the pieces alone, without reading a byte again. */
 export function joinedCrc64(pieces: readonly { crc64: string; size: number }[]): string {
   const shifts = new Map<number, bigint>()
   const joined = pieces.reduce((sum, { crc64, size }) => {
-    // Bytes that follow multiply the sum of those before by x⁸ for each; what inverts the ends cancels out.
+    // Each byte that follows multiplies the sum so far by x⁸. The inversions at start and end cancel each other out.
     const shift = shifts.get(size) ?? xToThe8(size)
     shifts.set(size, shift)
     return times(shift, sum) ^ BigInt(crc64)
@@ -50,7 +49,7 @@ export function joinedCrc64(pieces: readonly { crc64: string; size: number }[]):
   return joined.toString()
 }
 
-// Polynomials modulo that of ECMA-182, lowest power in the highest bit.
+// Arithmetic of polynomials modulo that of ECMA-182. The highest bit holds the lowest power.
 const ONE = 1n << 63n
 
 function times(a: bigint, b: bigint): bigint {
@@ -63,7 +62,7 @@ function times(a: bigint, b: bigint): bigint {
   return product
 }
 
-/** x to the power of 8n, by squaring. */
+/** x to the power of 8n, by repeated squaring. */
 function xToThe8(n: number): bigint {
   let power = ONE
   let square = ONE >> 8n

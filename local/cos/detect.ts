@@ -1,19 +1,19 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { Refusal } from './answer.ts'
-import type { Cloud } from './cloud.ts'
 import type { CosRequest } from './request.ts'
+import type { State } from './state.ts'
 
 const TIME_LIMIT = 10_000
 
 /**
- * The picture a detect-url points to. It is fetched by this process, so unlike at the vendor's it may also be one of
- * this computer or its network. Redirects are not followed.
+ * Fetches the picture that a detect-url names. This process fetches it, so unlike at the vendor it may also come from this
+ * machine or its network. Redirects are not followed.
  */
-export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
-  // The buckets' own names lead here, whatever the resolver says of them.
+export async function fetchImage(state: State, { body }: CosRequest, url: URL, limit: number): Promise<Buffer> {
+  // The host names of buckets always lead to this COS.
   const own = /^[a-z0-9-]+\.cos\.[a-z0-9-]+\.myqcloud\.com$/.test(url.hostname)
-  const port = own ? body.socket.localPort : cloud.hosts?.get(url.hostname)
+  const port = own ? body.socket.localPort : state.hosts?.get(url.hostname)
   const rawPath = `${url.pathname}${url.search}`
   const signal = AbortSignal.timeout(TIME_LIMIT)
   try {
@@ -38,7 +38,7 @@ export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, l
     let size = 0
     for await (const chunk of response as AsyncIterable<Buffer>) {
       size += chunk.length
-      // Leaving the loop destroys the response: no more is read than was asked for.
+      // Leaving the loop destroys the response, so no more than the limit is read.
       if (size > limit) throw new Refusal('ImageTooLarge')
       chunks.push(chunk)
     }
@@ -48,7 +48,7 @@ export async function fetchImage(cloud: Cloud, { body }: CosRequest, url: URL, l
   }
 }
 
-/** The page's own example is encoded three times over, what SDKs send only once: decoded until it is a URL. */
+/** Decodes a detect-url until it is a URL: the vendor's own example is encoded three times, the SDKs encode once. */
 export function readDetectUrl(text: string): URL {
   let decoded = text
   try {
@@ -56,7 +56,7 @@ export function readDetectUrl(text: string): URL {
     const url = new URL(decoded)
     if (/^https?:$/.test(url.protocol) && url.username === '' && url.password === '') return url
   } catch {
-    // Neither encoded nor a URL: refused below.
+    // Refused below, like a URL that is not allowed.
   }
   throw new Refusal('InvalidImageSource', 'The detect-url is not an http or https URL.')
 }

@@ -27,13 +27,13 @@ export interface Stored {
   crc64: string
   /** ms since the epoch */
   modified: number
-  /** Given back as they came: Content-Type and the like, `x-cos-meta-*`. */
+  /** The headers that are given back as they came: Content-Type and the like, and `x-cos-meta-*`. */
   headers: Record<string, string>
-  /** Name of the file with the bytes; bytes are never changed in place. */
+  /** The name of the file with the bytes. Bytes are never changed in place. */
   file: string
 }
 
-/** Bytes received, not yet an object. */
+/** Bytes that were received but are not an object yet. */
 export interface Draft {
   path: string
   size: number
@@ -42,9 +42,9 @@ export interface Draft {
 }
 
 /**
- * The objects of all buckets, in a folder: `bytes/` by random names, `meta/` one JSON file an object by the hash of its
- * key, so that any key will do. An object appears, changes and goes by one rename or unlink in `meta/`; what a killed
- * process leaves in `tmp/`, or in `bytes/` without an owner, is removed at the next start.
+ * The objects of all buckets, in a folder. `bytes/` holds the bytes under random names, `meta/` one JSON file for each object
+ * under the hash of its key, so that every key is possible. One rename or unlink in `meta/` creates, changes or removes an
+ * object. What a killed process leaves in `tmp/`, or in `bytes/` without a JSON file, is removed at the next start.
  */
 export class Objects {
   readonly #dir: string
@@ -58,7 +58,7 @@ export class Objects {
     const orphans = new Set(readdirSync(join(dir, 'bytes')))
     for (const name of readdirSync(join(dir, 'meta'))) {
       const stored = parseStored(readFileSync(join(dir, 'meta', name), 'utf8'))
-      // Rather no start than objects silently gone, or two that share their bytes.
+      // Better not to start than to lose objects silently, or to have two that share their bytes.
       if (!stored || metaName(stored) !== name || !orphans.delete(stored.file))
         throw new Error(`${join(dir, 'meta', name)} does not describe an object of this folder.`)
       this.#bucket(stored.bucket).set(stored.key, stored)
@@ -70,7 +70,7 @@ export class Objects {
     return this.#bucket(bucket).get(key)
   }
 
-  /** In the order of UTF-8 bytes, as COS lists. */
+  /** The objects in the order in which COS lists them, that of the keys' UTF-8 bytes. */
   sorted(bucket: string): readonly Stored[] {
     let list = this.#sorted.get(bucket)
     if (!list) {
@@ -83,7 +83,7 @@ export class Objects {
     return list
   }
 
-  /** Takes bytes in, up to `limit`; the caller publishes or discards the draft. */
+  /** Receives at most `limit` bytes. The caller must publish or discard the draft. */
   async receive(source: Readable, limit: number): Promise<Draft> {
     const path = this.#temporary()
     const md5 = createHash('md5')
@@ -101,7 +101,7 @@ export class Objects {
             yield chunk
           }
         },
-        // Opened here: a stream that opens later would make the file again after it was removed.
+        // Opened here, because a stream that opens its file later might create it again after it was removed.
         createWriteStream(path, { fd: openSync(path, 'w') }),
       )
     } catch (error) {
@@ -111,7 +111,7 @@ export class Objects {
     return { path, size, md5: md5.digest('hex'), crc64: crc64.digest() }
   }
 
-  /** Takes in bytes whose sums are known. */
+  /** Receives bytes whose sums are known. */
   async join(source: Readable, sums: Omit<Draft, 'path'>): Promise<Draft> {
     const path = this.#temporary()
     try {
@@ -123,7 +123,7 @@ export class Objects {
     return { path, ...sums }
   }
 
-  /** A draft with an object's bytes; as they never change, a second name for them will do. */
+  /** A draft with an object's bytes. They never change, so a hard link is enough. */
   copy(stored: Stored): Draft {
     const path = this.#temporary()
     linkSync(join(this.#dir, 'bytes', stored.file), path)
@@ -135,8 +135,8 @@ export class Objects {
   }
 
   /**
-   * Makes a draft an object. Synchronous from the check to the rename, so that of any number of writers who forbid
-   * overwriting exactly one succeeds.
+   * Makes a draft an object. It is synchronous from the check to the rename, so that of all writers who forbid overwriting
+   * exactly one succeeds.
    */
   publish(draft: Draft, object: Omit<Stored, 'crc64' | 'file' | 'size'>, forbidOverwrite = false): Stored {
     const before = this.get(object.bucket, object.key)
@@ -155,7 +155,7 @@ export class Objects {
     return stored
   }
 
-  /** @returns whether there was one */
+  /** @returns whether there was such an object */
   remove(bucket: string, key: string): boolean {
     const stored = this.get(bucket, key)
     if (!stored) return false
@@ -170,7 +170,7 @@ export class Objects {
     for (const [bucket, objects] of this.#buckets) for (const key of [...objects.keys()]) this.remove(bucket, key)
   }
 
-  /** Opened at once: however the object is changed meanwhile, these are the bytes of this version. */
+  /** The file is opened at once, so the bytes are those of this version even if the object is replaced meanwhile. */
   stream(stored: Stored, range?: { start: number; end: number }): Readable {
     const path = join(this.#dir, 'bytes', stored.file)
     return createReadStream(path, { fd: openSync(path, 'r'), ...range })

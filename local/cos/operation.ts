@@ -1,12 +1,13 @@
+import { LAYOUT_PARAMETERS } from '../layout.ts'
 import { bind, bindingStatus, closeAi, headBucket, listAi, openAi, putBucket, unbind } from './activation.ts'
-import { type Answer, Refusal } from './answer.ts'
-import type { Call, Cloud } from './cloud.ts'
+import { type Answer, notImplemented, Refusal } from './answer.ts'
 import { downloadMatting, imageProcess } from './matting.ts'
 import { abort, complete, initiate, listParts, listUploads, uploadPart } from './multipart.ts'
 import type { Need } from './policy.ts'
+import { isProcessingParameter, processedObject } from './process.ts'
 import { getBucket, getObject, headObject } from './read.ts'
 import type { CosRequest } from './request.ts'
-import { notImplemented, readPicOperations } from './rules.ts'
+import { isUnpaid, readPicOperations } from './rules.ts'
 import {
   deleteCors,
   deleteLifecycle,
@@ -17,6 +18,7 @@ import {
   putLifecycle,
   putVersioning,
 } from './settings.ts'
+import type { Call, State } from './state.ts'
 import { deleteStrict, getStrict, putStrict } from './strict.ts'
 import { copyObject, copySource, deleteObject, putObject } from './write.ts'
 
@@ -24,27 +26,29 @@ interface Operation {
   at: 'object' | 'bucket' | 'pic' | 'ci'
   method: string
   name: string
-  run(cloud: Cloud, call: Call): Promise<Answer>
-  /** The query parameter that makes it this operation. */
-  by?: string
+  run(state: State, call: Call): Promise<Answer>
+  /** The query parameter that makes it this operation, or whether one does. */
+  param?: string | ((name: string, value: string) => boolean)
   /** The header that makes it this operation. */
   header?: string
   /** Further query parameters it understands. */
   uses?: string[]
-  /** What it does to the key of its path, as policies name it; default: its own name. Paid calls need one more. */
+  /**
+   * The actions on the object of its path, as policies name them; default the operation's own name. Paid calls need one more.
+   */
   actions?: string[]
 }
 
-const LAYOUT = ['detect-url', 'center-layout', 'padding-layout']
+const LAYOUT = ['detect-url', ...LAYOUT_PARAMETERS]
 const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
-/** The first that fits is it. */
+/** The first operation that fits a request is the one that it asks for. */
 const OPERATIONS: readonly Operation[] = [
   {
     at: 'object',
     method: 'GET',
     name: 'GoodsMatting',
-    by: 'ci-process',
+    param: 'ci-process',
     run: downloadMatting,
     uses: LAYOUT,
     actions: ['cos:GetObject'],
@@ -53,9 +57,25 @@ const OPERATIONS: readonly Operation[] = [
     at: 'object',
     method: 'GET',
     name: 'ListParts',
-    by: 'uploadId',
+    param: 'uploadId',
     run: listParts,
     uses: ['max-parts', 'part-number-marker', 'encoding-type'],
+  },
+  {
+    at: 'object',
+    method: 'GET',
+    name: 'BasicImageProcessing',
+    param: isProcessingParameter,
+    run: processedObject,
+    actions: ['cos:GetObject'],
+  },
+  {
+    at: 'object',
+    method: 'HEAD',
+    name: 'BasicImageProcessing',
+    param: isProcessingParameter,
+    run: processedObject,
+    actions: ['cos:HeadObject'],
   },
   { at: 'object', method: 'GET', name: 'GetObject', run: getObject, uses: ['x-cos-traffic-limit'] },
   { at: 'object', method: 'HEAD', name: 'HeadObject', run: headObject },
@@ -63,7 +83,7 @@ const OPERATIONS: readonly Operation[] = [
     at: 'object',
     method: 'PUT',
     name: 'UploadPart',
-    by: 'uploadId',
+    param: 'uploadId',
     run: uploadPart,
     uses: ['partNumber', 'x-cos-traffic-limit'],
   },
@@ -80,19 +100,19 @@ const OPERATIONS: readonly Operation[] = [
     at: 'object',
     method: 'POST',
     name: 'ImageProcess',
-    by: 'image_process',
+    param: 'image_process',
     run: imageProcess,
     actions: ['cos:GetObject'],
   },
-  { at: 'object', method: 'POST', name: 'InitiateMultipartUpload', by: 'uploads', run: initiate },
-  { at: 'object', method: 'POST', name: 'CompleteMultipartUpload', by: 'uploadId', run: complete },
-  { at: 'object', method: 'DELETE', name: 'AbortMultipartUpload', by: 'uploadId', run: abort },
+  { at: 'object', method: 'POST', name: 'InitiateMultipartUpload', param: 'uploads', run: initiate },
+  { at: 'object', method: 'POST', name: 'CompleteMultipartUpload', param: 'uploadId', run: complete },
+  { at: 'object', method: 'DELETE', name: 'AbortMultipartUpload', param: 'uploadId', run: abort },
   { at: 'object', method: 'DELETE', name: 'DeleteObject', run: deleteObject },
   {
     at: 'bucket',
     method: 'GET',
     name: 'GoodsMatting',
-    by: 'ci-process',
+    param: 'ci-process',
     run: downloadMatting,
     uses: LAYOUT,
     actions: [],
@@ -101,26 +121,34 @@ const OPERATIONS: readonly Operation[] = [
     at: 'bucket',
     method: 'GET',
     name: 'ListMultipartUploads',
-    by: 'uploads',
+    param: 'uploads',
     run: listUploads,
     uses: [...LISTING, 'key-marker', 'upload-id-marker', 'max-uploads'],
   },
-  { at: 'bucket', method: 'GET', name: 'GetBucketStrictSignature', by: 'strict-signature', run: getStrict },
-  { at: 'bucket', method: 'GET', name: 'GetBucketCORS', by: 'cors', run: getCors },
-  { at: 'bucket', method: 'GET', name: 'GetBucketLifecycle', by: 'lifecycle', run: getLifecycle },
-  { at: 'bucket', method: 'GET', name: 'GetBucketVersioning', by: 'versioning', run: getVersioning },
+  { at: 'bucket', method: 'GET', name: 'GetBucketStrictSignature', param: 'strict-signature', run: getStrict },
+  { at: 'bucket', method: 'GET', name: 'GetBucketCORS', param: 'cors', run: getCors },
+  { at: 'bucket', method: 'GET', name: 'GetBucketLifecycle', param: 'lifecycle', run: getLifecycle },
+  { at: 'bucket', method: 'GET', name: 'GetBucketVersioning', param: 'versioning', run: getVersioning },
   { at: 'bucket', method: 'GET', name: 'GetBucket', run: getBucket, uses: [...LISTING, 'marker', 'max-keys'] },
   { at: 'bucket', method: 'HEAD', name: 'HeadBucket', run: headBucket },
-  { at: 'bucket', method: 'PUT', name: 'PutBucketStrictSignature', by: 'strict-signature', run: putStrict },
-  { at: 'bucket', method: 'PUT', name: 'PutBucketCORS', by: 'cors', run: putCors },
-  { at: 'bucket', method: 'PUT', name: 'PutBucketLifecycle', by: 'lifecycle', run: putLifecycle },
-  { at: 'bucket', method: 'PUT', name: 'PutBucketVersioning', by: 'versioning', run: putVersioning },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketStrictSignature', param: 'strict-signature', run: putStrict },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketCORS', param: 'cors', run: putCors },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketLifecycle', param: 'lifecycle', run: putLifecycle },
+  { at: 'bucket', method: 'PUT', name: 'PutBucketVersioning', param: 'versioning', run: putVersioning },
   { at: 'bucket', method: 'PUT', name: 'PutBucket', run: putBucket },
-  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketStrictSignature', by: 'strict-signature', run: deleteStrict },
-  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketCORS', by: 'cors', run: deleteCors },
-  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketLifecycle', by: 'lifecycle', run: deleteLifecycle },
-  { at: 'pic', method: 'GET', name: 'GoodsMatting', by: 'ci-process', run: downloadMatting, uses: LAYOUT, actions: [] },
-  { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', by: 'unbind', run: unbind },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketStrictSignature', param: 'strict-signature', run: deleteStrict },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketCORS', param: 'cors', run: deleteCors },
+  { at: 'bucket', method: 'DELETE', name: 'DeleteBucketLifecycle', param: 'lifecycle', run: deleteLifecycle },
+  {
+    at: 'pic',
+    method: 'GET',
+    name: 'GoodsMatting',
+    param: 'ci-process',
+    run: downloadMatting,
+    uses: LAYOUT,
+    actions: [],
+  },
+  { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', param: 'unbind', run: unbind },
   { at: 'pic', method: 'PUT', name: 'CreateCIBucket', run: bind },
   { at: 'pic', method: 'GET', name: 'GetCIBucket', run: bindingStatus },
   { at: 'ci', method: 'POST', name: 'CreateAIBucket', run: openAi },
@@ -138,51 +166,57 @@ export function operationOf(request: CosRequest): Operation | undefined {
   if (request.door === 'ci' && request.path !== '/ai_bucket') return undefined
   const at = request.door === 'ci' ? 'ci' : request.key !== '' ? 'object' : request.door === 'pic' ? 'pic' : 'bucket'
   return OPERATIONS.find(
-    ({ at: place, method, by, header }) =>
+    ({ at: place, method, param, header }) =>
       place === at &&
       method === request.method &&
-      (by === undefined || request.query.has(by)) &&
+      (param === undefined || [...request.query].some(fits(param))) &&
       (header === undefined || request.headers.has(header)),
   )
 }
 
-const TAKE_RULES = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload']
-
-/** Whether it is, or holds, a GoodsMatting call. */
-export function isPaid(operation: Operation | undefined, request: CosRequest): boolean {
-  if (operation?.name === 'GoodsMatting') return true
-  return TAKE_RULES.includes(operation?.name ?? '') && Boolean(request.headers.get('pic-operations'))
+function fits(param: Operation['param']): (sent: [name: string, value: string]) => boolean {
+  return ([name, value]) => (typeof param === 'function' ? param(name, value) : name === param)
 }
 
-/** What a request does to the key of its path, as policies name it. */
+const TAKE_RULES = ['PutObject', 'ImageProcess', 'CompleteMultipartUpload']
+
+/** Whether the request is a GoodsMatting call or has rules for one. */
+export function isPaid(operation: Operation | undefined, request: CosRequest): boolean {
+  if (operation?.name === 'GoodsMatting') return true
+  const rules = request.headers.get('pic-operations')
+  return TAKE_RULES.includes(operation?.name ?? '') && Boolean(rules) && !isUnpaid(rules ?? '')
+}
+
+/** The actions of a request on the object of its path, as policies name them. */
 export function actionsOf(operation: Operation, request: CosRequest): string[] {
   const { at, name, actions = [`${at === 'pic' || at === 'ci' ? 'ci' : 'cos'}:${name}`] } = operation
   return isPaid(operation, request) ? [...actions, 'ci:CreateGoodsMattingJob'] : actions
 }
 
-/** What a key must be allowed for a request; one by one, so that rules are not read for one who may not store the source. */
-export function* needsOf(cloud: Cloud, operation: Operation, request: CosRequest): Generator<Need> {
+/** What the signer's key must be allowed to do, one by one: rules are not even read if it may not store the source. */
+export function* needsOf(state: State, operation: Operation, request: CosRequest): Generator<Need> {
   const { bucket } = request
-  // Operations on a bucket's settings are on the bucket, whatever their path is.
+  // Operations on AI content recognition are about the bucket, although they have a path.
   const key = operation.at === 'ci' ? '' : request.key
   for (const action of actionsOf(operation, request)) yield { action, bucket, key }
-  if (operation.name === 'CopyObject') yield { action: 'cos:GetObject', ...copySource(cloud, request) }
+  if (operation.name === 'CopyObject') yield { action: 'cos:GetObject', ...copySource(state, request) }
   if (!TAKE_RULES.includes(operation.name)) return
-  for (const rule of readPicOperations(cloud, request)?.rules ?? [])
+  for (const rule of readPicOperations(state, request)?.rules ?? [])
     yield { action: 'cos:PutObject', bucket: rule.bucket, key: rule.key }
 }
 
-/** Parameters with a value that would change what is done; those without one, and styles with slashes, all would. */
+/** Parameters that change what COS does. So do all parameters without a value, and styles, whose names hold a slash. */
 const MEANINGFUL = ['ci-process', 'image_process', 'partNumber', 'uploadId', 'versionId']
 
 /**
- * Headers that make COS do what is not done here: of PUT Object (product/436/7749), of copying, of the upload's ReturnBody and
- * Callback (product/436/97529, product/436/106770), and limits of its SDKs. COS ignores all others, and so does this.
+ * Headers with which COS would do something that is not done here: those of PUT Object (product/436/7749), of copying, of
+ * ReturnBody and Callback (product/436/97529, product/436/106770), and limits from its SDKs. COS ignores all others, and so
+ * does this.
  */
 const MEANINGFUL_HEADERS =
   /^x-cos-(?:acl|callback.*|content-sha1|copy-source.*|forbid-overwrite|fsize-.*|grant-.*|metadata-directive|mfa|mime-limit|object-.*|process|rename-source|return-body|server-side-encryption.*|storage-class|symlink.*|tagging.*)$/
 
-/** Save for these values, which say what is so anyway, or are done. */
+/** The values of these headers that are accepted, because they ask for what is done anyway or is implemented. */
 const HEADERS: Record<string, RegExp> = {
   'x-cos-acl': /^(private|default|)$/,
   'x-cos-forbid-overwrite': /^(true|false)$/i,
@@ -190,19 +224,20 @@ const HEADERS: Record<string, RegExp> = {
 }
 
 /**
- * Refuses, by name, what would otherwise be silently ignored. A parameter with a value that means nothing to COS is
- * ignored, as there.
+ * Refuses, by name, what is not implemented, so that it is not silently ignored. A parameter that means nothing to COS is
+ * ignored, as it is there.
  */
 export function refuseUnknown(operation: Operation | undefined, request: CosRequest): asserts operation {
   const { method, query, headers, door, path } = request
   if (door === 'ci' && path !== '/ai_bucket') {
-    // So it is reported of the vendor's.
+    // The vendor answers so, by field reports.
     if (query.has('ci-process')) throw new Refusal('InvalidUrl')
     throw notImplemented(`${method} ${path}`)
   }
-  const understood = new Set([operation?.by, ...(operation?.uses ?? []), 'x-cos-security-token'])
+  const understood = new Set([...(operation?.uses ?? []), 'x-cos-security-token'])
   for (const [name, value] of query) {
-    if (understood.has(name) || name.startsWith('q-') || name.startsWith('response-')) continue
+    if (fits(operation?.param)([name, value]) || understood.has(name)) continue
+    if (name.startsWith('q-') || name.startsWith('response-')) continue
     if (MEANINGFUL_HEADERS.test(name)) throw notImplemented(`${method} ?${name}`)
     if (value === '' || /^[\w-]+\//.test(name) || MEANINGFUL.includes(name)) throw notImplemented(`${method} ?${name}`)
   }

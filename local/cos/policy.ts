@@ -1,13 +1,13 @@
 import { appid } from './buckets.ts'
 
-/** What a key must be allowed to do for a request: an action such as `cos:GetObject` on an object, or on the bucket: ''. */
+/** An action that must be allowed, such as `cos:GetObject`, on an object or, if `key` is '', on the bucket. */
 export interface Need {
   action: string
   bucket: string
   key: string
 }
 
-/** A policy of Cloud Access Management (CAM), read. */
+/** A policy of Cloud Access Management (CAM), as parsePolicy has read it. */
 export interface Policy {
   statements: Statement[]
 }
@@ -23,8 +23,8 @@ const RESOURCE =
   /^(?:\*|qcs::(?:cos:[a-z0-9-]+:uid\/(\d+):|ci:[a-z0-9-]+:uid\/(\d+):bucket\/)[a-z0-9-]+-(?:\1\2)\/.*)$/s
 
 /**
- * Reads a policy document of version 2.0, without the conditions (product/436/30580, product/460/41741).
- * @throws TypeError on all that it does not know: a condition overlooked would allow too much, or deny too little.
+ * Reads a policy document of version 2.0 without conditions (product/436/30580, product/460/41741).
+ * @throws TypeError for everything it does not know, because a condition that is ignored would allow too much or deny too little.
  */
 export function parsePolicy(json: unknown): Policy {
   const { version, statement, ...others } = Object(json) as Record<string, unknown>
@@ -48,7 +48,7 @@ export function parsePolicy(json: unknown): Policy {
   }
 }
 
-/** Denied by default; a statement that denies beats any that allows. */
+/** Whether the policy allows it. The default is to deny, and one statement that denies outweighs all that allow. */
 export function allows({ statements }: Policy, { action, bucket, key }: Need, region: string): boolean {
   const account = `${region}:uid/${appid(bucket)}`
   const resource = action.startsWith('ci:')
@@ -61,7 +61,10 @@ export function allows({ statements }: Policy, { action, bucket, key }: Need, re
   return fitting.length > 0 && fitting.every(({ allow }) => allow)
 }
 
-/** `*` stands for any run of characters, slashes too; all else for itself. No regular expression: of many `*` it would never end. */
+/**
+ * Whether a text matches a pattern, in which `*` stands for any characters, slashes included. It is no regular expression,
+ * because many `*` would make one backtrack for ever.
+ */
 export function wildcard(pattern: string): (text: string) => boolean {
   const [first = '', ...parts] = pattern.split('*')
   const last = parts.pop()

@@ -1,17 +1,17 @@
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import type { Call, Cloud } from './cloud.ts'
 import type { Stored } from './objects.ts'
 import type { CosRequest } from './request.ts'
+import type { Call, State } from './state.ts'
 import { throttled } from './traffic.ts'
 
 /** GET Object (product/436/7753). */
-export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const stored = find(cloud, request)
+export async function getObject(state: State, { request }: Call): Promise<Answer> {
+  const stored = find(state, request)
   const unmet = precondition(request.headers, stored)
   if (unmet) return unmet
   const headers = { ...objectHeaders(stored), ...overrides(request) }
   const range = readRange(request.headers.get('range'), stored.size)
-  const body = throttled(cloud, request, () => cloud.objects.stream(stored, range))
+  const body = throttled(state, request, () => state.objects.stream(stored, range))
   if (!range) return { status: 200, headers, body }
   const { start, end } = range
   return {
@@ -26,14 +26,14 @@ export async function getObject(cloud: Cloud, { request }: Call): Promise<Answer
 }
 
 /** HEAD Object (product/436/7745). */
-export async function headObject(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const stored = find(cloud, request)
+export async function headObject(state: State, { request }: Call): Promise<Answer> {
+  const stored = find(state, request)
   return precondition(request.headers, stored) ?? { status: 200, headers: objectHeaders(stored) }
 }
 
 /** @throws Refusal NoSuchKey */
-export function find(cloud: Cloud, { bucket, key }: { bucket: string; key: string }): Stored {
-  const stored = cloud.objects.get(bucket, key)
+export function find(state: State, { bucket, key }: { bucket: string; key: string }): Stored {
+  const stored = state.objects.get(bucket, key)
   if (!stored) throw new Refusal('NoSuchKey')
   return stored
 }
@@ -58,12 +58,13 @@ const OVERRIDES = {
   'response-content-encoding': 'Content-Encoding',
 }
 
-function overrides({ query }: CosRequest): Record<string, string> {
+/** What a request wants the headers of its answer to be. */
+export function overrides({ query }: CosRequest): Record<string, string> {
   const headers: Record<string, string> = {}
   for (const [param, header] of Object.entries(OVERRIDES)) {
     const value = query.get(param)
     if (value === undefined) continue
-    // Bytes that HTTP has no way to send would break the answer half-way.
+    // Node throws for characters that a header cannot hold, and then the answer would break off.
     if (!/^[\t\x20-\x7e\x80-\uffff]*$/.test(value)) throw new Refusal('InvalidArgument', `${param} is not valid.`)
     headers[header] = Buffer.from(value).toString('latin1')
   }
@@ -71,13 +72,14 @@ function overrides({ query }: CosRequest): Record<string, string> {
 }
 
 /**
- * The 304 of a request whose conditions do not hold, in the order of RFC 9110 §13.2.2.
+ * Checks the conditions of a request in the order of RFC 9110 §13.2.2.
+ * @returns the answer 304 if the client's copy is current; otherwise undefined
  * @throws Refusal PreconditionFailed
  */
 export function precondition(headers: ReadonlyMap<string, string>, stored: Stored, prefix = ''): Answer | undefined {
   const field = (name: string) => headers.get(prefix + name)
   const time = (name: string) => Date.parse(field(name) ?? '')
-  // HTTP dates have whole seconds.
+  // HTTP dates have only whole seconds.
   const modified = Math.floor(stored.modified / 1000) * 1000
   const match = field('if-match')
   const noneMatch = field('if-none-match')
@@ -89,6 +91,7 @@ export function precondition(headers: ReadonlyMap<string, string>, stored: Store
   return { status: 304, headers: rest }
 }
 
+/** Whether a list of ETags names this one. */
 function names(list: string, etag: string): boolean {
   return list.split(',').some((item) => {
     const name = item.trim()
@@ -96,7 +99,7 @@ function names(list: string, etag: string): boolean {
   })
 }
 
-/** One range; several, or what is none, are ignored as RFC 9110 §14.2 allows. */
+/** Reads a single range. Several ranges and malformed ones are ignored, as RFC 9110 §14.2 allows. */
 function readRange(header: string | undefined, size: number): { start: number; end: number } | undefined {
   const match = /^bytes=(\d*)-(\d*)$/i.exec(header?.trim() ?? '')
   const [first, last] = [match?.[1] ?? '', match?.[2] ?? '']
@@ -111,13 +114,13 @@ function readRange(header: string | undefined, size: number): { start: number; e
 const MAX_KEYS = 1000
 
 /** GET Bucket (product/436/7734). */
-export async function getBucket(cloud: Cloud, { request: { bucket, query } }: Call): Promise<Answer> {
+export async function getBucket(state: State, { request: { bucket, query } }: Call): Promise<Answer> {
   const prefix = query.get('prefix') ?? ''
   const delimiter = query.get('delimiter') ?? ''
   const marker = query.get('marker') ?? ''
   const maxKeys = readMax(query.get('max-keys'))
   const text = readEncoding(query)
-  const page = listPage(cloud.objects.sorted(bucket), ({ key }) => key, { prefix, delimiter, marker, max: maxKeys })
+  const page = listPage(state.objects.sorted(bucket), ({ key }) => key, { prefix, delimiter, marker, max: maxKeys })
   return xmlAnswer({
     ListBucketResult: {
       Name: bucket,
@@ -140,7 +143,7 @@ export async function getBucket(cloud: Cloud, { request: { bucket, query } }: Ca
   })
 }
 
-/** How many entries a page may have. */
+/** Reads how many entries a page may have. */
 export function readMax(value: string | undefined): number {
   return value ? Math.min(readCount(value), MAX_KEYS) : MAX_KEYS
 }
@@ -150,14 +153,14 @@ export function readCount(value: string): number {
   return Number(value)
 }
 
-/** How keys are written in a listing. */
+/** Reads encoding-type. @returns how keys are written in the listing */
 export function readEncoding(query: ReadonlyMap<string, string>): (text: string) => string {
   const type = query.get('encoding-type')
   if (type !== undefined && type !== 'url') throw new Refusal('InvalidArgument', 'encoding-type is not valid.')
   return type === 'url' ? encodeKey : (text) => text
 }
 
-/** A page of a sorted list, with keys that share what comes before the delimiter rolled into one entry. */
+/** A page of a sorted list. Keys that are the same up to the delimiter become one common prefix. */
 export function listPage<T>(
   sorted: readonly T[],
   keyOf: (item: T) => string,
@@ -172,7 +175,7 @@ export function listPage<T>(
     if (!key.startsWith(prefix)) continue
     const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
     const common = cut < 0 ? undefined : key.slice(0, cut + delimiter.length)
-    // A page that ended with a rolled-up entry has its name as marker: all of its keys were told of.
+    // A marker that is a common prefix covers all of its keys: the previous page ended with it.
     if (marker !== '' && (common === marker || Buffer.compare(Buffer.from(key), from) <= 0)) continue
     if (common !== undefined && common === prefixes.at(-1)) continue
     if (items.length + prefixes.length >= max) return { items, prefixes, next: max === 0 ? undefined : last }

@@ -4,10 +4,10 @@ import type { Signable } from './verify.ts'
 
 export interface CosRequest extends Signable {
   id: string
-  /** The path as sent: encoded, without query. Safe to show. */
+  /** The path as sent: encoded, without the query, so that it may be shown. */
   rawPath: string
   key: string
-  /** Which of the bucket's hosts: `cos` for objects, `pic` and `ci` also for switching Cloud Infinite on. */
+  /** The kind of host: `cos` for objects; `pic` and `ci` belong to Cloud Infinite, and also switch it on. */
   door: 'cos' | 'pic' | 'ci'
   bucket: string
   region: string
@@ -24,7 +24,7 @@ const VENDOR_HOST =
 const VENDOR = /\.(?:myqcloud\.com|tencentcos\.cn|tencentci\.cn)$/
 
 /**
- * Reads the request from its raw target: WHATWG URL parsing would turn `/a/../b` into another object's path.
+ * Reads the request from its raw target, because WHATWG URL parsing would turn `/a/../b` into the path of another object.
  * @throws Refusal
  */
 export function readRequest(
@@ -54,7 +54,7 @@ export function readRequest(
   }
 }
 
-/** The host that is asked, and the target there. */
+/** The host that is asked, and the target at it. */
 export function readTarget(message: IncomingMessage): { host: string; local: string } {
   const target = utf8(message.url ?? '')
   // RFC 9112 §3.2.2: an absolute-form target's host wins over the Host header.
@@ -63,12 +63,12 @@ export function readTarget(message: IncomingMessage): { host: string; local: str
   return { host, local: rest.startsWith('/') ? rest : `/${rest}` }
 }
 
-/** Whether it is one of the vendor's names, be it for what is not here; whose they are, no page can change. */
+/** Whether a host name is the vendor's, whatever it is for. No web page can make such a name resolve to this machine. */
 export function isVendorHost(name: string): boolean {
   return VENDOR.test(name)
 }
 
-/** A path of nothing but slashes and dots is the bucket's, as the comments in the suite of the vendor's Node SDK say; others stay. */
+/** The key in a path. A path of only slashes and dots means the bucket, by comments in the tests of the vendor's Node SDK. */
 export function keyOf(path: string): string {
   return path.split('/').every((part) => part === '' || part === '.') ? '' : path.slice(1)
 }
@@ -80,14 +80,14 @@ function readHost(
   const name = host.replace(/:\d+$/, '').toLowerCase()
   if (SERVICE_HOST.test(name)) throw new Refusal('NotImplemented', 'The local cloud does not implement GET Service.')
   const parts = VENDOR_HOST.exec(name)?.groups
-  // As browsers know it, names below localhost lead to this machine (RFC 6761, 6.3): another bucket than the default one.
+  // Browsers resolve names below localhost to this machine (RFC 6761, 6.3). Here they name buckets other than the default one.
   const [, other] = /^([a-z0-9-]+)\.localhost$/.exec(name) ?? []
   if (other) return { bucket: other, region: home.region, door: 'cos' }
   if (parts ? parts.region === 'accelerate' || (!parts.bucket && parts.door !== 'ci') : isVendorHost(name)) {
     const what = parts?.door?.startsWith('cos') && !parts.bucket ? 'GET Service' : `the host ${name}`
     throw new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
   }
-  // Not `...home`: it is the whole cloud, and its `hosts` are not the request's.
+  // Not `...home`, because that is the whole state, and its `hosts` are not the request's.
   if (!parts) return { bucket: home.bucket, region: home.region, door: 'cos' }
   const door = parts.door === 'pic' || parts.door === 'ci' ? parts.door : 'cos'
   return { bucket: parts.bucket ?? '', region: parts.region ?? '', door }
@@ -98,9 +98,10 @@ function readQuery(raw: string): Map<string, string> {
   const names = new Set<string>()
   for (const part of raw.split('&')) {
     if (part === '') continue
-    const at = part.indexOf('=')
+    // An operation is a name as a whole, also where base64 in it ends in `=`, as in the example of product/1159/44894.
+    const at = part.startsWith('imageMogr2/') ? part.replace(/=$/, '').length : part.indexOf('=')
     const name = decode(at < 0 ? part : part.slice(0, at))
-    // Signatures know names in lower case only. Were one value verified and another used, they would be worth nothing.
+    // Signatures write names in lower case. Otherwise one value might be verified, and another one used.
     if (names.has(name.toLowerCase())) throw new Refusal('InvalidURI', 'A query parameter is repeated.')
     names.add(name.toLowerCase())
     query.set(name, at < 0 ? '' : decode(part.slice(at + 1)))
@@ -116,7 +117,7 @@ function readHeaders(message: IncomingMessage): Map<string, string> {
   return headers
 }
 
-/** `+` stays `+`: the vendor's own SDK sends tokens with it unencoded. */
+/** Decodes percent-encoding only. A `+` stays, because the vendor's own SDK sends tokens with an unencoded one. */
 function decode(text: string): string {
   try {
     return decodeURIComponent(text)
@@ -125,7 +126,7 @@ function decode(text: string): string {
   }
 }
 
-/** Node hands over bytes as Latin-1, while SDKs sign and send UTF-8. */
+/** Node reads header bytes as Latin-1, but SDKs sign and send UTF-8. */
 function utf8(text: string): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(text, 'latin1'))
@@ -134,7 +135,7 @@ function utf8(text: string): string {
   }
 }
 
-/** For the record: the target without signature, token or a detect-url's query, which may hold another's. */
+/** The target as it may be recorded: without signature and token, and without a detect-url's query, which may hold others. */
 export function safeTarget({ rawPath, query }: CosRequest): string {
   const kept = [...query].filter(([name]) => !/^q-|token|^sign/i.test(name))
   if (kept.length === 0) return rawPath
@@ -145,7 +146,7 @@ export function safeTarget({ rawPath, query }: CosRequest): string {
   return `${rawPath}?${text.join('&')}`
 }
 
-/** A URL without what may be secret in it, be it encoded more than once. */
+/** A URL without user, query and fragment, which may be secret, even if it is encoded several times. */
 export function withoutQuery(url: string): string {
   return url.replace(/(?:[?#]|%(?:25)*3f).*$/is, '').replace(/\/\/[^/]*@/, '//')
 }

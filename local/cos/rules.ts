@@ -1,10 +1,13 @@
-import { Refusal } from './answer.ts'
+import { LAYOUT_PARAMETERS, type Layout } from '../layout.ts'
+import { notImplemented, Refusal } from './answer.ts'
 import { appid } from './buckets.ts'
-import type { Cloud, Layout } from './cloud.ts'
+import { type Processing, readProcessing } from './mogr2.ts'
 import { type CosRequest, keyOf, MAX_KEY_BYTES } from './request.ts'
+import type { State } from './state.ts'
 
 export interface Rule {
-  layout: Layout
+  /** A matting, which is paid for, or basic image processing. */
+  work: Layout | Processing
   bucket: string
   key: string
 }
@@ -18,11 +21,11 @@ const MAX_RULES = 5
 const MAX_PADDING = 1000
 
 /**
- * The Pic-Operations header, checked to its end before anything is stored, cut or paid for (product/436/74972).
+ * Reads the Pic-Operations header (product/436/74972), all of it before anything is stored, cut or paid for.
  * @returns undefined without the header
  */
 export function readPicOperations(
-  cloud: Cloud,
+  state: State,
   { headers, bucket, region, key }: CosRequest,
 ): PicOperations | undefined {
   const header = headers.get('pic-operations')
@@ -39,15 +42,15 @@ export function readPicOperations(
     rules: list.map((entry: unknown) => {
       const { bucket: target = bucket, fileid, rule, 'ignore-error': ignore = 0, ...rest } = asObject(entry, 'A rule')
       refuseOthers(rest)
-      // In an example of product/436/79733, which does not say what it does; here nothing.
+      // An example in product/436/79733 has it without saying what it does. Here it does nothing.
       checkFlag(ignore, 'ignore-error')
       if (typeof rule !== 'string') throw new Refusal('InvalidPicOperations', 'A rule has no rule text.')
-      return { layout: readRuleText(rule), bucket: readTarget(cloud, target, region), key: readFileId(fileid, key) }
+      return { work: readWork(rule), bucket: readTarget(state, target, region), key: readFileId(fileid, key) }
     }),
   }
 }
 
-/** Some SDKs send numbers as texts. */
+/** Checks a value that is 0 or 1. Some SDKs send it as text. */
 function checkFlag(value: unknown, name: string): void {
   if (![0, 1, '0', '1'].some((flag) => flag === value))
     throw new Refusal('InvalidPicOperations', `${name} is neither 0 nor 1.`)
@@ -71,11 +74,25 @@ function refuseOthers(others: object): void {
   if (name !== undefined) throw notImplemented(`${JSON.stringify(name)} in Pic-Operations`)
 }
 
-export function notImplemented(what: string): Refusal {
-  return new Refusal('NotImplemented', `The local cloud does not implement ${what}.`)
+export function isProcessing(work: Layout | Processing): work is Processing {
+  return 'pipes' in work
 }
 
-/** `ci-process=GoodsMatting&center-layout=1&padding-layout=20x10` */
+/** Whether no rule of a Pic-Operations header is a matting, which would be paid for; known before it is checked. */
+export function isUnpaid(header: string): boolean {
+  try {
+    const { rules = [] } = Object(JSON.parse(header))
+    return Array.isArray(rules) && rules.every((rule) => /^imageMogr2\//.test(Object(rule).rule))
+  } catch {
+    return false
+  }
+}
+
+function readWork(text: string): Layout | Processing {
+  return text.startsWith('imageMogr2/') ? readProcessing(text) : readRuleText(text)
+}
+
+/** Reads a rule such as `ci-process=GoodsMatting&center-layout=1&padding-layout=20x10`. */
 function readRuleText(text: string): Layout {
   const params = new Map<string, string>()
   for (const part of text.split('&')) {
@@ -86,13 +103,13 @@ function readRuleText(text: string): Layout {
   }
   if (params.get('ci-process') !== 'GoodsMatting') throw notImplemented(`the rule ${JSON.stringify(text)}`)
   for (const name of params.keys()) {
-    if (!['ci-process', 'center-layout', 'padding-layout'].includes(name))
+    if (name !== 'ci-process' && !LAYOUT_PARAMETERS.includes(name))
       throw notImplemented(`the parameter ${JSON.stringify(name)} of GoodsMatting`)
   }
   return readLayout(params)
 }
 
-/** The two parameters of GoodsMatting, as a rule or as a URL has them. */
+/** Reads the two parameters of GoodsMatting, from a rule or from a URL. */
 export function readLayout(params: ReadonlyMap<string, string>): Layout {
   const center = params.get('center-layout') ?? '0'
   if (center !== '0' && center !== '1') throw new Refusal('InvalidArgument', 'center-layout is neither 0 nor 1.')
@@ -103,22 +120,25 @@ export function readLayout(params: ReadonlyMap<string, string>): Layout {
   return { center: center === '1', dx, dy }
 }
 
-/** The text of a layout that equal layouts share, for the bill. */
+/** The rule's text for the bill; equal layouts have the same text. */
 export function ruleText({ center, dx, dy }: Layout): string {
   return `ci-process=GoodsMatting${center ? '&center-layout=1' : ''}${dx || dy ? `&padding-layout=${dx}x${dy}` : ''}`
 }
 
-function readTarget(cloud: Cloud, bucket: unknown, region: string): string {
+function readTarget(state: State, bucket: unknown, region: string): string {
   if (typeof bucket !== 'string') throw new Refusal('InvalidPicOperations', 'A bucket is not a string.')
-  if (appid(bucket) !== appid(cloud.bucket)) throw new Refusal('AccessDenied')
-  if (cloud.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
+  if (appid(bucket) !== appid(state.bucket)) throw new Refusal('AccessDenied')
+  if (state.buckets.get(bucket)?.region !== region) throw new Refusal('NoSuchBucket')
   return bucket
 }
 
-/** Absolute with a leading slash; the source's own key; else relative to the source's folder. */
+/**
+ * A fileid is absolute if it has a leading slash, or is the source's own key. Otherwise it is relative to the source's
+ * folder.
+ */
 function readFileId(fileid: unknown, source: string): string {
   if (typeof fileid !== 'string' || fileid === '') throw new Refusal('InvalidPicOperations', 'A rule has no fileid.')
-  // JSON can escape halves of characters, which no key and no URL can have.
+  // JSON can hold half a surrogate pair, which no key and no URL can hold.
   if (Buffer.from(fileid).toString() !== fileid) throw new Refusal('InvalidPicOperations', 'A fileid is not Unicode.')
   if (fileid.endsWith('/')) throw new Refusal('InvalidPicOperations', 'A fileid ends in a slash.')
   const folder = source.slice(0, source.lastIndexOf('/') + 1)

@@ -14,7 +14,7 @@ export function listen(server: Server, port: number): Promise<void> {
   })
 }
 
-/** Writes an answer as HTTP has it for this request. */
+/** Sends an answer, with a body only if the method and the status allow one. */
 export async function send(
   message: IncomingMessage,
   response: ServerResponse,
@@ -23,17 +23,17 @@ export async function send(
   const bytes = typeof body === 'string' ? Buffer.from(body) : (body ?? Buffer.alloc(0))
   const empty = message.method === 'HEAD' || status === 204 || status === 304
   const { 'Content-Length': length = bytes instanceof Readable ? '' : `${bytes.length}`, ...rest } = headers ?? {}
-  // Last: after it, Node garbles a Content-Disposition that is not ASCII.
+  // Content-Length comes last, because Node garbles a Content-Disposition behind it that is not ASCII.
   response.writeHead(status, { ...rest, ...(status !== 204 && status !== 304 && { 'Content-Length': length }) })
   if (!(bytes instanceof Readable)) {
     response.end(empty ? undefined : bytes)
     return
   }
-  // The client may go away while it is sent: that is its right.
+  // A client that goes away meanwhile is no error.
   await pipeline(bytes, response).catch(() => response.destroy())
 }
 
-/** What the parser gave up on; a body that ends too early is the one case that COS has a word for. */
+/** Answers a request that Node could not parse. COS has a code of its own only for a body that ends too early. */
 export function refuseBroken(error: Error & { code?: string }, socket: Duplex): void {
   if (!socket.writable) return
   const id = newRequestId(Date.now())
@@ -43,4 +43,14 @@ export function refuseBroken(error: Error & { code?: string }, socket: Duplex): 
       : refusalAnswer(new Refusal('InvalidRequest'), '', id)
   const lines = Object.entries({ ...headers, 'x-cos-request-id': id, Connection: 'close' })
   socket.end(`HTTP/1.1 ${status} Bad Request\r\n${lines.map(([k, v]) => `${k}: ${v}\r\n`).join('')}\r\n${body}`)
+}
+
+/** What a request that failed is answered. */
+export function asRefusal(error: unknown, message: IncomingMessage, operation: string): Refusal {
+  if (error instanceof Refusal) return error
+  // The client went away, perhaps after its body had arrived but before it was read.
+  const aborted = error instanceof Error && 'code' in error && error.code === 'ECONNRESET'
+  if (message.destroyed && (aborted || !message.complete)) return new Refusal('IncompleteBody')
+  console.error(`local COS: ${operation} failed:`, error)
+  return new Refusal('InternalError')
 }

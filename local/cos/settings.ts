@@ -1,7 +1,7 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { type Answer, Refusal, xmlAnswer } from './answer.ts'
 import type { Bucket, CorsRule } from './buckets.ts'
-import type { Call, Cloud } from './cloud.ts'
+import type { Call, State } from './state.ts'
 import { readBody } from './write.ts'
 
 /** product/436/8279: "64 KB"; 1000 lifecycle rules can take more. */
@@ -12,13 +12,13 @@ const MAX_LIFECYCLE_RULES = 1000
 const METHODS = ['GET', 'PUT', 'HEAD', 'POST', 'DELETE']
 
 /** PUT Bucket cors (product/436/8279): replaces all rules. */
-export async function putCors(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const root = readRoot(await readBody(cloud, request, MAX_CORS_BYTES), 'CORSConfiguration')
+export async function putCors(state: State, { request }: Call): Promise<Answer> {
+  const root = readRoot(await readBody(state, request, MAX_CORS_BYTES), 'CORSConfiguration')
   const { CORSRule: rules, ResponseVary: vary = 'false', ...others } = root
   if (!Array.isArray(rules) || rules.length > MAX_CORS_RULES || Object.keys(others).length > 0)
     throw new Refusal('MalformedXML')
   if (vary !== 'true' && vary !== 'false') throw new Refusal('MalformedXML')
-  return change(cloud, request.bucket, { cors: { rules: rules.map(readCorsRule), vary: vary === 'true' } })
+  return change(state, request.bucket, { cors: { rules: rules.map(readCorsRule), vary: vary === 'true' } })
 }
 
 function readCorsRule(rule: unknown): CorsRule {
@@ -50,8 +50,8 @@ function readCorsRule(rule: unknown): CorsRule {
 }
 
 /** GET Bucket cors (product/436/8274). */
-export async function getCors(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { cors } = cloud.buckets.known(bucket)
+export async function getCors(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  const { cors } = state.buckets.known(bucket)
   if (!cors) throw new Refusal('NoSuchCORSConfiguration')
   const CORSRule = cors.rules.map(({ id, origins, methods, headers, expose, maxAge }) => ({
     ...(id !== '' && { ID: id }),
@@ -65,8 +65,8 @@ export async function getCors(cloud: Cloud, { request: { bucket } }: Call): Prom
 }
 
 /** DELETE Bucket cors (product/436/8283). */
-export async function deleteCors(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  return { ...change(cloud, bucket, { cors: undefined }), status: 204 }
+export async function deleteCors(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  return { ...change(state, bucket, { cors: undefined }), status: 204 }
 }
 
 const ACTIONS = [
@@ -78,8 +78,8 @@ const ACTIONS = [
 ]
 
 /** PUT Bucket lifecycle (product/436/8280): replaces all rules. They are kept; nothing expires by them here. */
-export async function putLifecycle(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const { Rule: rules, ...others } = readRoot(await readBody(cloud, request, MAX_BYTES), 'LifecycleConfiguration')
+export async function putLifecycle(state: State, { request }: Call): Promise<Answer> {
+  const { Rule: rules, ...others } = readRoot(await readBody(state, request, MAX_BYTES), 'LifecycleConfiguration')
   if (!Array.isArray(rules) || rules.length > MAX_LIFECYCLE_RULES || Object.keys(others).length > 0)
     throw new Refusal('MalformedXML')
   const ids = rules.map((rule: unknown) => {
@@ -100,44 +100,44 @@ export async function putLifecycle(cloud: Cloud, { request }: Call): Promise<Ans
   })
   const given = ids.filter((id) => id !== undefined)
   if (new Set(given).size < given.length) throw new Refusal('InvalidArgument', 'An ID is repeated.')
-  return change(cloud, request.bucket, { lifecycle: rules })
+  return change(state, request.bucket, { lifecycle: rules })
 }
 
 /** GET Bucket lifecycle (product/436/8278). */
-export async function getLifecycle(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { lifecycle } = cloud.buckets.known(bucket)
+export async function getLifecycle(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  const { lifecycle } = state.buckets.known(bucket)
   if (!lifecycle) throw new Refusal('NoSuchLifecycleConfiguration')
   return xmlAnswer({ LifecycleConfiguration: { Rule: lifecycle } })
 }
 
 /** DELETE Bucket lifecycle (product/436/8284). */
-export async function deleteLifecycle(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  return { ...change(cloud, bucket, { lifecycle: undefined }), status: 204 }
+export async function deleteLifecycle(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  return { ...change(state, bucket, { lifecycle: undefined }), status: 204 }
 }
 
 /** PUT Bucket versioning (product/436/19889). Here no versions are kept; but x-cos-forbid-overwrite ceases to work, as there. */
-export async function putVersioning(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const text = await readBody(cloud, request, MAX_BYTES)
+export async function putVersioning(state: State, { request }: Call): Promise<Answer> {
+  const text = await readBody(state, request, MAX_BYTES)
   if (text === '') throw new Refusal('InvalidArgument')
   const { Status } = readRoot(text, 'VersioningConfiguration')
   // The page names this code for it.
   if (Status !== 'Enabled' && Status !== 'Suspended')
     throw new Refusal('InvalidDigest', 'Status is Enabled or Suspended.')
-  return change(cloud, request.bucket, { versioning: Status })
+  return change(state, request.bucket, { versioning: Status })
 }
 
 /** GET Bucket versioning (product/436/19888): "if it was never on, no status is told". */
-export async function getVersioning(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { versioning } = cloud.buckets.known(bucket)
+export async function getVersioning(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  const { versioning } = state.buckets.known(bucket)
   return xmlAnswer({ VersioningConfiguration: versioning ? { Status: versioning } : '' })
 }
 
 type Settings = { [name in 'cors' | 'lifecycle' | 'versioning']?: Bucket[name] | undefined }
 
-function change(cloud: Cloud, bucket: string, settings: Settings): Answer {
-  const { cors, lifecycle, versioning, ...others } = { ...cloud.buckets.known(bucket), ...settings }
+function change(state: State, bucket: string, settings: Settings): Answer {
+  const { cors, lifecycle, versioning, ...others } = { ...state.buckets.known(bucket), ...settings }
   const kept = { ...(cors && { cors }), ...(lifecycle && { lifecycle }), ...(versioning && { versioning }) }
-  cloud.buckets.set(bucket, { ...others, ...kept })
+  state.buckets.set(bucket, { ...others, ...kept })
   return { status: 200 }
 }
 

@@ -1,30 +1,29 @@
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
-import { type Answer, Refusal, xmlAnswer } from './answer.ts'
+import { type Answer, notImplemented, Refusal, xmlAnswer } from './answer.ts'
 import type { StrictRule } from './buckets.ts'
-import type { Call, Cloud } from './cloud.ts'
 import { wildcard } from './policy.ts'
 import type { CosRequest } from './request.ts'
-import { notImplemented } from './rules.ts'
+import type { Call, State } from './state.ts'
 import { byEncodedName, type Signer } from './verify.ts'
 import { readBody } from './write.ts'
 
 const MAX_RULES = 10
-/** More than ten rules of full lists can take. */
+/** The limit of the document, more than ten rules with full lists need. */
 const MAX_BYTES = 1024 ** 2
 
 const HEADER =
   /^(?:host|content-(?:length|type|md5)|range|x-cos-(?:\*|acl|grant-(?:read|write|read-acp|write-acp|full-control)))$/i
 
 /** PUT Bucket StrictSignature (product/436/53889). */
-export async function putStrict(cloud: Cloud, { request }: Call): Promise<Answer> {
-  const strict = readRules(await readBody(cloud, request, MAX_BYTES))
-  cloud.buckets.set(request.bucket, { ...cloud.buckets.known(request.bucket), strict })
+export async function putStrict(state: State, { request }: Call): Promise<Answer> {
+  const strict = readRules(await readBody(state, request, MAX_BYTES))
+  state.buckets.set(request.bucket, { ...state.buckets.known(request.bucket), strict })
   return { status: 200 }
 }
 
 /** GET Bucket StrictSignature (product/436/53890). */
-export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  const { strict = [] } = cloud.buckets.known(bucket)
+export async function getStrict(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  const { strict = [] } = state.buckets.known(bucket)
   const Rule = strict.map(({ id, actions, headers, params }) => ({
     ID: id,
     actionlist: { action: actions },
@@ -35,17 +34,17 @@ export async function getStrict(cloud: Cloud, { request: { bucket } }: Call): Pr
 }
 
 /** DELETE Bucket StrictSignature (product/436/53891). */
-export async function deleteStrict(cloud: Cloud, { request: { bucket } }: Call): Promise<Answer> {
-  cloud.buckets.set(bucket, { ...cloud.buckets.known(bucket), strict: [] })
+export async function deleteStrict(state: State, { request: { bucket } }: Call): Promise<Answer> {
+  state.buckets.set(bucket, { ...state.buckets.known(bucket), strict: [] })
   return { status: 204 }
 }
 
 /**
- * Refuses a request that has what its bucket's rules want signed, unsigned.
+ * Refuses a request that has an unsigned header or parameter which the rules of its bucket want signed.
  * @param actions what the request does, as policies name it
  */
 export function checkStrict(
-  cloud: Cloud,
+  state: State,
   { bucket, headers, query }: CosRequest,
   actions: readonly string[],
   signed: Pick<Signer, 'headers' | 'params'>,
@@ -53,11 +52,11 @@ export function checkStrict(
   const fits = (pattern: string, names: readonly string[]) =>
     names.some((name) => wildcard(pattern.toLowerCase())(name.toLowerCase()))
   const names = actions.map((action) => action.replace(/^(?:cos|ci):/, ''))
-  const rules = cloud.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
+  const rules = state.buckets.get(bucket)?.strict?.filter((rule) => rule.actions.some((a) => fits(a, names))) ?? []
   const unsigned = ['host', ...byEncodedName(headers).keys()].filter((name) => !signed.headers.includes(name))
   if (rules.some((rule) => rule.headers.some((header) => fits(header, unsigned))))
     throw new Refusal('AccessDenied', 'Strict signature missing header that must be signed')
-  // The signature cannot sign itself, nor need the token be signed (product/436/7778).
+  // The signature's own parameters cannot be signed, and the token need not be (product/436/7778).
   const free = [...byEncodedName(query).keys()].filter(
     (name) => !signed.params.includes(name) && !/^(?:q-.*|sign|x-cos-security-token)$/.test(name),
   )
@@ -81,7 +80,7 @@ function readRules(text: string): StrictRule[] {
     if (typeof id !== 'string' || !/^[\w.-]{1,255}$/.test(id) || Object.keys(others).length > 0)
       throw new Refusal('MalformedXML')
     const actions = readList(actionlist, 'action', /^(?!(?:PostObject|GetService)$)[a-z*]+$/i, 200)
-    // The page calls the list optional, and does not say whether its lack means all requests or none.
+    // The page calls the list optional, but does not say whether a rule without it is for all requests or for none.
     if (actions.length === 0) throw notImplemented('a strict signature rule without actions')
     const headers = readList(headerlist, 'header', HEADER, 20)
     return { id, actions, headers, params: readList(paramlist, 'param', /^[\w.-]{1,255}$/, 20) }
@@ -90,7 +89,7 @@ function readRules(text: string): StrictRule[] {
   return read
 }
 
-/** The texts of `<…list>`, which may be empty or left out. */
+/** Reads the entries of `<…list>`, which may be empty or missing. */
 function readList(list: unknown, name: string, form: RegExp, most: number): string[] {
   const { [name]: entries = [], ...others } = Object(list || {}) as Record<string, unknown>
   if (!Array.isArray(entries) || Object.keys(others).length > 0) throw new Refusal('MalformedXML')

@@ -1,17 +1,17 @@
 import { Readable } from 'node:stream'
 import { Refusal } from './answer.ts'
-import type { Cloud } from './cloud.ts'
 import type { CosRequest } from './request.ts'
+import type { State } from './state.ts'
 
 const NAME = 'x-cos-traffic-limit'
 const [LEAST, MOST] = [819_200, 838_860_800]
 
 /**
- * A body that comes no faster than its request wants, in bit/s: "Single-URL speed limits" (product/436/40140). What such a line does
- * to claims and signatures can be tried with it.
+ * A body that comes no faster than the limit of its request, in bit/s ("Single-URL speed limits", product/436/40140). Tests
+ * use it to see what a slow transfer does to claims and signatures.
  * @throws Refusal InvalidArgument
  */
-export function throttled({ wait }: Cloud, { headers, query }: CosRequest, open: () => Readable): Readable {
+export function throttled({ wait }: State, { headers, query }: CosRequest, open: () => Readable): Readable {
   const text = headers.get(NAME) ?? query.get(NAME)
   if (text === undefined) return open()
   const limit = Number(text)

@@ -1,6 +1,6 @@
 /**
- * Types by the end of a key. The vendor's list is not published; these are what its SDKs' suites expect, what a shop's page is made
- * of, and pictures: a library's thousand types would not be nearer to it.
+ * Types by the suffix of a key. The vendor does not publish its list. These are the types that the tests of its SDKs expect,
+ * those of a web shop, and pictures. A library with a thousand types would not be closer to the vendor's list.
  */
 const TYPES = new Map(
   Object.entries({

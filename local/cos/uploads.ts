@@ -31,7 +31,7 @@ export interface Upload {
   headers: Record<string, string>
 }
 
-/** Multipart uploads under way: a folder each, with `upload.json` and one file a part, `<number>-<md5>-<crc64>`. */
+/** Unfinished multipart uploads, each a folder with `upload.json` and one file for each part, `<number>-<md5>-<crc64>`. */
 export class Uploads {
   readonly #dir: string
   readonly #uploads = new Map<string, { upload: Upload; parts: Map<number, Part> }>()
@@ -41,7 +41,7 @@ export class Uploads {
     mkdirSync(this.#dir, { recursive: true })
     for (const id of readdirSync(this.#dir)) {
       const upload = this.#read(id)
-      // Killed before its id was given out.
+      // The process was killed before it gave out this id.
       if (!upload) rmSync(join(this.#dir, id), { recursive: true })
       else this.#uploads.set(id, { upload, parts: this.#readParts(id) })
     }
@@ -64,12 +64,12 @@ export class Uploads {
     return uploads.sort((a, b) => Buffer.compare(Buffer.from(a.key), Buffer.from(b.key)) || (a.id < b.id ? -1 : 1))
   }
 
-  /** By number. */
+  /** The parts in the order of their numbers. */
   parts(id: string): Part[] {
     return [...(this.#uploads.get(id)?.parts.values() ?? [])].sort((a, b) => a.number - b.number)
   }
 
-  /** Takes a draft in as a part; a later one of the same number replaces it. */
+  /** Makes a draft a part. A later part with the same number replaces it. */
   add(id: string, number: number, draft: Draft, modified: number): void {
     const entry = this.#uploads.get(id)
     if (!entry) return
@@ -80,7 +80,7 @@ export class Uploads {
     if (before && before.md5 !== part.md5) rmSync(this.#file(id, before), { force: true })
   }
 
-  /** Out of the list, so that it cannot be completed twice at once; `putBack` undoes it. */
+  /** Takes an upload off the list, so that no other request can complete it meanwhile. `putBack` undoes this. */
   take(id: string): void {
     this.#uploads.delete(id)
   }
@@ -132,7 +132,7 @@ export class Uploads {
       if (!md5 || !crc64) continue
       const number = Number(digits)
       const { size, mtimeMs } = statSync(join(this.#dir, id, name))
-      // Killed between the two steps of replacing a part: the later one counts.
+      // If the process was killed while it replaced a part, both files exist, and the later one counts.
       if (mtimeMs >= (parts.get(number)?.modified ?? 0))
         parts.set(number, { number, size, md5, crc64, modified: mtimeMs })
     }
@@ -140,7 +140,7 @@ export class Uploads {
   }
 }
 
-/** ETag of a multipart object: MD5 of the parts' MD5s, and how many they are. */
+/** The ETag of a multipart object: the MD5 of the parts' MD5s, and the number of parts. */
 export function multipartEtag(parts: readonly Part[]): string {
   const md5 = createHash('md5')
   for (const part of parts) md5.update(part.md5, 'hex')

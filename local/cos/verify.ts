@@ -4,15 +4,15 @@ import type { Policy } from './policy.ts'
 
 export interface Key {
   secret: string
-  /** A temporary key's token: every request signed with the key must carry it. */
+  /** The token of a temporary key. Every request that is signed with the key must carry it. */
   token?: string
   /** ms since the epoch */
   expires?: number
-  /** What it may do; without one everything, as the owner. */
+  /** What it may do; without a policy it may do everything, like the owner. */
   policy?: Policy
 }
 
-/** Who signed a request, and what of it, by the names as they are listed. */
+/** Who signed a request, and the names of the headers and parameters that were signed. */
 export interface Signer {
   id: string
   policy: Policy | undefined
@@ -20,7 +20,7 @@ export interface Signer {
   params: readonly string[]
 }
 
-/** What of a request may be signed. */
+/** The parts of a request that may be signed. */
 export interface Signable {
   method: string
   /** Decoded, with its leading slash. */
@@ -29,18 +29,17 @@ export interface Signable {
   query: ReadonlyMap<string, string>
   /** By lower-case name; without `host`. */
   headers: ReadonlyMap<string, string>
-  /** What the Host header may have been signed as: as sent and, since some SDKs drop it, without the port. */
+  /** The values that may have been signed as Host: the one sent, and that without the port, which some SDKs drop. */
   hosts: readonly string[]
   bucket: string
 }
 
+/** How many seconds a signature may begin in the future. */
 const MAX_SKEW = 15 * 60
 
 /**
- * Refuses what is not signed by one of `keys` (product/436/7778).
- *
- * As the vendor does, it verifies only what the signature lists: a parameter that is not listed may be added by whoever
- * holds the signed URL, `ci-process` included.
+ * Refuses a request that is not signed by one of `keys` (product/436/7778). Like the vendor, it verifies only what the
+ * signature lists. So whoever holds a signed URL may add any parameter that is not listed, even `ci-process`.
  */
 export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: number): Signer {
   const authorization = request.headers.get('authorization') ?? request.query.get('sign')
@@ -66,7 +65,7 @@ export function verify(request: Signable, keys: ReadonlyMap<string, Key>, now: n
   })
 }
 
-/** @throws Refusal unless the key is known, lasts, and came with its token */
+/** @throws Refusal unless the key is known, has not expired and came with its token */
 function keyOf({ headers, query }: Signable, id: string, keys: ReadonlyMap<string, Key>, now: number): Key {
   const key = keys.get(id)
   if (!key) throw new Refusal('InvalidAccessKeyId')
@@ -78,8 +77,9 @@ function keyOf({ headers, query }: Signable, id: string, keys: ReadonlyMap<strin
 }
 
 /**
- * The signature of COS before it spoke XML, which the SDKs' `getV4Auth` still makes for `?sign=`: the base64 of an HMAC and the text
- * that it signs. No page says what it is good for today; here it reads the one object that it names.
+ * Verifies the signature of the older JSON API of COS, which `getV4Auth` of the SDKs still makes for `?sign=`: the base64 of
+ * an HMAC and of the text that it signs. No page says what it is still good for. Here it may only read the one object that it
+ * names.
  */
 function verifyV4(request: Signable, signature: string, keys: ReadonlyMap<string, Key>, now: number): Signer {
   const bytes = Buffer.from(signature, 'base64')
@@ -108,21 +108,21 @@ export function stringToSign(signTime: string, format: string): string {
   return `sha1\n${signTime}\n${createHash('sha1').update(format).digest('hex')}\n`
 }
 
-/** The SignKey's hex text is the key, not the bytes it stands for. */
+/** The key of the HMAC is the SignKey's hex text, not the bytes that it stands for. */
 export function sign(key: string, text: string): string {
   return createHmac('sha1', key).update(text).digest('hex')
 }
 
-/** Names as they are listed and sorted: encoded, then lower-case. */
+/** The values by their names as a signature lists and sorts them: encoded, then in lower case. */
 export function byEncodedName(values: ReadonlyMap<string, string>): Map<string, string> {
   return new Map([...values].map(([name, value]) => [encode(name).toLowerCase(), value]))
 }
 
 /**
- * The listed names, their canonical text, and whether all of them are there.
+ * The listed names, their canonical text, and whether the request has all of them.
  *
- * SDKs write the list with its names encoded; in a URL it may be encoded once more, or not, so that after decoding the
- * URL a name may stand in either form. The semicolons, too, are sent as `;`, `%3B` or `%3b`; a name may hold one itself, encoded.
+ * SDKs encode the names in the list. In a URL the list may be encoded once more or not, so after the URL was decoded a name
+ * may have either form. The semicolons, too, are sent as `;`, `%3B` or `%3b`, and a name may itself hold an encoded one.
  */
 export function listed(
   list: string,
@@ -185,11 +185,11 @@ function checkTime(period: string, now: number): void {
   const seconds = Math.floor(now / 1000)
   const serverTime = { ServerTime: new Date(now).toISOString() }
   if (Number(match[1]) > seconds + MAX_SKEW) throw new Refusal('RequestTimeTooSkewed', undefined, serverTime)
-  // So the vendor's SDKs know it: code AccessDenied with this very message.
+  // The vendor's SDKs recognise an expired signature by AccessDenied with this message.
   if (Number(match[2]) < seconds) throw new Refusal('AccessDenied', 'Request has expired', serverTime)
 }
 
-/** In constant time, so that neither a signature nor a token can be found out byte by byte. */
+/** Compares in constant time, so that neither a signature nor a token can be guessed byte by byte. */
 function same(a: string, b: string): boolean {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(a), digest(b))

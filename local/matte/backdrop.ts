@@ -1,6 +1,6 @@
 import type { Size } from './plane.ts'
 
-/** Terms of a quadratic in x and y. */
+/** The number of terms of a quadratic in x and y. */
 const TERMS = 6
 const ROUNDS = 8
 
@@ -67,7 +67,9 @@ function evaluate(model: number[], term: number[]): number {
   return sum
 }
 
-/** Weighted least squares, one model per channel, by the normal equations (Gauss-Jordan; a touch of ridge for tiny pictures). */
+/**
+ * Weighted least squares by the normal equations, one model per channel: Gauss-Jordan, with a little ridge for tiny pictures.
+ */
 function solve(pixels: Float32Array, border: number[], weights: Float64Array, size: Size): number[][] {
   const rows = Array.from({ length: TERMS }, (_, r) =>
     Array.from({ length: TERMS + 3 }, (_, c): number => (r === c ? 1e-6 : 0)),

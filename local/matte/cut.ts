@@ -1,22 +1,29 @@
 import sharp from 'sharp'
+import type { Layout } from '../layout.ts'
 import { ImageError } from './error.ts'
-import { bounds, draw, type Layout, type Picture, place } from './layout.ts'
+import { bounds, draw, type Picture, place } from './layout.ts'
 import { mask } from './mask.ts'
 import { refine } from './refine.ts'
 
 const MAX_PIXELS = 50_000_000
-/** The decoder of AVIF holds a picture several times over. */
+/** The decoder of AVIF keeps several copies of a picture in memory. */
 const MAX_AVIF_PIXELS = 25_000_000
-/** Of a photo and of a cutout, as in the vendor's basic image processing (product/460/36620): thin pictures cost by the row. */
+/**
+ * For a photo and for a cutout, as in the vendor's basic image processing (product/460/36620): each row costs time, however
+ * thin.
+ */
 const MAX_SIDE = 50_000
-/** Padding makes much of little: no more than a photo as large as it may be can need. */
+/** Padding can make a huge cutout of a small photo. The largest photo needs no more than this. */
 const MAX_CUTOUT_PIXELS = 100_000_000
 const MAX_BYTES = 32 * 1024 * 1024
-/** A progressive JPEG can have all its pixels gone through again for fifty bytes more; encoders write about ten scans. */
+/** Each scan of a progressive JPEG may cost only fifty bytes, but passes over all pixels. Encoders write about ten scans. */
 const MAX_SCANS = 100
-/** Long side of the picture in which product and backdrop are told apart; only the edges are worked out in full size. */
+/** The long side of the picture in which product and backdrop are told apart. Only the edges are computed in full size. */
 const WORK_SIZE = 512
-/** First bytes of JPEG, PNG, WebP, GIF, TIFF, AVIF. No library sees anything else: to know an SVG's size is to run it. */
+/**
+ * The first bytes of JPEG, PNG, WebP, GIF, TIFF and AVIF. Nothing else reaches the library, which renders an SVG to learn its
+ * size.
+ */
 const KNOWN = /^(?:\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|.{4}ftyp)/s
 
 /**
@@ -43,7 +50,7 @@ async function decode(image: Uint8Array, layouts: Layout[]): Promise<Picture> {
   try {
     const source = sharp(image, { failOn: 'error', limitInputPixels: false })
     const { format, autoOrient } = await source.metadata()
-    // All of it before any pixel is decoded.
+    // All sizes are checked before any pixel is decoded.
     checkSize(autoOrient, format === 'heif' ? MAX_AVIF_PIXELS : MAX_PIXELS)
     for (const layout of layouts) checkSize(place(autoOrient, undefined, layout), MAX_CUTOUT_PIXELS)
     const { data, info } = await source
@@ -64,7 +71,7 @@ function checkBytes(image: Buffer): void {
   if (image.length > MAX_BYTES) throw new ImageError('ImageTooLarge', `${image.length} bytes, at most ${MAX_BYTES}`)
   if (!KNOWN.test(image.toString('latin1', 0, 16))) throw new ImageError('InvalidImageFormat', 'not a known format')
   if (image[0] !== 0xff) return
-  // Within a scan no byte FF stands before DA. Other parts may hold one by chance, or a small picture of their own.
+  // The data of a scan never holds FF DA. Other segments may hold it by chance, or because they hold a thumbnail.
   let scans = 0
   for (let at = image.indexOf('ffda', 'hex'); at >= 0; at = image.indexOf('ffda', at + 2, 'hex')) scans++
   if (scans > MAX_SCANS) throw new ImageError('ImageTooLarge', `${scans} scans, at most ${MAX_SCANS}`)
@@ -75,7 +82,7 @@ function checkSize({ width, height }: { width: number; height: number }, most: n
     throw new ImageError('ImageResolutionExceed', `${width}x${height}, at most ${MAX_SIDE} a side, ${most} pixels`)
 }
 
-/** A source with a transparent border has been cut out before: there is no backdrop to go by, its alpha stands. */
+/** A source with a transparent border was cut out before. It has no backdrop to model, so its alpha is kept. */
 function isCutOut({ data, width, height }: Picture): boolean {
   let clear = 0
   const count = (x: number, y: number) => {
@@ -96,7 +103,10 @@ async function matte(picture: Picture): Promise<void> {
   refine(picture, mask({ data: small, width: info.width, height: info.height }))
 }
 
-/** What shines through nowhere must not carry the photo along: smaller files, and no backdrop for who drops the alpha. */
+/**
+ * Clears the colours of transparent pixels: files are smaller, and the backdrop does not reappear if somebody drops the
+ * alpha.
+ */
 function clear({ data }: Picture): void {
   for (let i = 0; i < data.length; i += 4) {
     if (data[i + 3] === 0) data.fill(0, i, i + 3)

@@ -1,11 +1,5 @@
 import sharp, { type Sharp } from 'sharp'
-
-/** The vendor's center-layout and padding-layout=<dx>x<dy>; dx and dy in pixels. */
-export interface Layout {
-  center: boolean
-  dx: number
-  dy: number
-}
+import type { Layout } from '../layout.ts'
 
 /** A rectangle of pixels. */
 export interface Box {
@@ -22,10 +16,10 @@ export interface Picture {
   height: number
 }
 
-/** Alpha up to this does not count as product when its bounds are taken: a stray faint pixel must not shift the centre. */
+/** Up to this alpha a pixel does not count for the product's bounds, because a stray faint pixel must not shift the centre. */
 const FAINT = 8
 
-/** The bounds of the product in pixels, or undefined when nothing is left of it. */
+/** The bounds of the product in pixels; undefined if there is no product. */
 export function bounds({ data, width, height }: Picture): Box | undefined {
   let left = width
   let right = -1
@@ -44,8 +38,8 @@ export function bounds({ data, width, height }: Picture): Box | undefined {
 }
 
 /**
- * Where a picture of this size goes: `width` and `height` of the canvas, `left` and `top` of the picture's corner on it
- * (negative when centring moves part of the empty margin out). The product is moved, never scaled.
+ * The place of a picture of this size: `width` and `height` of the canvas, `left` and `top` of the picture's corner on it
+ * (negative if centring moves a part of the empty margin out). The product is moved, never scaled.
  */
 export function place(size: { width: number; height: number }, product: Box | undefined, layout: Layout): Box {
   const moved = layout.center ? product : undefined
@@ -57,7 +51,10 @@ export function place(size: { width: number; height: number }, product: Box | un
   }
 }
 
-/** The picture drawn on an empty canvas at its place; what falls outside is lost. The canvas, which may be huge, is never whole in memory. */
+/**
+ * Draws the picture on an empty canvas; what falls outside is lost. The canvas may be huge, so it is never completely in
+ * memory.
+ */
 export function draw({ data, width, height }: Picture, at: Box): Sharp {
   const [left, top] = [Math.max(0, -at.left), Math.max(0, -at.top)]
   const seen = {

@@ -14,13 +14,13 @@ import {
   without,
 } from './plane.ts'
 
-/** What is known at the small size, from which the full size is worked out. */
+/** What is known at the small size, from which the full size is computed. */
 export interface Mask extends Size {
-  /** 1 where there is product. */
+  /** 1 for the pixels of the product. */
   product: Uint8Array
   /** Colour of the backdrop at each pixel, shadows included, also where the product hides it. */
   behind: Float32Array
-  /** Colour of the product at each pixel, carried outwards where there is none. */
+  /** Colour of the product at each pixel, extrapolated where there is no product. */
   front: Float32Array
   noise: number
 }
@@ -29,7 +29,7 @@ export interface Mask extends Size {
 const DARKEST_SHADOW = 0.85
 /** How much brighter than the curve through the border a lit spot of the backdrop may be. */
 const BRIGHTEST = 0.15
-/** A deep shadow takes on the colour of what casts it: levels of hue it may be off at full depth. */
+/** A deep shadow takes on the colour of what casts it: so many levels its hue may be off at full depth. */
 const TINTED = 10
 /** A shadow is not followed through a gap in an edge this many pixels to either side: a low contrast breaks edges up. */
 const GAP = 3
@@ -111,7 +111,7 @@ function limits(noise: number): Limits {
   return { plain, hue: noise > BUSY ? -TINTED : Math.max(plain, 6) }
 }
 
-/** What each pixel may be: backdrop as it is, backdrop in shadow, or how far off. */
+/** For each pixel, whether it may be plain backdrop or backdrop in shadow, and how far its colour is from the backdrop's. */
 interface Open {
   plain: Uint8Array
   shade: Uint8Array
@@ -174,7 +174,7 @@ function sharpEdges(pixels: Float32Array, size: Size, noise: number): Uint8Array
   return edges
 }
 
-/** From the border inwards over backdrop and shadow, but not through a sharp edge, nor where one has gaps. */
+/** The backdrop that is reached from the border over backdrop and shadow, but not through a sharp edge or a gap in one. */
 function reach(open: Open, edges: Uint8Array, size: Size): Uint8Array {
   const way = without(open.shade, edges)
   const flat = without(open.plain, edges)

@@ -1,6 +1,6 @@
 import { availableParallelism } from 'node:os'
+import type { Layout } from '../layout.ts'
 import { ImageError } from './error.ts'
-import type { Layout } from './layout.ts'
 import { createPool } from './pool.ts'
 import type { Answer, Task } from './worker.ts'
 
@@ -17,15 +17,15 @@ export interface Cutout {
 
 export interface Matte {
   /**
-   * Cuts the product out of a photo, once, and lays the result out in each of the ways asked for, in that order.
-   * @throws ImageError when the picture is no picture, is damaged, or is too big.
+   * Cuts the product out of a photo, once, and returns it in each of the layouts, in their order.
+   * @throws ImageError if it is no picture, is damaged or is too large.
    */
   cut(image: Buffer, layouts: Layout[]): Promise<Cutout[]>
-  /** Ends the workers; what is under way or waiting is rejected. */
+  /** Ends the workers. Running and waiting jobs are rejected. */
   close(): Promise<void>
 }
 
-/** Starts at most two workers by default: each holds a whole picture in memory. More jobs than workers wait. */
+/** Starts at most two workers by default, because each holds a whole picture in memory. Further jobs wait. */
 export function createMatte(options: { workers?: number } = {}): Matte {
   const size = options.workers ?? Math.min(2, availableParallelism())
   const pool = createPool<Task, Answer>(new URL('./boot.mjs', import.meta.url), size)
@@ -40,7 +40,7 @@ export function createMatte(options: { workers?: number } = {}): Matte {
   }
 }
 
-/** A buffer comes out of a worker as a plain Uint8Array. */
+/** A worker returns a Buffer as a plain Uint8Array. */
 function toBuffer({ buffer, byteOffset, byteLength }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength)
 }

@@ -1,12 +1,12 @@
-/** Arithmetic on whole planes: arrays of width*height values (colours: three interleaved values per pixel). */
+/** The size of a plane: an array of width*height values, or of three interleaved values per pixel if they are colours. */
 export interface Size {
   width: number
   height: number
 }
 
 /**
- * Carries known colours into the pixels where none is known, from the nearest on (a pyramid: averages on the way down,
- * interpolated on the way up). With `smooth` levels > 0, detail finer than 2^smooth pixels is dropped from the known ones too.
+ * Fills pixels of unknown colour from the nearest known ones, by a pyramid of averages on the way down and interpolation on
+ * the way up. With `smooth` levels > 0, detail finer than 2^smooth pixels is dropped from the known ones too.
  */
 export function spread(colour: Float32Array, known: Float32Array, { width, height }: Size, smooth = 0): Float32Array {
   const out = new Float32Array(colour.length)

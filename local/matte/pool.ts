@@ -1,8 +1,8 @@
 import { Worker } from 'node:worker_threads'
 
-/** Threads that each do one task at a time; `Task` and `Result` must survive a structured clone. */
+/** Threads that do one task at a time each. `Task` and `Result` must survive a structured clone. */
 export interface Pool<Task, Result> {
-  /** Waits for a free thread. Rejects when the thread dies over the task, or the pool is closed. */
+  /** Waits for a free thread. Rejects if the thread dies during the task or the pool is closed. */
   run(task: Task): Promise<Result>
   close(): Promise<void>
 }
@@ -25,7 +25,7 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
     const worker = new Worker(script, { execArgv: [] })
     all.add(worker)
     idle.push(worker)
-    // An idle pool must not keep the process alive. Before it is online, a worker cannot be let go of.
+    // An idle pool must not keep the process alive. unref() has no effect before the worker is online.
     worker.once('online', () => {
       if (!busy.has(worker)) worker.unref()
     })
@@ -62,7 +62,8 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
     worker.postMessage(job.task)
   }
 
-  // Started before there is work: loading the module takes longer than many a job. The others start when there is work for them.
+  // One thread starts before there is work, because loading the module takes longer than many a job. The others start on
+  // demand.
   start()
 
   return {

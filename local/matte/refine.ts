@@ -2,12 +2,12 @@ import type { Picture } from './layout.ts'
 import type { Mask } from './mask.ts'
 import { bilinear, maximum } from './plane.ts'
 
-/** Half the width, in pixels of the mask, of the band around the outline in which alpha is worked out pixel by pixel. */
+/** Half the width, in pixels of the mask, of the band around the outline in which alpha is computed for each pixel. */
 const BAND = 2
 
 /**
  * Sets the alpha of the full-size picture and takes the backdrop's colour out of its half-transparent pixels, in place.
- * Alpha is where the pixel's colour lies between the backdrop's and the product's colour next to it.
+ * A pixel's alpha is the position of its colour between the backdrop's and the product's colour next to it.
  */
 export function refine(picture: Picture, mask: Mask): void {
   const { data, width, height } = picture
@@ -66,7 +66,7 @@ function clamp(value: number): number {
   return Math.min(1, Math.max(0, value))
 }
 
-/** The mask blurred over two pixels to every side, as a plane of colours of which the first counts. */
+/** The mask blurred over two pixels to every side, as a plane of colours of which only the first is used. */
 function soften({ product, width }: Mask): Float32Array {
   const across = product.map((_, i) => blur(product, i, 1))
   const colours = new Float32Array(product.length * 3)

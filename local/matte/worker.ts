@@ -1,8 +1,8 @@
 import { parentPort } from 'node:worker_threads'
 import sharp from 'sharp'
+import type { Layout } from '../layout.ts'
 import { cut } from './cut.ts'
 import { ImageError } from './error.ts'
-import type { Layout } from './layout.ts'
 
 export interface Task {
   image: Uint8Array
@@ -14,7 +14,7 @@ export type Answer =
   | { code: ImageError['code']; message: string }
   | { message: string }
 
-// Memory: no pixels kept between jobs, and no threads of libvips next to ours.
+// To save memory, no pixels are kept between jobs, and libvips runs no threads of its own.
 sharp.cache(false)
 sharp.concurrency(1)
 
@@ -23,7 +23,7 @@ parentPort?.on('message', async ({ image, layouts }: Task) => {
   const moved: ArrayBuffer[] = []
   try {
     answer = { cutouts: await cut(image, layouts) }
-    // Not copied: they may be hundreds of megabytes.
+    // They are moved and not copied, because they may be hundreds of megabytes.
     for (const { png } of answer.cutouts) if (png.buffer instanceof ArrayBuffer) moved.push(png.buffer)
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error)

@@ -1,6 +1,6 @@
 import type { ObjectEvent } from '../cos/cos.ts'
 
-/** The short codes that stand in events instead of the region's name. */
+/** The short codes that events hold instead of the region's name. */
 const SHORT_CODES: Readonly<Record<string, string>> = {
   'ap-guangzhou': 'gz',
   'ap-shanghai': 'sh',
@@ -15,8 +15,8 @@ export function eventName({ kind, via }: ObjectEvent): string {
 }
 
 /**
- * An object's event as COS sends it to SCF (product/583/9707), with all its oddities. Whether the key in it is percent-encoded
- * is not documented, so it is a setting.
+ * The event that COS sends to SCF about an object (product/583/9707), with all its oddities, such as the misspelt `unkown`.
+ * It is not documented whether the key in it is percent-encoded, so that is a setting.
  */
 export function cosEvent(event: ObjectEvent, keys: 'encoded' | 'raw'): unknown {
   const [, name, appid] = /^(.*)-(\d+)$/.exec(event.bucket) ?? []

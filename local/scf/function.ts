@@ -7,13 +7,13 @@ import type { FunctionSpec } from './serverless.ts'
 import { atStart, forInvocation, type Way } from './variables.ts'
 
 /** One run of a function, as `GET /api/invocations` shows it. */
-export interface Invocation {
+export interface InvocationRecord {
   at: string
   id: string
   function: string
   instance: number
   cold: boolean
-  /** How many deliveries of the same event came before this one. */
+  /** How many times the same event was delivered before. */
   retry: number
   outcome: 'running' | 'ok' | 'error' | 'timeout' | 'crash'
   /** What was thrown. */
@@ -26,19 +26,19 @@ export interface FunctionOptions {
   spec: FunctionSpec
   /** The folder that would be deployed. */
   dist: URL
-  /** Most instances at a time; further invocations wait. */
+  /** The most instances at a time. Further invocations wait. */
   instances: number
-  /** The role's credentials, asked for at every invocation. */
+  /** Gives the role's credentials; called at every invocation. */
   role: (instance: number) => Record<string, string>
-  /** How variables and credentials are handed over; as Nodejs20.19 is taken to do it if not told. */
+  /** How the function receives its variables and credentials; default `process`, which we expect of Nodejs20.19. */
   variables?: Way
-  /** Names that lead to ports of this machine. */
+  /** Host names that lead to ports of this machine. */
   hosts?: ReadonlyMap<string, number>
-  /** How far the clock of a new instance is ahead, in milliseconds. */
+  /** Gives how far the clock of a new instance is ahead, in milliseconds. */
   skew: () => number
   clock: Clock
-  /** Called as an invocation starts; the same object is completed as it goes on. */
-  onInvocation: (invocation: Invocation) => void
+  /** Called when an invocation starts. The object is completed while the invocation runs. */
+  onInvocation: (invocation: InvocationRecord) => void
 }
 
 export interface ScfFunction {
@@ -46,16 +46,16 @@ export interface ScfFunction {
   invoke(event: unknown, retry?: number): Promise<unknown>
   /** The same; tells of what became of it. */
   run(event: unknown): Promise<Ran>
-  /** Ends an instance, or all of them, in the middle of what they do. */
+  /** Ends an instance, or all of them, in the middle of their work. */
   kill(instance?: number): Promise<void>
-  /** Ends all but those that are idle and whose clock is right: they stay warm. */
+  /** Ends all instances except those that are idle and whose clock is right. Those stay warm. */
   rest(): Promise<void>
   /** Another takes its place: what it does is done, and its instances end after that. */
   retire(): void
 }
 
 /** An invocation that has ended. */
-export interface Ran extends Invocation {
+export interface Ran extends InvocationRecord {
   /** What was returned, as JSON. */
   result?: string
 }
@@ -75,12 +75,12 @@ interface Instance {
   /** How far its clock is ahead, in milliseconds. */
   skew: number
   invocations: number
-  current?: Invocation
+  current?: InvocationRecord
 }
 
 const INSTANCE = new URL('instance.mjs', import.meta.url)
 
-/** A function as SCF runs it: cold and warm instances, one request each, a time limit. */
+/** A function as SCF runs it: in cold and warm instances, one request at a time in each, with a time limit. */
 export function createFunction({
   spec,
   dist,
@@ -101,7 +101,7 @@ export function createFunction({
   let retired = false
 
   function start(): Instance {
-    // Its own environment, and not ours: what is not in serverless.yml is not there in the cloud either.
+    // It does not inherit our environment, because in the cloud it has only what serverless.yml says.
     const given = atStart(variables, spec.environment, () => role(started + 1))
     const env = { ...given, TENCENTCLOUD_RUNENV: 'SCF', SCF_FUNCTIONNAME: spec.name, TZ: 'UTC' }
     const resourceLimits = { maxOldGenerationSizeMb: spec.memory }
@@ -119,12 +119,12 @@ export function createFunction({
     for (const stream of [worker.stdout, worker.stderr]) {
       createInterface(stream).on('line', (line) => instance.current?.logs.push(line))
     }
-    worker.on('error', () => {}) // Told by `exit`; without a listener it would end the local cloud.
+    worker.on('error', () => {}) // Without a listener an error would end the local cloud; `exit` follows it.
     worker.on('exit', () => forget(instance))
     return instance
   }
 
-  /** Never to be handed out again, though it takes a moment to end. */
+  /** From now on the instance is not used again, although it may take a moment to end. */
   function forget(instance: Instance): void {
     all.delete(instance)
     const place = idle.indexOf(instance)
@@ -161,7 +161,7 @@ export function createFunction({
     const payload = JSON.stringify(event)
     const instance = await acquire()
     const began = performance.now()
-    const invocation: Invocation = {
+    const invocation: InvocationRecord = {
       at: new Date(clock.now()).toISOString(),
       id: randomUUID(),
       function: spec.name,
@@ -222,7 +222,7 @@ export function createFunction({
       time_limit_in_ms: limit,
       callbackWaitsForEmptyEventLoop: true,
     }
-    return new Promise<{ outcome: Invocation['outcome']; error?: string; result?: string }>((resolve) => {
+    return new Promise<{ outcome: InvocationRecord['outcome']; error?: string; result?: string }>((resolve) => {
       const timer = setTimeout(async () => {
         forget(instance)
         done('timeout', `Invoking task timed out after ${spec.timeout} seconds`)
@@ -235,7 +235,7 @@ export function createFunction({
         done('crash', `${error.name}: ${error.message}`)
       }
       const onExit = () => done('crash', 'The instance ended')
-      function done(outcome: Invocation['outcome'], error?: string, result?: string) {
+      function done(outcome: InvocationRecord['outcome'], error?: string, result?: string) {
         clearTimeout(timer)
         worker.off('message', onMessage).off('error', onError).off('exit', onExit)
         resolve({ outcome, ...(error !== undefined && { error }), ...(result !== undefined && { result }) })

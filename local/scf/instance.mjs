@@ -1,5 +1,5 @@
-// One instance of a function: a worker thread that loads the built bundle as SCF's Node runtime does, and serves one request
-// at a time. Plain JavaScript, so that an instance starts as bare as it would in the cloud.
+// One instance of a function: a worker thread that loads the built bundle as SCF's Node runtime does, and handles one request
+// at a time. It is plain JavaScript, so that an instance starts without a loader, as in the cloud.
 import { createRequire } from 'node:module'
 import { Socket } from 'node:net'
 import { parentPort, workerData } from 'node:worker_threads'
@@ -7,10 +7,10 @@ import { parentPort, workerData } from 'node:worker_threads'
 const { file, method, hosts, skew, ahead } = workerData
 const rightNow = Date.now
 Date.now = () => rightNow() + skew + Number(Atomics.load(ahead, 0))
-// Time passes for this clock too; but nobody sets it, so it is never wrong.
+// This clock also moves when the local cloud's time is moved ahead. It is monotonic, so it has no skew.
 const { now: steady } = performance
 performance.now = () => Reflect.apply(steady, performance, []) + Number(Atomics.load(ahead, 0))
-// The internet, as far as it is on this machine. The function sees the name, and looks no address up.
+// Host names that lead to this machine: the function still sees the name, and no address is looked up.
 const connect = Socket.prototype.connect
 Socket.prototype.connect = /** @type {typeof connect} */ (
   /** @this {Socket} */
@@ -22,7 +22,7 @@ Socket.prototype.connect = /** @type {typeof connect} */ (
 const handler = createRequire(import.meta.url)(file)[method]
 
 parentPort?.on('message', async ({ event, environment, context, deadline }) => {
-  // The role's credentials rotate: SCF sets them anew for every invocation.
+  // The role's credentials rotate, so SCF sets them again for every invocation.
   Object.assign(process.env, environment)
   const getRemainingTimeInMillis = () => deadline - rightNow()
   try {

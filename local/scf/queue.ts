@@ -6,18 +6,20 @@ import { checkFolder, isFileId, parseJson } from '../folder.ts'
 import { Throttled } from './function.ts'
 import type { FunctionSpec } from './serverless.ts'
 
-/** An event on its way to a function. */
+/** An event that is to be delivered to a function. */
 interface Job {
   id: string
   function: string
   event: unknown
-  /** Deliveries that have failed. */
+  /** How many deliveries have failed. */
   failures: number
   /** When it came, ms since the epoch; missing in those of older versions. */
   since?: number
 }
 
-/** An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what is needed here beside it. */
+/**
+ * An event that was given up: what SCF sends to a dead-letter queue (product/583/39704), and what the local cloud adds to it.
+ */
 export interface DeadLetter {
   at: string
   id: string
@@ -25,11 +27,11 @@ export interface DeadLetter {
   RequestId: string
   ErrorCode: number
   ErrorMessage: string
-  /** `ClientContext` is the event, as JSON. */
+  /** `ClientContext` is the event as JSON. */
   Body: { FunctionName: string; Namespace: string; Qualifier: string; ClientContext: string; RequestId: string }
 }
 
-/** As they were kept before they had the vendor's form. */
+/** A dead letter in the form of older versions, before they had the vendor's form. */
 interface OldLetter {
   at: string
   id: string
@@ -41,31 +43,34 @@ interface OldLetter {
 export interface QueueOptions {
   dir: string
   invoke: (name: string, event: unknown, retry: number) => Promise<unknown>
-  /** How often a failed event is delivered again; SCF: 2. */
+  /** How often a failed event is delivered again; SCF does it twice. */
   retries: number
   /** What a function's own settings say instead; undefined if the function is gone, and with it what waits for it. */
   settings?: (name: string) => Pick<FunctionSpec, 'retries' | 'age' | 'deadLetters'> | undefined
-  /** Pause before a retry, in milliseconds; SCF: one minute. */
+  /** Pause before a retry, in milliseconds; SCF waits one minute. */
   retryDelay: number
   clock: Clock
 }
 
 export interface Queue {
-  /** Resolves with its id once the event is safe on disk; it is delivered after `delay` milliseconds. */
+  /** Resolves with its id when the event is safe on disk. It is delivered after `delay` milliseconds. */
   push(name: string, event: unknown, delay?: number): Promise<string>
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
   drop(ids: readonly string[]): Promise<void>
-  /** How many wait or run. */
+  /** How many events are waiting or being handled. */
   waiting(): number
-  /** Resolves when nothing waits and nothing runs. */
+  /** Resolves when no event is waiting or being handled. */
   idle(): Promise<void>
   reset(): Promise<void>
-  /** Delivers nothing any more; what waits stays on disk for the next start. */
+  /** Stops deliveries. Waiting events stay on disk for the next start. */
   close(): Promise<void>
 }
 
-/** SCF's asynchronous invocation: at least once, retried, then a dead letter. Events survive the end of the process. */
+/**
+ * SCF's asynchronous invocation: an event is delivered at least once, retried, and at last kept as a dead letter. Events
+ * survive the end of the process.
+ */
 export async function createQueue(options: QueueOptions): Promise<Queue> {
   const { dir, invoke, retryDelay, clock, settings = () => NONE } = options
   const waitingDir = join(dir, 'waiting')
@@ -88,7 +93,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
   function schedule(job: Job, delay: number): void {
     const stop = clock.after(delay, () => {
       timers.delete(stop)
-      // A full disk must not end the local cloud; the event is delivered at the next start.
+      // An error here, such as a full disk, must not end the local cloud. The event is delivered at the next start.
       const run = deliver(job).catch((error: unknown) => console.error(`local SCF: ${String(error)}`))
       run.finally(() => running.delete(run))
       running.add(run)
@@ -103,7 +108,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
       await invoke(job.function, job.event, job.failures)
       await rm(file, { force: true })
     } catch (error) {
-      // Cut off by a reset or by the end of the process: no failure of the function.
+      // A reset or the end of the process interrupted it, so the function has not failed.
       if (closed || born !== epoch) return
       const {
         retries = options.retries,
@@ -187,7 +192,7 @@ async function files(dir: string): Promise<string[]> {
   return (await readdir(dir)).filter((name) => name.endsWith('.json'))
 }
 
-/** Its id is the name of the file that it is kept in and will be removed from, so no other will do. */
+/** Reads a job. Its id must be the name of its file, because the file is later removed by that name. */
 async function readJob(dir: string, name: string): Promise<Job> {
   const value = parseJson(await readFile(join(dir, name), 'utf8')) as Partial<Record<keyof Job, unknown>>
   const { id, function: to, failures } = value
@@ -196,7 +201,7 @@ async function readJob(dir: string, name: string): Promise<Job> {
   throw new Error(`${join(dir, name)} does not describe an event of this folder.`)
 }
 
-/** Whole or not at all, whenever the process ends. */
+/** Writes the file completely or not at all, even if the process is killed. */
 async function save(file: string, value: unknown): Promise<void> {
   await writeFile(`${file}.tmp`, JSON.stringify(value))
   await rename(`${file}.tmp`, file)

@@ -7,7 +7,7 @@ import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
 import { cosEvent, eventName } from './event.ts'
-import { createFunction, type Invocation, type Ran, type ScfFunction } from './function.ts'
+import { createFunction, type InvocationRecord, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
 import type { CosTrigger, FunctionSpec, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
@@ -19,21 +19,21 @@ export interface ScfOptions {
   ready?: Promise<unknown>
   /** The folder that would be deployed. */
   dist: URL
-  /** Where events wait. */
+  /** The folder in which events wait. */
   dir: string
   /** Port of the function URL; 0 takes a free one. */
   port: number
-  /** COS's keys, to which the role's temporary credentials are added. */
+  /** The keys of the local COS. The temporary credentials of the roles are added to them. */
   keys: Map<string, Key>
-  /** What the role of a function may do, by the function's name. */
+  /** Function → what its role may do. */
   policies: ReadonlyMap<string, Policy>
-  /** Names that lead to ports of this machine: for the functions, and as names of the function URL. */
+  /** Host names that lead to ports of this machine, for the functions. The function URL also answers to them. */
   hosts: ReadonlyMap<string, number>
   faults: Faults
   clock: Clock
-  /** The web pages that may ask the function URL; its own port is added to them. */
+  /** The web pages that may use the function URL. Its own port is added. */
   pages: Pages
-  /** Most instances of a function. */
+  /** The most instances of a function. */
   instances: number
   retryDelay: number
   eventKeys: 'encoded' | 'raw'
@@ -43,7 +43,7 @@ export interface ScfOptions {
 
 export interface Scf {
   port: number
-  /** Takes an object's event; resolves once it is safe. */
+  /** Receives an object's event. Resolves when it is safe on disk. */
   onEvent(event: ObjectEvent): Promise<void>
   /** Delivers an event to a function, as a trigger does; resolves with its id. */
   push(name: string, event: unknown): Promise<string>
@@ -51,31 +51,31 @@ export interface Scf {
   run(name: string, event: unknown): Promise<Ran>
   /** Has these functions, triggers and URLs instead; functions whose spec is the same object go on as they are. */
   apply(serverless: Serverless): void
-  invocations(): Invocation[]
+  invocations(): InvocationRecord[]
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
   drop(ids: readonly string[]): Promise<void>
-  /** Ends the instance that these credentials were given to. */
+  /** Ends the instance that received these credentials. */
   kill(secretId: string): void
-  /** How many events are on their way, or being dealt with. */
+  /** How many events are waiting or being handled. */
   waiting(): number
-  /** Resolves when all events are dealt with. */
+  /** Resolves when all events have been handled. */
   idle(): Promise<void>
-  /** Events, dead letters and records are gone, and all instances but idle ones of functions that are to stay warm. */
+  /** Removes events, dead letters and records, and ends all instances, except for idle ones of the functions that stay warm. */
   reset(warm?: readonly string[]): Promise<void>
   close(): Promise<void>
 }
 
 const KEPT_INVOCATIONS = 10_000
-/** How long the role's credentials live, and after what time a function gets new ones; in milliseconds. */
+/** How long the role's credentials are valid, and after what time an instance receives new ones, in milliseconds. */
 const ROLE_LIFE = 3_600_000
 const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
   const { dist, dir, keys, policies, hosts, faults, variables, clock } = options
-  const invocations: Invocation[] = []
-  const onInvocation = (invocation: Invocation) => {
+  const invocations: InvocationRecord[] = []
+  const onInvocation = (invocation: InvocationRecord) => {
     invocations.push(invocation)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
@@ -124,7 +124,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock })
   const byUrl = (event: unknown) => (serverless.urls[0] === undefined ? undefined : invoke(serverless.urls[0], event))
   const server = createUrlServer(byUrl, options.paths, options.pages, hosts)
-  // A thousand at the same moment overflow the usual queue of 511, and are reset.
+  // With Node's default backlog of 511, some of a thousand simultaneous connections would be reset.
   server.listen(options.port, '127.0.0.1', 4096)
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -203,7 +203,7 @@ function createRole(keys: Map<string, Key>, clock: Clock) {
       if (known && now - known.since < ROLE_REFRESH) return known.environment
       for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
       const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
-      // With `+`, `/` and `=`, as real tokens have: they must survive a URL.
+      // Real tokens hold `+`, `/` and `=`, which must survive a URL.
       const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
       keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
       const environment = {

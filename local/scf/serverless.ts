@@ -5,7 +5,7 @@ import type { Policy } from '../cos/policy.ts'
 export interface FunctionSpec {
   /** Its key under `functions`. */
   name: string
-  /** `file.export`; the file lies at the root of what is deployed. */
+  /** `file.export`; the file is at the root of the deployed folder. */
   handler: string
   /** Seconds. */
   timeout: number
@@ -43,8 +43,8 @@ export interface Serverless {
 }
 
 /**
- * Reads a serverless.yml of `component: multi-scf`, as far as it says what runs and when.
- * @throws Error naming what is missing or misspelt.
+ * Reads the part of a serverless.yml (`component: multi-scf`) that says what runs and when.
+ * @throws Error that names what is missing or misspelt
  */
 export async function readServerless(file: string | URL, env: Readonly<Record<string, string>>): Promise<Serverless> {
   const root = record(parse(await readFile(file, 'utf8')), 'serverless.yml')
@@ -53,14 +53,14 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
   const resolve = (value: string): string =>
     value.replace(/\$\{(?:env:)?(\w+)\}/g, (whole, name: string) => {
       const known = whole.startsWith('${env:') ? env[name] : Object(variables)[name]
-      // The vendor's tool would write the text "undefined" here and say nothing.
+      // The vendor's tool would silently write the text "undefined" here.
       if (typeof known !== 'string') throw new Error(`serverless.yml: ${whole} is not set`)
       return known
     })
   const inputs = record(root.inputs, 'inputs')
   const functions = Object.entries(record(inputs.functions, 'inputs.functions')).map(([name, value]): FunctionSpec => {
     const spec = record(value, name)
-    // The vendor's tool drops it without a word.
+    // The vendor's tool silently ignores it.
     if (spec.environment !== undefined)
       throw new Error(`serverless.yml: ${name}.environment must be a list, environments`)
     // A function's list replaces the common one.
@@ -85,7 +85,7 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
     const trigger = record(entry, 'trigger')
     const name = text(trigger.function, 'trigger.function')
     if (!functions.some((spec) => spec.name === name))
-      throw new Error(`serverless.yml: trigger of an unknown function ${name}`)
+      throw new Error(`serverless.yml: a trigger names the unknown function ${name}`)
     const parameters = record(trigger.parameters, 'trigger.parameters')
     if (trigger.type === 'http') {
       const { enableExtranet } = record(parameters.netConfig ?? {}, 'netConfig')

@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { guard, type Pages } from '../guard.ts'
 import { Throttled } from './function.ts'
 
-/** SCF's bound for a synchronous request, in bytes (product/583/11637). */
+/** SCF's limit for a synchronous request, in bytes (product/583/11637). */
 const MAX_REQUEST = 6 * 1024 * 1024
 
 /**
@@ -60,7 +60,7 @@ function decoded(path: string): string {
   }
 }
 
-/** Undefined if it is too long. */
+/** Reads the body; undefined if it is too long. */
 async function read(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let size = 0

@@ -7,7 +7,10 @@ import { drawSample, SAMPLES } from '../../local/sample.ts'
 
 const RUNS = 5
 
-/** Prints how long a cutout takes (warm, one worker) and how near it comes to the truth, for the samples and `photos/*.jpg`. */
+/**
+ * Prints how long a cutout takes (warm, one worker) and how close it is to the true alpha, for the samples and
+ * `photos/*.jpg`.
+ */
 export async function benchMatte(photos: string | undefined): Promise<void> {
   const matte = createMatte({ workers: 1 })
   const measure = async (name: string, jpeg: Buffer, truth: Buffer | undefined) => {

@@ -7,7 +7,7 @@ const TURNS = 5
 const ROUNDS = 9
 const CALLS = 5_000
 
-/** Signing, and a whole presigned URL, against `getObjectUrl` of the vendor's SDK: in the same process, in turn. */
+/** Compares signing, and a whole presigned URL, with `getObjectUrl` of the vendor's SDK: in one process, in turns. */
 export async function benchSign(): Promise<void> {
   const { presign, sign, signingKey } = await bundled()
   const host = 'photos-1250000000.cos.ap-guangzhou.myqcloud.com'
@@ -33,7 +33,7 @@ export async function benchSign(): Promise<void> {
   }
 }
 
-/** As it is deployed: tsx would add a call to every function. */
+/** Loads lib/sign as it is deployed, because tsx would add a call to every function. */
 async function bundled(): Promise<typeof Sign> {
   const entry = fileURLToPath(new URL('../../lib/sign.ts', import.meta.url))
   const { outputFiles } = await build({
@@ -47,7 +47,9 @@ async function bundled(): Promise<typeof Sign> {
   return import(`data:text/javascript;base64,${Buffer.from(outputFiles[0]?.contents ?? '').toString('base64')}`)
 }
 
-/** Microseconds a call, of several rounds; the first, which cleans up after the one before, is left out. */
+/**
+ * Microseconds per call, for each of several rounds. The first round is left out: it collects the garbage of what ran before.
+ */
 function time(call: (i: number) => unknown): number[] {
   const rounds = Array.from({ length: ROUNDS }, () => {
     const start = performance.now()

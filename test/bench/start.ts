@@ -3,26 +3,30 @@ import { statSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { median } from './sign.ts'
 
-const ROUNDS = 25
+const PAIRS = 31
 
-/** What the bundles weigh, and what loading one adds to the start of an empty Node: whole processes, alternating. */
+/** What the bundles weigh, and what loading one adds to the start of an empty Node. */
 export async function benchStart(): Promise<void> {
   for (const name of ['image', 'upload']) {
     const file = fileURLToPath(new URL(`../../dist/${name}.js`, import.meta.url))
-    const [empty, loaded, sdk]: number[][] = [[], [], []]
-    for (let round = 0; round < ROUNDS; round++) {
-      empty?.push(run(''))
-      loaded?.push(run(`require(${JSON.stringify(file)})`))
-      if (name === 'image') sdk?.push(run(`require('cos-nodejs-sdk-v5')`))
-    }
-    const base = median(empty ?? [])
-    const extra = (median(loaded ?? []) - base).toFixed(1)
-    const compared = sdk?.length ? `; the SDK alone ${(median(sdk) - base).toFixed(1)} ms` : ''
+    const { added, empty } = compare(`require(${JSON.stringify(file)})`)
     const size = (statSync(file).size / 1000).toFixed(1)
     console.log(
-      `${name.padEnd(15)} ${size} kB; start ${extra} ms over an empty Node's ${base.toFixed(1)} ms${compared}`,
+      `${name.padEnd(15)} ${size} kB; start ${added.toFixed(1)} ms over an empty Node's ${empty.toFixed(1)} ms (median of ${PAIRS} pairs)`,
     )
   }
+  console.log(
+    `the SDK alone   start ${compare(`require('cos-nodejs-sdk-v5')`).added.toFixed(1)} ms over an empty Node's`,
+  )
+}
+
+/** Milliseconds, the medians over pairs of whole processes: of the difference within a pair, and of the empty one. */
+function compare(code: string): { added: number; empty: number } {
+  const pairs = Array.from({ length: PAIRS }, () => {
+    const empty = run('')
+    return { empty, added: run(code) - empty }
+  })
+  return { added: median(pairs.map(({ added }) => added)), empty: median(pairs.map(({ empty }) => empty)) }
 }
 
 function run(code: string): number {

@@ -1,4 +1,4 @@
-// One process a setting: an instance of the image function as it is deployed, without the loader that runs the bench.
+// An instance of the image function as it is deployed. It is a process of its own for each setting, without the bench's loader.
 import { createRequire } from 'node:module'
 
 const ROUNDS = 9
@@ -16,7 +16,7 @@ async function cosCalls() {
   return Object(requests).length
 }
 
-/** Microseconds of CPU a call. @param {(event: unknown, context: unknown) => Promise<unknown>} handler */
+/** Microseconds of CPU per call. @param {(event: unknown, context: unknown) => Promise<unknown>} handler */
 async function time(handler) {
   const before = process.cpuUsage()
   for (let i = 0; i < CALLS; i++) await handler(event, context)
@@ -30,7 +30,7 @@ const times = { warm: [], bare: [] }
 for (let round = 0; round <= ROUNDS; round++) {
   const warm = await time(main_handler)
   const bare = await time(async () => ({ ...answer }))
-  // The first is still being compiled.
+  // In the first round the code is still being compiled.
   if (round === 0) continue
   times.warm.push(warm)
   times.bare.push(bare)

@@ -13,7 +13,7 @@ import { median } from './sign.ts'
 const PROGRAM = fileURLToPath(new URL('warm.mjs', import.meta.url))
 const SECRET = 'sixteen-characters-and-more'
 
-/** What a hit costs an instance that knows the cutout, in CPU time, beside a handler that only returns such an answer. */
+/** Prints the CPU time of a hit in an instance that knows the cutout, and that of a handler that only returns such an answer. */
 export async function benchWarm(): Promise<void> {
   const data = await mkdtemp(join(tmpdir(), 'bench-'))
   const cloud = await startCloud({ port: 0, data, workers: 1 })
@@ -31,18 +31,30 @@ export async function benchWarm(): Promise<void> {
     })
     await bucket.put('uploads/mug.jpg', (await drawSample('mug')).jpeg, { type: 'image/jpeg' })
     await cloud.scf.idle()
-    const grant = { layout: 'plain', key: 'uploads/mug.jpg', expires: Math.floor(now() / 1000) + 3600 }
-    const url = imageUrl(cloud.imageUrl, grant, 'key', SECRET)
-    for (const access of [{ ACCESS: 'presets' }, { ACCESS: 'signed', URL_KEYS: `key:${SECRET}` }]) {
+    const expires = Math.floor(now() / 1000) + 3600
+    const urlOf = (layout: string) =>
+      imageUrl(cloud.imageUrl, { layout, key: 'uploads/mug.jpg', expires }, 'key', SECRET)
+    const PRESETS = 'card: width 400, format webp, trim 1'
+    const ways = [
+      { access: { ACCESS: 'presets', PRESETS }, layouts: ['plain', 'card'] },
+      {
+        access: { ACCESS: 'signed', URL_KEYS: `key:${SECRET}` },
+        layouts: ['plain', 'plain,width=400,format=webp,trim=1'],
+      },
+    ]
+    for (const { access, layouts } of ways) {
       for (const delivery of [{ DELIVERY_KEY: `${secretId}:${secretKey}` }, { DELIVERY_URL: 'https://cdn.example' }]) {
         const env = { ...place, ...role, ...access, ...delivery }
-        const { stdout } = await promisify(execFile)(process.execPath, [PROGRAM, url, cloud.controlUrl], { env })
-        const { warm, bare, answer, calls } = JSON.parse(stdout)
-        const [here, nothing] = [median(warm), median(bare)]
-        const setting = `${access.ACCESS}, ${Object.keys(delivery)[0]}`
-        console.log(
-          `warm hit        ${here.toFixed(1)} µs of CPU (${setting}): ${(here / nothing).toFixed(0)} times a bare handler's ${nothing.toFixed(2)} µs; ${answer}, ${calls} COS calls`,
-        )
+        for (const layout of layouts) {
+          const args = [PROGRAM, urlOf(layout), cloud.controlUrl]
+          const { stdout } = await promisify(execFile)(process.execPath, args, { env })
+          const { warm, bare, answer, calls } = JSON.parse(stdout)
+          const [here, nothing] = [median(warm), median(bare)]
+          const setting = `${access.ACCESS}, ${Object.keys(delivery)[0]}, ${layout}`
+          console.log(
+            `warm hit        ${here.toFixed(1)} µs of CPU (${setting}): ${(here / nothing).toFixed(0)} times a bare handler's ${nothing.toFixed(2)} µs; ${answer}, ${calls} COS calls`,
+          )
+        }
       }
     }
   } finally {

@@ -9,8 +9,9 @@ import { readReceipts } from '../../lib/pay/receipt.ts'
 import { type Cloud, type CloudOptions, CREDENTIALS, startCloud } from '../../local/cloud.ts'
 import type { RequestRecord } from '../../local/cos/cos.ts'
 import { createMatte } from '../../local/matte/matte.ts'
+import { remembering } from './remembering.ts'
 
-/** The owner's way into the bucket. */
+/** The bucket, as its owner uses it. */
 export interface Bucket {
   bucket: Cos
   /** The bytes of an object. */
@@ -21,13 +22,13 @@ export interface Bucket {
 
 export interface TestCloud extends Cloud, Bucket {
   data: string
-  /** Ends it, and leaves its folder. */
+  /** Ends the cloud, and leaves its folder. */
   stop(): Promise<void>
   /** Whether it has ended. */
   ended(): boolean
-  /** Puts an object and waits until all that follows from it is done. */
+  /** Puts an object, and waits until its event has been handled. */
   upload(key: string, body: Buffer): Promise<void>
-  /** One request to the image function, with the path on the wire exactly as given. */
+  /** Sends one request to the image function, with the path exactly as given. */
   image(path: string, options?: { method?: string; headers?: Record<string, string> }): Promise<Answer>
 }
 
@@ -37,15 +38,15 @@ export interface Answer {
   body: string
 }
 
-/** One engine for all clouds of a process, which it does not keep alive: an engine's first cutout takes most of a second. */
-const matte = createMatte({ workers: 1 })
+/** One engine for all clouds of a process, because an engine's first cutout takes most of a second. It lets the process end. */
+const matte = remembering(createMatte({ workers: 1 }))
 
-/** Short claims, and redirects that nobody keeps: an instance remembers nothing of what it saw. */
+/** Short claims; and redirects that are not cached, so that an instance remembers nothing. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
 
 /**
- * The local cloud with the built functions, on free ports, in a folder of its own. After a reset its instances are still warm, if
- * they remember nothing.
+ * Starts the local cloud with the built functions, on free ports, in a folder of its own. After a reset, instances that
+ * remember nothing are still warm.
  */
 export async function startTestCloud(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
   const environment = { ...ENVIRONMENT, ...options.environment }
@@ -84,7 +85,7 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
   }
 }
 
-/** `clock` tells COS's time. */
+/** Opens the bucket of a local cloud. `clock` has the time of its COS. */
 export function openBucket({ cosUrl, clock }: { cosUrl: string; clock: { now(): number } }): Bucket {
   const bucket = createCos({
     endpoint: cosUrl,
@@ -109,7 +110,7 @@ export function openBucket({ cosUrl, clock }: { cosUrl: string; clock: { now(): 
   }
 }
 
-/** fetch would tidy the path. */
+/** Sends one request. It does not use fetch, which would normalise the path. */
 export function send(
   origin: string,
   path: string,
@@ -130,10 +131,10 @@ export function send(
   })
 }
 
-/** In pixels: small, for the engine's time grows with them. */
+/** The size of photo(), in pixels. It is small, because the engine's time grows with it. */
 export const PHOTO = { width: 60, height: 50 }
 
-/** A small product photo: a coloured disc on a grey backdrop. Another colour is another photo. */
+/** A small product photo: a coloured disc on a grey backdrop. Another colour makes another photo. */
 export async function photo(colour = '#b03020'): Promise<Buffer> {
   const svg = `<svg width="60" height="50"><rect width="60" height="50" fill="#e4e4e6"/><circle cx="25" cy="22" r="13" fill="${colour}"/></svg>`
   const drawn = photos.get(colour) ?? sharp(Buffer.from(svg)).jpeg({ quality: 92 }).toBuffer()
@@ -143,7 +144,7 @@ export async function photo(colour = '#b03020'): Promise<Buffer> {
 
 const photos = new Map<string, Promise<Buffer>>()
 
-/** What a picture is made of: its size, and the least and greatest alpha in it. */
+/** The format and size of a picture, and the least and greatest alpha in it. */
 export async function look(
   png: Buffer,
 ): Promise<{ format: string; width: number; height: number; alpha: [number, number] }> {
@@ -153,34 +154,34 @@ export async function look(
   return { format, width, height, alpha: [min, max] }
 }
 
-/** Puts a photo whose event is lost, so that only URLs ask for it. */
+/** Puts a photo and drops its event, so that only requests ask for its cutouts. */
 export async function putQuietly(cloud: TestCloud, key: string, body: Buffer): Promise<void> {
   cloud.faults.set([{ on: 'Event', kind: 'drop' }])
   await cloud.bucket.put(key, body, { type: 'image/jpeg' })
   cloud.faults.set([])
 }
 
-/** So many requests for one cutout at the same moment. */
+/** Sends so many requests for one cutout at the same moment. */
 export function ask(cloud: TestCloud, times: number, path = '/plain/uploads/mug.jpg'): Promise<Answer[]> {
   return Promise.all(Array.from({ length: times }, () => cloud.image(path)))
 }
 
-/** The code of problem details; undefined for any other answer. */
+/** The code in the problem details of an answer; undefined for an answer without a body. */
 export function codeOf({ body }: Answer): unknown {
   return body === '' ? undefined : JSON.parse(body).code
 }
 
-/** Waits until so many requests are held where a fault holds them. */
+/** Waits until a fault holds so many requests. */
 export async function held(cloud: TestCloud, times = 1): Promise<void> {
   await expect.poll(() => cloud.faults.held()).toHaveLength(times)
 }
 
-/** Waits until a claim was looked at once more, by somebody who waits. */
+/** Waits until somebody who waits for a cutout has read its claim once more. */
 export function looks(cloud: TestCloud): Promise<void> {
   return more(cloud, 1, ({ operation, path }) => operation === 'GetObject' && path.startsWith('/.matting/claims/'))
 }
 
-/** Waits until so many more have seen that a cutout is not there: they list the claims, once each. */
+/** Waits until so many more askers have found that a cutout is missing: each of them then lists the claims once. */
 export function misses(cloud: TestCloud, times: number): Promise<void> {
   return more(cloud, times, ({ operation, path }) => operation === 'GetBucket' && path.includes('claims'))
 }
@@ -191,7 +192,7 @@ async function more(cloud: TestCloud, times: number, which: (record: RequestReco
   await expect.poll(count).toBeGreaterThanOrEqual(before + times)
 }
 
-/** Time passes until a claim of six seconds has run out, whose dates are whole seconds. */
+/** Moves the clock until a claim of six seconds has certainly ended; its dates are whole seconds. */
 export function lapse(cloud: TestCloud): void {
   cloud.clock.advance(8_000)
 }
@@ -200,45 +201,55 @@ export function claimsOf(cloud: TestCloud): Promise<string[]> {
   return cloud.keys('.matting/claims/')
 }
 
-/** Today's receipts, with what each was billed. */
+/** Today's receipts, each with the number of calls that were billed. */
 export function receiptsOf(cloud: TestCloud) {
   return readReceipts(cloud.bucket, new Date(cloud.clock.now()).toISOString().slice(0, 10))
 }
 
-/** Clouds that tests have left as they found them, by what they were started with; and how often such were asked for. */
-const left: { name: string; cloud: TestCloud; buckets: string }[] = []
+/** Clouds that an earlier test no longer needs, by their options. */
+const spare: { name: string; cloud: TestCloud; buckets: string }[] = []
+/** Options → how often a cloud with them was asked for. */
 const asked = new Map<string, number>()
-/** Each has threads. */
-const MOST_LEFT = 3
+/** Few are kept, because each has threads. */
+const MOST_SPARE = 3
 
 /**
- * The local cloud for the rest of the test, with eight instances of each function. It may be one that another test has left, as if
- * after a reset.
+ * Starts the local cloud for the rest of the test, with four instances of each function. It may be the cloud of an earlier
+ * test after a reset.
  */
 export async function startForTest(options: Partial<CloudOptions> = {}): Promise<TestCloud> {
   const name = JSON.stringify(options)
   asked.set(name, (asked.get(name) ?? 0) + 1)
-  const place = left.findIndex((one) => one.name === name)
-  const [again] = place < 0 ? [] : left.splice(place, 1)
-  const cloud = again?.cloud ?? (await startTestCloud({ instances: 8, ...options }))
+  const place = spare.findIndex((one) => one.name === name)
+  const [again] = place < 0 ? [] : spare.splice(place, 1)
+  const cloud = again?.cloud ?? (await startTestCloud({ instances: 4, ...options }))
   const bucketsNow = () => readFile(join(cloud.data, 'cos/buckets.json'), 'utf8').catch(() => 'closed')
   const buckets = again?.buckets ?? (await bucketsNow())
   onTestFinished(async () => {
     const same = !cloud.ended() && cloud.clock.now() - Date.now() < 1_000 && (await bucketsNow()) === buckets
-    // Where they lead, JSON does not tell.
+    // A cloud is used again only if the test left it as it found it. With other hosts or data it might still have the same
+    // name, because JSON has no Maps and a folder may be gone.
     if (!same || options.hosts || options.data) return cloud.close()
     await cloud.reset()
-    left.push({ name, cloud, buckets })
-    left.sort((a, b) => (asked.get(b.name) ?? 0) - (asked.get(a.name) ?? 0))
-    if (left.length > MOST_LEFT) await left.pop()?.cloud.close()
+    spare.push({ name, cloud, buckets })
+    spare.sort((a, b) => (asked.get(b.name) ?? 0) - (asked.get(a.name) ?? 0))
+    if (spare.length > MOST_SPARE) await spare.pop()?.cloud.close()
   })
   return cloud
 }
 
-/** A photo that nobody has asked for yet. */
+/** Puts a photo that nobody has asked for yet. */
 export async function quietSource(cloud: TestCloud): Promise<{ key: string; etag: string; size: number }> {
   const key = 'uploads/mug.jpg'
   await putQuietly(cloud, key, await photo())
   const head = await cloud.bucket.head(key)
   return { key, etag: head?.etag ?? '', size: head?.size ?? 0 }
+}
+
+/** What `work` returns, and the calls to COS meanwhile, such as `GetObject /a`. */
+export async function callsOf<T>(cloud: TestCloud, work: () => Promise<T>): Promise<{ result: T; made: string[] }> {
+  const before = cloud.cos.requests().length
+  const result = await work()
+  const made = cloud.cos.requests().slice(before)
+  return { result, made: made.map(({ operation, path }) => `${operation} ${path}`) }
 }

@@ -29,7 +29,7 @@ export interface Sent {
   host?: string
   id?: string
   secret?: string
-  /** Unsigned additions to the query, as they are to stand in the URL. */
+  /** Unsigned additions to the query, written as they are to be in the URL. */
   append?: string
 }
 
@@ -38,17 +38,17 @@ export interface Lab extends Cos {
   keys: Map<string, Key>
   faults: Faults
   events: ObjectEvent[]
-  /** A signed request; the key as the path should have it after decoding. */
+  /** Sends a signed request. The key is given decoded. */
   send(method: string, key: string, sent?: Sent): Promise<Reply>
   put(key: string, body?: Buffer | string, headers?: Record<string, string>): Promise<Reply>
 }
 
 export interface LabOptions extends Partial<CosOptions> {
-  /** The folder stays, for another start. */
+  /** Whether the folder stays, for another start. */
   keep?: boolean
 }
 
-/** A local COS in a folder of its own, gone when the test is over. */
+/** Starts a local COS for the rest of the test, in a folder of its own. */
 export async function startLab(given: LabOptions = {}): Promise<Lab> {
   const { keep = false, ...rest } = given
   const dir = rest.dir ?? mkdtempSync(join(tmpdir(), 'cos-'))
@@ -85,7 +85,7 @@ export async function startLab(given: LabOptions = {}): Promise<Lab> {
   return lab
 }
 
-/** A stand-in for the engine: quick, and blank for a picture that is all one colour. */
+/** A fast stand-in for the engine. A picture of a single colour gives a blank cutout. */
 export const cut: CosOptions['cut'] = async (image, layouts) => {
   const source = await sharp(image)
     .metadata()
@@ -106,7 +106,7 @@ export const cut: CosOptions['cut'] = async (image, layouts) => {
   )
 }
 
-/** A small photo with something in it. */
+/** A small photo with a product in it. */
 export async function photo(width = 40, height = 30): Promise<Buffer> {
   const product = await sharp({ create: { width: 10, height: 10, channels: 3, background: 'teal' } })
     .png()
@@ -127,7 +127,7 @@ export interface SignInput {
   keyTime?: string
 }
 
-/** The vendor's own signer: one of ours would agree with our mistakes. */
+/** Signs with the vendor's own SDK, because a signer of ours would share our mistakes. */
 export function authorization({
   method,
   path,
@@ -161,14 +161,15 @@ export async function send(port: number, method: string, key: string, sent: Sent
   })
 }
 
-/** The vendor's own client, and what each of its calls needs. */
+/** The vendor's own client. */
 export function client({ port }: { port: number }, options: COS.COSOptions = {}): COS {
   return new COS({ SecretId: ID, SecretKey: SECRET, Domain: `127.0.0.1:${port}`, Protocol: 'http:', ...options })
 }
 
+/** The parameters that each call of the vendor's client needs. */
 export const AT = { Bucket: BUCKET, Region: REGION }
 
-/** As it is given: target, headers and all. */
+/** Sends a request with target and headers exactly as given. */
 export function sendRaw(
   port: number,
   method: string,
@@ -197,12 +198,12 @@ export function sendRaw(
   })
 }
 
-/** The text of the first element of this name. */
+/** The text of the first element with this name. */
 export function element({ text }: Reply, name: string): string | undefined {
   return new RegExp(`<${name}>([^<]*)</${name}>`).exec(text)?.[1]
 }
 
-/** What comes back for these very bytes, when no more follow. */
+/** Sends exactly these bytes, and returns what is answered. */
 export function talk({ port }: { port: number }, bytes: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true })

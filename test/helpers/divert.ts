@@ -2,8 +2,8 @@ import { isIP, type LookupFunction, Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
 
 /**
- * For the rest of the test, whatever connects to one of these ports reaches a port of this computer instead. Its lookup is asked
- * all the same, and may refuse; the addresses that it hands over are returned, one entry a connection.
+ * For the rest of the test, connections to one of these ports lead to a port of this machine instead. Their lookup is still
+ * called and may refuse. Returns the addresses that the lookups gave, one entry for each connection.
  */
 export function divert(ports: Record<number, number>): unknown[] {
   const handed: unknown[] = []
@@ -12,13 +12,13 @@ export function divert(ports: Record<number, number>): unknown[] {
     Socket.prototype.connect = connect
   })
   Socket.prototype.connect = function (this: Socket, ...args: unknown[]) {
-    // From node:http comes the pair [options, callback] as one argument, from node:tls as two.
+    // node:http passes the pair [options, callback] as one argument, node:tls as two.
     const options = Object([args[0]].flat()[0])
     const port = ports[options.port]
     if (port !== undefined) {
       const lookup: LookupFunction = options.lookup
       options.port = port
-      // No lookup is asked for an address.
+      // If the host is an address, no lookup is called.
       if (isIP(options.host) !== 0) options.host = '127.0.0.1'
       const here: LookupFunction = (host, how, done) =>
         lookup(host, how, (error, address, family) => {

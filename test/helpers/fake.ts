@@ -7,7 +7,7 @@ export const credentials = { secretId: 'local-id', secretKey: 'local-secret' }
 
 export type Respond = (request: IncomingMessage, response: ServerResponse, n: number) => void
 
-/** A COS that answers as told, and lib/cos in front of it. */
+/** Starts a fake COS whose answers `respond` writes, and a client of lib/cos for it. */
 export async function against(
   respond: Respond,
   time = 60_000,
@@ -24,14 +24,14 @@ export async function against(
   return { cos: createCos({ endpoint, credentials, deadline, now: Date.now, random: () => 0 }), seen, endpoint }
 }
 
-/** Headers of every object, and of every answer of COS. */
+/** The headers that COS sends with an object. */
 export const OBJECT = {
   'x-cos-request-id': 'NWFjMzQ0MDZfOTBmYTUwXzZkZV8z',
   etag: '"0123456789abcdef0123456789abcdef"',
   'last-modified': 'Fri, 09 Jan 2026 22:33:18 GMT',
 }
 
-/** One answer of COS to everything. */
+/** Answers every request the same. */
 export const status =
   (code: number, body: string | Buffer = '', headers: Record<string, string> = {}): Respond =>
   (_, response) =>

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** One folder for all that tests write, gone in the end, whatever became of them. */
+/** Makes one folder for everything that tests write. It is removed in the end, even if tests fail. */
 export default function setup(): () => void {
   const dir = mkdtempSync(join(tmpdir(), 'matting-'))
   process.env.TMPDIR = dir

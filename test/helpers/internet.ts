@@ -9,7 +9,7 @@ import { divert } from './divert.ts'
 export const PUBLIC = '93.184.215.14'
 export const HOSTS = ['good.example', 'img.good.example']
 
-/** A resolver that knows these addresses for every name; for the n-th question the n-th list, or the last. */
+/** A resolver that answers the n-th question, whatever the name, with the n-th list of addresses, or with the last. */
 export function resolver(...answers: string[][]): Lookup & { asked: string[] } {
   const asked: string[] = []
   const lookup: Lookup = (host, { all }, done) => {
@@ -27,7 +27,7 @@ export const failing =
 
 export type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
-/** A key and a certificate that nobody vouches for, made here and now; none where there is no openssl. */
+/** A self-signed certificate and its key, made at each run; empty if there is no openssl. */
 export const pem = spawnSync(
   'openssl',
   [
@@ -36,9 +36,9 @@ export const pem = spawnSync(
   ],
   { encoding: 'utf8' },
 ).stdout
-if (!pem) console.warn('SKIPPED: pictures over https, for there is no openssl here')
+if (!pem) console.warn('SKIPPED: pictures over https, because openssl is missing')
 
-/** An HTTP and an HTTPS server that answer as told; every connection to port 80 or 443 of anywhere leads to them. */
+/** Starts an HTTP and an HTTPS server for the test. All connections to port 80 or 443 of any host lead to them. */
 export async function internet(answer: Handler) {
   const seen: { url: string; headers: IncomingMessage['headers'] }[] = []
   let open = 0
@@ -74,7 +74,7 @@ export function options(more: Partial<LookOptions> = {}): LookOptions {
   }
 }
 
-/** As a caller does it. */
+/** Looks at a picture by its URL, as the image function does. */
 export async function see(text: string, more: Partial<LookOptions> = {}) {
   const given = options(more)
   return lookAt(readExternal(text, given.hosts), given)

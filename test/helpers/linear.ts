@@ -1,14 +1,14 @@
 import { expect } from 'vitest'
 
-/** Of what is to be read in linear time, in characters. */
-export const LENGTH = 200_000
-/** For all texts together. CPU time, to which other processes do not add; in milliseconds. */
-const MOST = 5_000
+/** The length of a text that must be read in linear time, in characters. */
+export const LENGTH = 100_000
+/** The most CPU time for all texts together, in milliseconds. Other processes do not add to CPU time. */
+const MOST = 2_500
 
-/** So many times that they are long, and then something that they could not end in. */
+/** A long repetition of these characters, and then one that no valid text ends in. */
 export const long = (bit: string): string => `${bit.repeat(LENGTH / bit.length)}\u0001`
 
-/** Does it with each text, whatever comes of that, and sees what all of it costs. */
+/** Does the work with each text, even if it throws, and expects that all of it took little CPU time. */
 export async function each(texts: readonly string[], work: (text: string) => unknown): Promise<void> {
   const before = process.cpuUsage()
   const dear: [cost: number, text: string][] = []

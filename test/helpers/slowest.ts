@@ -1,6 +1,6 @@
 import type { Reporter } from 'vitest/node'
 
-/** Prints the ten tests that took longest. */
+/** Prints the ten slowest tests. */
 export default class implements Reporter {
   onTestRunEnd: NonNullable<Reporter['onTestRunEnd']> = (modules) => {
     const tests = modules.flatMap((module) =>

@@ -3,7 +3,7 @@ import { expect } from 'vitest'
 import { readConfig } from '../../lib/config.ts'
 import { type Cos, createCos } from '../../lib/cos.ts'
 import { cutoutKey } from '../../lib/cutout.ts'
-import type { Invocation } from '../../lib/invocation.ts'
+import { createInvocation, type Invocation } from '../../lib/invocation.ts'
 import { type Layout, plain } from '../../lib/layout.ts'
 import { type Paid, paid } from '../../lib/paid.ts'
 import { ensure, type Source } from '../../lib/pay/pay.ts'
@@ -16,41 +16,38 @@ export const CLAIMS = '.matting/claims/'
 export const RECEIPTS = '.matting/receipts/'
 export const JSON_TYPE = { type: 'application/json' }
 export const card: Layout = { center: true, dx: 20, dy: 10 }
-/** More than go into one call. */
+/** More layouts than one paid call can have. */
 export const seven: Layout[] = [1, 2, 3, 4, 5, 6, 7].map((dx) => ({ center: false, dx, dy: 0 }))
 
-/** A local COS, and a clock that stands until it is moved: so the last second of a claim can be told from the first one after it. */
+/**
+ * A local COS with a clock that stands still until a test moves it, so that the last second of a claim can be told from the
+ * first one after it.
+ */
 export interface Still extends Lab {
   now(): number
   advance(ms: number): void
-  /** The owner's way into the bucket, without an end. */
+  /** The bucket, as its owner uses it, without a deadline. */
   bucket: Cos
-  /** Settings for `lib/pay`, which has so much time; all clocks are this one. */
+  /** An invocation for `lib/pay` with 20 seconds left. All of its clocks are this one. */
   parts(settings?: Record<string, string>, more?: Partial<Invocation>): Invocation
-  /** Puts a photo, and tells what HEAD sees of it. */
+  /** Puts a photo, and returns what HEAD says about it. */
   source(body: Buffer, key?: string): Promise<Source>
   under(prefix: string): Promise<string[]>
   json(key: string): Promise<Record<string, unknown>>
-  /** Waits until so many requests are held where a fault holds them. */
+  /** Waits until a fault holds so many requests. */
   held(times?: number): Promise<void>
-  /** How many requests of this operation, whose key begins so, have been answered. */
+  /** How many requests of this operation have been answered whose key begins with `prefix`. */
   asked(operation: string, prefix?: string): number
 }
 
-/** A local COS for the rest of the test. It is noon. */
+/** Starts a local COS for the rest of the test, at noon. */
 export async function startStill(options: LabOptions = {}): Promise<Still> {
   let time = Date.parse('2026-01-09T12:00:00Z')
   const now = () => time
   const lab = await startLab({ ...options, now })
-  const client = (deadline: number) =>
-    createCos({
-      endpoint: `http://127.0.0.1:${lab.port}`,
-      credentials: { secretId: ID, secretKey: SECRET },
-      deadline,
-      now,
-      random: () => 0,
-    })
-  const bucket = client(Number.POSITIVE_INFINITY)
+  const endpoint = `http://127.0.0.1:${lab.port}`
+  const network = { credentials: { secretId: ID, secretKey: SECRET }, now, random: () => 0 }
+  const bucket = createCos({ endpoint, ...network, deadline: Number.POSITIVE_INFINITY })
   const still: Still = {
     ...lab,
     now,
@@ -59,12 +56,10 @@ export async function startStill(options: LabOptions = {}): Promise<Still> {
       time += ms
     },
     parts(settings = {}, more = {}) {
-      const deadline = time + 20 * SECOND
-      const cos = client(deadline)
-      const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, CLAIM_TIME: '6' }
+      const place = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: endpoint, CLAIM_TIME: '6' }
       const config = readConfig({ ...place, ...settings })
-      const spent = { ms: new Map(), calls: 0 }
-      return { config, cos, store: cos, now, random: () => 0, uuid: randomUUID, deadline, spent, ...more }
+      const deadline = time + 20 * SECOND
+      return { ...createInvocation(config, { ...network, uuid: randomUUID, deadline }), ...more }
     },
     async source(body, key = KEY) {
       await bucket.put(key, body, { type: 'image/jpeg' })
@@ -86,12 +81,12 @@ export async function startStill(options: LabOptions = {}): Promise<Still> {
   return still
 }
 
-/** The code of what was thrown, or what was returned. */
+/** What was returned; or the code of the error, if one was thrown. */
 export function outcome(work: Promise<unknown>): Promise<unknown> {
   return work.catch((error: unknown) => Object(error).code ?? error)
 }
 
-/** What became of the plain cutout: how it was come by, or the code of why not. */
+/** Asks for cutouts, by default the plain one. Returns how they were obtained, or the code of the error. */
 export async function cutOut(parts: Invocation, source: Source, layouts = [plain], wait = true): Promise<unknown> {
   const made = await outcome(ensure(parts, 'url', source, layouts, { wait }))
   return Array.isArray(made) ? made.map(({ obtained }) => obtained).join() : made
@@ -102,7 +97,7 @@ export function claimOf(source: { key: string; etag: string }, layout = plain): 
   return `${CLAIMS}${cutoutKey('cutouts/', source, layout)}/0`
 }
 
-/** With a client that is interfered with. */
+/** The invocation with some methods of its client replaced. */
 export function through(
   parts: Invocation,
   change: Partial<Omit<Cos, typeof paid>>,

@@ -2,36 +2,38 @@ import { hash, randomUUID } from 'node:crypto'
 import { request as httpRequest } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { readConfig } from '../../lib/config.ts'
-import { createCos } from '../../lib/cos.ts'
-import type { Invocation } from '../../lib/invocation.ts'
+import { createInvocation, type Invocation } from '../../lib/invocation.ts'
 import type { PresignedUpload } from '../../lib/pay/pay.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../../local/cloud.ts'
 
-/** Where COS is, and what the time is there. */
+/** The address of a COS, and its clock. */
 export interface Place {
   cosUrl: string
   clock: { now(): number }
 }
 
-/** What a server, or the one that signs for a browser, works with; its clock is the cloud's, and `skew` milliseconds. */
+/**
+ * The invocation of a server that uploads, or signs uploads for browsers. Its clock is `skew` milliseconds ahead of the
+ * cloud's.
+ */
 export function partsOf({ cosUrl, clock }: Place, settings: Record<string, string> = {}, skew = 0): Invocation {
   const bucket = { COS_BUCKET: BUCKET, COS_REGION: REGION, COS_ENDPOINT: cosUrl, CLAIM_TIME: '6' }
   const now = () => clock.now() + skew
   const time = { now, random: Math.random }
-  const cos = createCos({ endpoint: cosUrl, credentials: CREDENTIALS, ...time, deadline: Number.POSITIVE_INFINITY })
   const config = readConfig({ ...bucket, ...settings })
-  const spent = { ms: new Map(), calls: 0 }
-  return { config, cos, store: cos, uuid: randomUUID, spent, ...time, deadline: now() + 20_000 }
+  // The clients have no deadline, because a test may move the clock while a request is held.
+  const clients = { credentials: CREDENTIALS, ...time, uuid: randomUUID, deadline: Number.POSITIVE_INFINITY }
+  return { ...createInvocation(config, clients), deadline: now() + 20_000 }
 }
 
-/** A browser's PUT. */
+/** PUTs a photo as a browser does. */
 export function put({ url, headers }: PresignedUpload, body: Buffer, more: Record<string, string> = {}) {
   return fetch(url, { method: 'PUT', headers: { ...headers, ...more }, body: new Uint8Array(body) })
 }
 
 /**
- * A PUT whose signature COS has verified, whose body is the caller's to end, and the status of its answer; none if it was cut off, or
- * if there is an error in a 200.
+ * Begins a PUT and waits until COS has accepted its signature. The caller sends and ends the body. `status` is that of the
+ * answer; undefined if the connection was reset or a 200 held an error.
  */
 export async function begin({ url, headers }: PresignedUpload, body: Buffer) {
   const { hostname, port, pathname, search } = new URL(url)

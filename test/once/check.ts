@@ -7,15 +7,15 @@ import { colourOf, type Photo } from './photos.ts'
 import { type Evidence, tellStory } from './story.ts'
 import { LAYOUTS } from './ways.ts'
 
-/** How often each bound of README's table was needed. */
+/** How often each bound in the table of docs/once.md was needed. */
 export type Exceptions = Record<string, number>
 
 const CLAIM_TIME = 6_000
-/** As long as the vendor may need. */
+/** The longest that the vendor may take for a call. */
 const VENDOR_TIME = CLAIM_TIME / 2
 const SECOND = 1_000
 
-/** Photos that have ended in nothing: neither all cutouts, nor a failure in the log, nor a dead letter. */
+/** Finds lost photos: without all of their cutouts, a failure in the log or a dead letter. */
 export async function checkEnds(
   bucket: Bucket,
   { invocations }: Evidence,
@@ -32,7 +32,7 @@ export async function checkEnds(
     .map(({ key }) => `${key}: lost`)
 }
 
-/** Each cutout is there and was paid once, or as often as README says; and the receipts say so, too. */
+/** Checks that each cutout exists and was paid once, or as often as docs/once.md allows, and that the receipts agree. */
 export async function checkBill(
   bucket: Bucket,
   evidence: Evidence,
@@ -50,16 +50,16 @@ export async function checkBill(
       for (const cutout of cutouts) {
         const items = evidence.bill.filter(({ fileid }) => fileid === cutout)
         const allowed = 1 + allowances(photo, items, evidence, exceptions)
-        if (items.length > allowed) wrong.push(`${cutout}: paid ${items.length} times, and not ${allowed}`)
+        if (items.length > allowed) wrong.push(`${cutout}: paid ${items.length} times instead of at most ${allowed}`)
         const attempts = claims.filter((key) => key.startsWith(`.matting/claims/${cutout}/`)).length
         const own = photo.fate === 'resent' ? items.length - 1 : items.length
-        if (own > attempts) wrong.push(`${cutout}: paid ${items.length} times on ${attempts} claims`)
+        if (own > attempts) wrong.push(`${cutout}: paid ${items.length} times with ${attempts} claims`)
         if (body === photo.body && photo.fate !== 'gone' && !keys.has(cutout)) wrong.push(`${cutout}: missing`)
       }
       const items = evidence.bill.filter(({ fileid }) => cutouts.includes(fileid))
       const own = receipts.filter(({ receipt }) => receipt.source === photo.key && receipt.etag === md5(body))
       const counted = own.reduce((sum, { billed }) => sum + billed, 0)
-      // Who had no answer goes by what lies there: once for each cutout, however often it was paid.
+      // Whoever had no answer counts the cutouts that exist, each once, however often it was paid.
       const open = own.reduce((sum, { receipt, billed }) => sum + receipt.cutouts.length - billed, 0)
       const lying = new Set(items.flatMap(({ fileid }) => (keys.has(fileid) ? [fileid] : []))).size
       const again = photo.fate === 'resent' ? LAYOUTS.length : 0
@@ -68,17 +68,22 @@ export async function checkBill(
       if ((gap < 0 && days < 2) || counted < lying || gap > open + again) {
         wrong.push(`${photo.key}: receipts say ${counted} paid calls, the bill ${items.length}`)
       }
-      add(exceptions, 'receipt without an answer, and nothing (or one for two calls) there: not accounted for', gap)
-      add(exceptions, 'receipt without an answer, and the cutout paid on another day: accounted for twice', -gap)
+      add(
+        exceptions,
+        'a receipt without an answer, and no cutout for each of its calls: not all calls were counted',
+        gap,
+      )
+      add(exceptions, 'a receipt without an answer, and its cutout was paid on another day: counted twice', -gap)
     }
     if (wrong.length > 0) problems.push(...wrong, await tellStory(bucket, evidence, photo.key))
   }
   const known = new Set(photos.flatMap((photo) => [photo.body, photo.other].flatMap((body) => cutoutsOf(photo, body))))
-  for (const { fileid } of evidence.bill) if (!known.has(fileid)) problems.push(`${fileid}: nobody's`)
+  for (const { fileid } of evidence.bill)
+    if (!known.has(fileid)) problems.push(`${fileid}: paid for, but no photo of this run has this cutout`)
   return problems
 }
 
-/** How often more than once a cutout may have been paid, by README's table of bounds. */
+/** How many further times a cutout may have been paid, by the table of docs/once.md. */
 function allowances(photo: Photo, items: readonly BillItem[], evidence: Evidence, exceptions: Exceptions): number {
   if (items.length < 2) return 0
   const { fate, key } = photo
@@ -90,7 +95,7 @@ function allowances(photo: Photo, items: readonly BillItem[], evidence: Evidence
     ({ operation, path }) => operation === 'DeleteObject' && path === `/${items[0]?.fileid}`,
   ).length
   const lost = items.some(({ outcome }) => outcome === 'lost')
-  // The slow one began first.
+  // The slow upload began first, so the second one is the other.
   const [, put = Number.POSITIVE_INFINITY] = puts.map(({ at }) => Date.parse(at)).sort((a, b) => a - b)
   const bounds: [name: string, count: number][] = [
     ['the vendor dropped the result', items.filter(({ outcome }) => outcome === 'dropped').length],
@@ -117,7 +122,7 @@ function allowances(photo: Photo, items: readonly BillItem[], evidence: Evidence
   return items.length - 1 - left
 }
 
-/** What lies under a photo's name is cut out of that photo. */
+/** Checks that each cutout was made from the photo whose name it has. */
 export async function checkColours(
   bucket: Bucket,
   evidence: Evidence,
@@ -135,17 +140,17 @@ export async function checkColours(
         if (own < others) continue
         const bound = unseen(photo, evidence, cutout)
         if (bound) add(exceptions, bound, 1)
-        else problems.push(`${cutout}: the cutout of another photo`, await tellStory(bucket, evidence, photo.key))
+        else problems.push(`${cutout}: was made from another photo`, await tellStory(bucket, evidence, photo.key))
       }
     }
   }
   return problems
 }
 
-/** Why nobody may have seen that the vendor has cut another photo, by README's table of bounds. */
+/** Why perhaps nobody has seen that the vendor cut out another photo, by the table of docs/once.md. */
 function unseen({ key }: Photo, { bill, requests, invocations }: Evidence, cutout: string): string | undefined {
   const items = bill.filter(({ fileid, etag }) => fileid === cutout && !cutout.includes(`/${etagPart(etag)}-`))
-  // It was at it while, or not long before, the vendor was done; whoever crashed has told nothing.
+  // An invocation that handled the photo ended before the vendor was done, or not long after. If it crashed it logged nothing.
   const ended = invocations.some(({ at, ms, outcome, logs }) => {
     const [start, end] = [Date.parse(at), Date.parse(at) + ms]
     const crashed = outcome === 'crash' || outcome === 'timeout'
@@ -161,19 +166,23 @@ function unseen({ key }: Photo, { bill, requests, invocations }: Evidence, cutou
   return within ? 'another photo was cut within one second, and the answer lost' : undefined
 }
 
-/** No day has more paid calls than its limit, and one request for each of those who may have counted at the same moment. */
+/**
+ * Checks that no day has more paid calls than its limit, plus one request for each payer that may have counted at the same
+ * time.
+ */
 export async function checkLimit(bucket: Bucket, { bill }: Evidence, limit: number, payers: number): Promise<string[]> {
   const problems: string[] = []
   const cos = bucket.bucket
   const days = new Map<string, number>()
   for (const { at, source } of bill) {
-    // What ends after its day, or after its claim, or is sent again, is not counted on the day on which it is paid.
+    // These photos may be paid on a later day than the one they were counted on, or after their claim, or twice.
     if (!/\/(slow|lazy|twice|resent)-/.test(source)) days.set(at.slice(0, 10), (days.get(at.slice(0, 10)) ?? 0) + 1)
   }
   for (const [day, paid] of days) {
-    if (paid > limit + payers * LAYOUTS.length) problems.push(`${day}: ${paid} paid calls, and a limit of ${limit}`)
+    if (paid > limit + payers * LAYOUTS.length)
+      problems.push(`${day}: ${paid} paid calls, although the limit is ${limit}`)
     const counted = await countPaid({ cos, store: cos }, day)
-    if (counted < paid) problems.push(`${day}: ${paid} paid calls, and ${counted} are counted`)
+    if (counted < paid) problems.push(`${day}: ${paid} paid calls, but only ${counted} were counted`)
   }
   return problems
 }

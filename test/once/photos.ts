@@ -4,36 +4,36 @@ import { mulberry32 } from '../../local/faults.ts'
 import { begin } from '../helpers/uploads.ts'
 import type { Ways } from './ways.ts'
 
-/** A photo, and another of the same name that may come between. */
+/** A photo, and another one that may take its name for a while. */
 export interface Photo {
   key: string
   fate: Fate
-  /** Its own, so that what happens to it does not depend on the order in which others are dealt with. */
+  /** The photo's own random numbers, so that what happens to it does not depend on when others are handled. */
   random: () => number
   body: Buffer
   other: Buffer
 }
 
 type Act = (photo: Photo, ways: Ways) => Promise<void>
-/** What is begun before time passes, and how it goes on after that. */
+/** What begins before time passes; it returns what happens after that. */
 type LateAct = (photo: Photo, ways: Ways) => Promise<() => Promise<void>>
 
-/** What happens to a photo in the storm, while everybody asks for its cutouts. */
+/** What happens to a photo while faults strike and everybody asks for its cutouts. */
 export const STORM = {
   put: ({ key, body }, ways) => ways.put(key, body),
   upload: ({ key, body }, ways) => ways.upload(key, body),
   presigned: ({ key, body, random }, ways) => ways.browse(key, body, 1 + whole(random, 20)),
-  /** Signed, and put without. */
+  /** A PUT is signed but not used: the photo is put in another way. */
   unused: async ({ key, body, random }, ways) => {
     await ways.sign(key, body, 1 + whole(random, 4))
     await sleep(whole(random, 1_000))
     await ways.put(key, body)
   },
-  /** In two ways at the same moment. */
+  /** It comes in two ways at the same moment. */
   both: async (photo, ways) => {
     await Promise.all([putSomehow(photo, ways), putSomehow(photo, ways)])
   },
-  /** A→B→A, most likely while A is claimed, and B cut out. */
+  /** Replaced by another photo and then put back, most likely while its cutouts are claimed and those of the other are made. */
   replaced: async (photo, ways) => {
     const { key, body, other, random } = photo
     await putSomehow(photo, ways)
@@ -49,7 +49,7 @@ export const STORM = {
     await sleep(whole(photo.random, 800))
     await putSomehow(photo, ways)
   },
-  /** Deleted, and the same signed PUT sent again. */
+  /** It is deleted, and the same signed PUT is sent again. */
   resent: async ({ key, body, random }, ways) => {
     const signed = await ways.sign(key, body, 30)
     await ways.send(signed, body)
@@ -64,9 +64,11 @@ export const STORM = {
   },
 } satisfies Record<string, Act>
 
-/** What happens to a photo that is on its way while time passes. What is said of it to be held, or to be late, `HOLDS` sees to. */
+/**
+ * What happens to a photo that is on its way while time passes. The faults that delay or hold its requests are in trouble.ts.
+ */
 export const LATE = {
-  /** A signed PUT whose body goes on longer than its claim. */
+  /** A signed PUT whose body takes longer than its claim. */
   slow: async ({ key, body, random }, ways) => {
     const signed = await ways.sign(key, body, 1 + whole(random, 10))
     const slow = signed && (await begin(signed, body))
@@ -77,7 +79,7 @@ export const LATE = {
       if (status !== 200 && status !== 409) await ways.put(key, body)
     }
   },
-  /** One whose body never ends. */
+  /** A signed PUT whose body never ends. */
   stopped: async ({ key, body, random }, ways) => {
     const signed = await ways.sign(key, body, 1 + whole(random, 10))
     const slow = signed && (await begin(signed, body))
@@ -87,17 +89,17 @@ export const LATE = {
       await ways.put(key, body)
     }
   },
-  /** Signed, and put without after its time. */
+  /** A PUT is signed but not used: the photo is put in another way after the signature has expired. */
   unsent: async ({ key, body, random }, ways) => {
     await ways.sign(key, body, 1 + whole(random, 10))
     return () => ways.put(key, body)
   },
-  /** A server whose line is slow. */
+  /** A server uploads over a slow connection. */
   lazy: async ({ key, body }, ways) => {
     const uploading = ways.upload(key, body)
     return () => uploading
   },
-  /** The same, and somebody else puts the photo meanwhile. */
+  /** A server uploads over a slow connection, and somebody else puts the photo meanwhile. */
   twice: async ({ key, body }, ways) => {
     const uploading = ways.upload(key, body)
     return async () => {
@@ -105,14 +107,14 @@ export const LATE = {
       await uploading
     }
   },
-  /** Frozen while it is signed, and used if there is still something to use. */
+  /** The signer is frozen. The PUT is sent if it is still valid after that. */
   frozen: async ({ key, body, random }, ways) => {
     const signing = ways.sign(key, body, 1 + whole(random, 10))
     return async () => {
       if (!(await ways.send(await signing, body))) await ways.put(key, body)
     }
   },
-  /** The same, and the photo was there meanwhile, and cut out if the claim had run out. */
+  /** The signer is frozen, and meanwhile the photo is put, cut out if the claim has ended, and deleted. */
   overtaken: async ({ key, body, random }, ways) => {
     const signing = ways.sign(key, body, 15)
     return async () => {
@@ -122,12 +124,12 @@ export const LATE = {
       if (!(await ways.send(await signing, body))) await ways.put(key, body)
     }
   },
-  /** Whoever pays is frozen between its claim and its call. */
+  /** The payer is frozen between its claim and its paid call. */
   paused: async ({ key, body, random }, ways) => {
     const coming = random() < 0.5 ? ways.put(key, body) : ways.upload(key, body)
     return () => coming
   },
-  /** The trigger is frozen while it claims. */
+  /** The trigger function is frozen while it writes its claim. */
   stalled: async ({ key, body }, ways) => {
     await ways.put(key, body)
     return async () => {}
@@ -141,13 +143,13 @@ export function isLate(fate: Fate): fate is LateFate {
   return fate in LATE
 }
 
-/** Half of all photos come by plain PUTs and without further ado. */
+/** Half of all photos are simply put. */
 const FATES = [...Object.keys(STORM), 'replaced', 'replaced', ...Object.keys(LATE)].flatMap((fate) => [
   fate,
   'put',
 ]) as Fate[]
 
-/** The photos of a seed: different ones, and of different fates. */
+/** Draws the photos of a seed, with different colours and fates. */
 export async function drawPhotos(seed: number, count: number): Promise<Photo[]> {
   const random = mulberry32(seed)
   const order = FATES.map((fate) => ({ fate, at: random() })).sort((a, b) => a.at - b.at)
@@ -179,7 +181,7 @@ function draw(hue: number, lightness: number): Promise<Buffer> {
   return sharp(Buffer.from(svg)).jpeg().toBuffer()
 }
 
-/** The colour in the middle: there the product is in the photo and in both of its cutouts. */
+/** The colour in the middle, where the product is, in the photo and in both of its cutouts. */
 export async function colourOf(picture: Buffer): Promise<readonly number[]> {
   const { width, height } = await sharp(picture).metadata()
   const middle = { left: width >> 1, top: height >> 1, width: 1, height: 1 }

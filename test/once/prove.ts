@@ -1,4 +1,4 @@
-// npm run prove -- --seeds 50 [--seed FIRST] [--photos 200]: the simulation of promise 1, seed by seed.
+// npm run prove -- --seeds 50 [--seed FIRST] [--photos 200]: simulates promise 1 (one cutout is paid for once), seed by seed.
 import { parseArgs } from 'node:util'
 import { simulate } from './simulate.ts'
 
@@ -28,7 +28,7 @@ for (let seed = first; seed < first + Number(values.seeds); seed++) {
   )
   if (problems.length > 0) {
     for (const problem of problems) console.error(`  ${problem}`)
-    console.error(`Again: npm run prove -- --seed ${seed} --seeds 1 --photos ${photos}`)
+    console.error(`To repeat it: npm run prove -- --seed ${seed} --seeds 1 --photos ${photos}`)
     process.exit(1)
   }
 }
@@ -38,6 +38,6 @@ console.log(
 )
 for (const [name, count] of faults) console.log(`  ${String(count).padStart(6)}  ${name}`)
 console.log(
-  `${total.paid} paid calls for ${total.cutouts} cutouts: ${(total.paid / total.cutouts).toFixed(4)} each. Beyond one, as README allows:`,
+  `${total.paid} paid calls for ${total.cutouts} cutouts: ${(total.paid / total.cutouts).toFixed(4)} each. Further calls, as docs/once.md allows:`,
 )
 for (const [name, count] of exceptions) console.log(`  ${String(count).padStart(6)}  ${name}`)

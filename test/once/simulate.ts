@@ -7,7 +7,7 @@ import { type Evidence, watch } from './story.ts'
 import { type Hold, holds, trouble } from './trouble.ts'
 import { createWays, PRESETS, SETTINGS, type Ways } from './ways.ts'
 
-/** What one seed did, and what it found wrong. */
+/** What happened with one seed, and what was wrong. */
 export interface Report {
   seed: number
   photos: number
@@ -18,7 +18,7 @@ export interface Report {
   paid: number
   cutouts: number
   deadLetters: number
-  /** What README's table of bounds allows, by how often it was needed. */
+  /** Bound in the table of docs/once.md → how often it was needed. */
   exceptions: Record<string, number>
   problems: string[]
 }
@@ -26,17 +26,18 @@ export interface Report {
 const WAVE = 40
 const MINUTE = 60_000
 const DAY = 24 * 60 * MINUTE
-/** How far the clock is moved while photos are on their way. */
+/** How far the clock may be moved while photos are on their way, in milliseconds. */
 const HOPS = [1_000, 7_000, MINUTE, 20 * MINUTE]
 
 /**
- * Promise 1 under fire: every photo is hit at the same moment by duplicated, reordered and delayed events and by image URLs, on
- * the built functions in many instances, while faults are injected by seed. Photos come in all ways, are replaced, deleted and
- * put back; and in each wave some are on their way while time passes.
+ * Simulates promise 1, that one cutout is paid for once. Duplicated, reordered and delayed events and image requests all ask
+ * for the cutouts of a photo at the same moment, in many instances of the built functions, while faults are injected by seed.
+ * Photos come in all ways, are replaced, deleted and put back. In each wave some are on their way while time passes.
  */
 export async function simulate(seed: number, count: number): Promise<Report> {
   const plan = mulberry32(seed)
-  // One seed in four is held by DAILY_LIMIT, and goes over midnight. Few act at a time there, for each may go beyond it once.
+  // One seed in four has a DAILY_LIMIT, and its run passes midnight. It has few instances and clients, because each of them may
+  // exceed the limit once.
   const limit = plan() < 0.25 ? 8 + Math.floor(plan() * 20) : undefined
   const [instances, clients] = limit === undefined ? [8, 24] : [2, 3]
   const settings = {
@@ -66,11 +67,11 @@ export async function simulate(seed: number, count: number): Promise<Report> {
     const deadLetters = cloud.scf.deadLetters()
     const problems = await checkEnds(cloud, stormy, deadLetters, photos)
 
-    // With the trouble over, nothing that it left behind may keep anybody from a cutout for longer than a claim lasts.
+    // Now that no faults strike, nothing that they left behind may block a cutout for longer than a claim lasts.
     cloud.faults.set([])
     cloud.clock.advance(20 * MINUTE)
     let left = photos.flatMap((photo) => PRESETS.map((preset) => ({ photo, preset })))
-    // As many days as the limit makes of them, and one that had begun.
+    // One day that has already begun, and as many as the limit needs.
     for (let days = limit === undefined ? 1 : 1 + Math.ceil(left.length / limit); days > 0 && left.length > 0; days--) {
       const blocked: typeof left = []
       await pool(left, limit === undefined ? 16 : 1, async (one) => {
@@ -110,15 +111,15 @@ interface Run {
   ways: Ways
   clients: number
   seed: number
-  /** What is planned; drawn in the same order whatever happens. */
+  /** Random numbers for the plan. They are drawn in the same order whatever happens. */
   plan: () => number
-  /** For pauses and the like, of which nobody knows how many there will be. */
+  /** Random numbers for pauses and the like, whose number depends on what happens. */
   random: () => number
   requests: number
   faults: Record<string, number>
 }
 
-/** Some photos in the storm; then, all being quiet, some that are on their way while time passes, into the storm as well. */
+/** Some photos while faults strike; then others that are on their way while time passes, and go on while faults strike. */
 async function wave(run: Run, photos: readonly Photo[]): Promise<void> {
   const { ways, clients, seed, plan } = run
   await storm(run, seed, trouble(plan), () =>
@@ -135,7 +136,10 @@ async function wave(run: Run, photos: readonly Photo[]): Promise<void> {
   }
 }
 
-/** Begins what these holds are for, and moves the clock while it is held, and nobody pays. What was begun goes on with the next faults. */
+/**
+ * Begins the photos of these holds, and moves the clock while they are held and nobody pays. They go on when the next faults
+ * are set.
+ */
 async function stopTime(run: Run, photos: readonly Photo[], holding: readonly Hold[]) {
   const { cloud, ways, plan } = run
   const begun: { photo: Photo; finish: () => Promise<void> }[] = []
@@ -150,13 +154,14 @@ async function stopTime(run: Run, photos: readonly Photo[], holding: readonly Ho
       const struck = cloud.faults.list().find(({ on, prefix }) => on === fault?.on && prefix === fault.prefix)?.struck
       return fault && (struck ?? 0) < begun.filter(({ photo: { fate } }) => isLate(fate) && fates.includes(fate)).length
     })
-  // Not for ever: where nothing is left to be signed or made, nothing is held.
+  // The wait is limited, because nothing is held if there is nothing left to be signed or made.
   for (let i = 0; i < 200 && waiting(); i++) await sleep(10)
   cloud.clock.advance(HOPS[Math.floor(plan() * HOPS.length)] ?? 0)
   addStruck(run)
   return begun
 }
 
+/** Does the work while these faults strike, and waits until all events have been handled. */
 async function storm(run: Run, seed: number, faults: Fault[], work: () => Promise<void>): Promise<void> {
   run.cloud.faults.set(faults, seed)
   await work()
@@ -164,7 +169,7 @@ async function storm(run: Run, seed: number, faults: Fault[], work: () => Promis
   addStruck(run)
 }
 
-/** Something happens to a photo while some ask for its cutouts. */
+/** Does something to a photo while several clients ask for its cutouts. */
 async function visited(run: Run, { key }: Photo, act: () => Promise<void>): Promise<void> {
   const { random } = run
   const visits = Array.from({ length: 2 + Math.floor(random() * 3) }, async () => {
@@ -182,7 +187,7 @@ function addStruck({ cloud, faults }: Run): void {
   }
 }
 
-/** Whether it is answered so in the end. */
+/** Asks until the expected status is answered. @returns whether it was */
 async function ask(run: Run, path: string, tries: number, expected = 302): Promise<boolean> {
   for (let i = 0; i < tries; i++) {
     run.requests++

@@ -1,5 +1,6 @@
-// npm run soak [-- --photos 5000 --seed 1]: uploads in all ways as fast as the local cloud takes them, with faults of every kind at
-// one percent. Every photo must be accounted for, each cutout announced with one id, paid for once; memory must stay flat.
+// npm run soak [-- --photos 5000 --seed 1]: uploads photos in all ways, as fast as the local cloud accepts them, while each
+// kind of fault strikes one request in a hundred. Every photo must be accounted for, and every cutout announced with one id
+// and paid for once. The memory it prints must not grow.
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -39,14 +40,14 @@ const FAULTS: Fault[] = [
   { on: 'Event', kind: 'duplicate', rate },
   { on: 'Event', kind: 'delay', ms: 2_000, rate },
   { on: 'Instance', kind: 'skew', ms: 120_000, rate },
-  // A line that is slow, and whoever claims, signs or pays is frozen.
+  // These make uploads slow, and freeze whoever claims, signs or pays.
   { on: 'PutObject', prefix: 'uploads/lazy-', kind: 'delay', ms: 9_000, rate: 0.5 },
   { on: 'PutObject', prefix: '.matting/', kind: 'delay', ms: 7_000, rate },
 ]
-/** How long a slow body goes on, in milliseconds: longer than most claims. */
+/** The longest that a slow body takes, in milliseconds; more than a claim lasts. */
 const SLOW = 10_000
 
-/** Of events that were rightly signed: id → type, and of what. One in a hundred is answered with 503, or not at all. */
+/** Id of an event → its type and what it is about. One delivery in a hundred is answered 503, and one is not answered. */
 const told = new Map<string, string>()
 let deliveries = 0
 const receiver = createServer(async (request, response) => {
@@ -94,7 +95,7 @@ const random = mulberry32(seed)
 const ways = createWays(place, bucket.bucket, SETTINGS, () => (random() - 0.5) * 240_000)
 const watcher = watch(
   {
-    // What was only looked at would be too much to keep.
+    // Only what writes is kept; GET and HEAD requests are too many.
     requests: async () =>
       (await api('GET', 'requests')).filter(({ method }: RequestRecord) => method !== 'GET' && method !== 'HEAD'),
     invocations: () => api('GET', 'invocations'),
@@ -116,7 +117,7 @@ async function sample(): Promise<void> {
   samples.push(`${await memory(child.pid)}/${await memory(process.pid)}`)
 }
 
-/** Until nothing was delivered to a function for a while; meanwhile memory is watched. */
+/** Waits until no event was handled for ten seconds, and measures memory meanwhile. */
 async function quiet(): Promise<void> {
   for (let still = 0, last = -1; still < 20; ) {
     await sleep(500)
@@ -145,7 +146,7 @@ await sample()
 const letters = (await api('GET', 'dead-letters')).length
 const there = await bucket.keys('cutouts/')
 
-// With the trouble over, the dead letters are delivered again.
+// Now that no faults strike, the dead letters are delivered again.
 await api('PUT', 'faults', [])
 const replayed = await api('POST', 'dead-letters/replay')
 await quiet()
@@ -162,25 +163,27 @@ for (const text of told.values()) created.set(text, (created.get(text) ?? 0) + 1
 for (const { key, body, fate } of photos) {
   const texts = LAYOUTS.map((layout) => ['cutout.created', key, md5(body), layoutName(layout)].join())
   if (fate !== 'gone' && !texts.every((text) => created.get(text) === 1))
-    problems.push(`${key}: not announced with one id`)
+    problems.push(`${key}: its cutouts were not each announced with one id`)
 }
 child.kill('SIGTERM')
 receiver.close().closeAllConnections()
 await rm(data, { recursive: true, force: true })
 
 const seconds = (from: number, to: number) => ((to - from) / 1000).toFixed(0)
-console.log(`${count} photos put in ${seconds(began, uploaded)} s, all done after ${seconds(began, Date.now())} s`)
+console.log(
+  `${count} photos put in ${seconds(began, uploaded)} s, everything done after ${seconds(began, Date.now())} s`,
+)
 console.log(`faults that struck: ${faults.map(({ on, kind, struck }) => `${on} ${kind} ${struck}`).join(', ')}`)
 console.log(`dead letters ${letters} (${there.length} cutouts then), replayed ${JSON.stringify(replayed)}`)
 console.log(
-  `cutouts ${cutouts}, paid ${evidence.bill.length}; beyond one, as README allows: ${JSON.stringify(exceptions)}`,
+  `cutouts ${cutouts}, paid ${evidence.bill.length}; further calls, as docs/once.md allows: ${JSON.stringify(exceptions)}`,
 )
 console.log(`announcements ${deliveries}, distinct ${told.size}`)
 console.log(`memory (cloud with all instances/uploader, MB): ${samples.join(' ')}`)
 for (const problem of problems) console.error(`WRONG: ${problem}`)
 process.exit(problems.length === 0 ? 0 : 1)
 
-/** What goes on for long does not keep the others from coming. */
+/** Puts a photo. One that takes long does not delay the others. */
 async function put(photo: Photo): Promise<void> {
   const { fate } = photo
   if (!isLate(fate)) return STORM[fate](photo, ways)

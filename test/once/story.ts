@@ -1,25 +1,25 @@
 import type { BillItem, RequestRecord } from '../../local/cos/cos.ts'
-import type { Invocation } from '../../local/scf/function.ts'
+import type { InvocationRecord } from '../../local/scf/function.ts'
 import type { Bucket } from '../helpers/cloud.ts'
 
-/** What happened, as the local cloud and not the product tells it. */
+/** What happened according to the local cloud, and not according to the product. */
 export interface Evidence {
   requests: readonly RequestRecord[]
-  invocations: readonly Invocation[]
+  invocations: readonly InvocationRecord[]
   bill: readonly BillItem[]
 }
 
-/** Where evidence comes from: the local cloud itself, or its control API. */
+/** The source of evidence: the local cloud itself or its control API. */
 export interface Witness {
   requests(): Promise<readonly RequestRecord[]>
-  invocations(): Promise<readonly Invocation[]>
+  invocations(): Promise<readonly InvocationRecord[]>
   bill(): Promise<readonly BillItem[]>
 }
 
-/** Writes everything down every so many milliseconds, for the local cloud forgets all but the latest. */
+/** Collects evidence every so many milliseconds, because the local cloud keeps only the latest records. */
 export function watch(witness: Witness, every: number): { evidence(): Promise<Evidence>; stop(): void } {
   const requests = new Map<string, RequestRecord>()
-  const invocations = new Map<string, Invocation>()
+  const invocations = new Map<string, InvocationRecord>()
   const note = async () => {
     for (const record of await witness.requests()) requests.set(record.id, record)
     for (const run of await witness.invocations()) invocations.set(run.id, run)
@@ -38,7 +38,7 @@ export function watch(witness: Witness, every: number): { evidence(): Promise<Ev
   }
 }
 
-/** All that concerns one photo, in the order of time: what to read when something is wrong with it. */
+/** Everything about one photo in the order of time, to be read when something is wrong with it. */
 export async function tellStory(
   { bucket, keys }: Bucket,
   { requests, invocations, bill }: Evidence,

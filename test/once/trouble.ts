@@ -1,13 +1,16 @@
 import type { Fault } from '../../local/faults.ts'
 import type { LateFate } from './photos.ts'
 
-/** What happens to these photos while time passes. */
+/** A fault for the photos of these fates while time passes. */
 export interface Hold {
   fates: LateFate[]
   fault?: Fault
 }
 
-/** Who puts, signs, claims or pays is slow, or stopped in the middle of it; in two turns, for the last of them stop all who would pay. */
+/**
+ * Faults that slow down or freeze whoever puts, signs, claims or pays. There are two turns, because the holds of the second one
+ * freeze everybody who would pay.
+ */
 export function holds(random: () => number): Hold[][] {
   const delay = random() < 0.5 ? 3_000 : 12_000
   return [
@@ -27,7 +30,7 @@ function hold(prefix: string): Fault {
   return { on: 'PutObject', prefix, kind: 'hold' }
 }
 
-/** A mix of everything that can go wrong, another for each seed. */
+/** A mix of everything that can go wrong, different for each seed. */
 export function trouble(random: () => number): Fault[] {
   const claims = '.matting/claims/'
   const some = (most: number) => random() * most

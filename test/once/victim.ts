@@ -1,4 +1,4 @@
-// A local cloud in a process of its own, to be killed or watched: tells where it is, and stays.
+// A local cloud in a process of its own, to be killed or watched. It prints its URLs, and runs until it is ended.
 import { startCloud } from '../../local/cloud.ts'
 
 const [data = '', options = '{}'] = process.argv.slice(2)

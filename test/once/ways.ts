@@ -5,7 +5,7 @@ import { type PresignedUpload, presignUpload, putPhoto } from '../../lib/pay/pay
 import { UPLOAD } from '../../local/cloud.ts'
 import { md5, type Place, partsOf, put } from '../helpers/uploads.ts'
 
-/** What every photo is to be cut out in: names of presets, and the same as method two is asked for it. */
+/** The presets of every photo. PRESETS, SETTINGS and LAYOUTS all describe the same two. */
 export const PRESETS = ['plain', 'card']
 export const SETTINGS = {
   PRESETS: 'plain=; card=center-layout=1&padding-layout=4x4',
@@ -13,20 +13,23 @@ export const SETTINGS = {
 }
 export const LAYOUTS: readonly Layout[] = [plain, { center: true, dx: 4, dy: 4 }]
 
-/** All ways in which a photo comes into the bucket, and goes. Each goes on until the photo is accepted, whatever strikes it. */
+/**
+ * All ways in which a photo comes into the bucket and leaves it. Those that put a photo try until it is accepted, whatever
+ * strikes.
+ */
 export interface Ways {
   put(key: string, body: Buffer): Promise<void>
-  /** By a server, its cutouts made on the way. */
+  /** A server uploads the photo and has it cut out in the same call. */
   upload(key: string, body: Buffer): Promise<void>
-  /** By a browser, with a PUT that a server signs for so many seconds. */
+  /** A browser uploads the photo, with a PUT that a server signs for so many seconds. */
   browse(key: string, body: Buffer, seconds: number): Promise<void>
   sign(key: string, body: Buffer, seconds: number): Promise<PresignedUpload | undefined>
-  /** Whether the photo is there, by what a signed PUT was answered. */
+  /** Sends a signed PUT. @returns whether the photo is stored, by the answer */
   send(signed: PresignedUpload | undefined, body: Buffer): Promise<boolean>
   remove(key: string): Promise<void>
 }
 
-/** `skew` tells how far the clock of the next server is ahead, in milliseconds. */
+/** @param skew gives how far the clock of the next server is ahead, in milliseconds */
 export function createWays(place: Place, bucket: Cos, settings: Record<string, string>, skew: () => number): Ways {
   const type = 'image/jpeg'
   const ways: Ways = {
@@ -47,7 +50,8 @@ export function createWays(place: Place, bucket: Cos, settings: Record<string, s
       for (let tries = 0; signed && tries < 3; tries++) {
         const answer = await put(signed, body).catch(() => undefined)
         const text = await answer?.text().catch(() => '<Error>')
-        // Conflict: its own lost answer, or somebody put it meanwhile. There may be an error in a 200.
+        // 409 means that the photo is there: an earlier try stored it and its answer was lost, or somebody else has put it. A
+        // 200 may hold an error.
         if ((answer?.ok && !text?.includes('<Error>')) || answer?.status === 409) return true
         if (answer?.status === 403) return false
         await sleep(50)

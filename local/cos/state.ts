@@ -1,8 +1,10 @@
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
+import type { Layout } from '../layout.ts'
 import type { Bill } from './bill.ts'
 import type { Buckets } from './buckets.ts'
 import type { Draft, Objects, Stored } from './objects.ts'
+import type { Readings } from './readings.ts'
 import type { CosRequest } from './request.ts'
 import type { Uploads } from './uploads.ts'
 import type { Key } from './verify.ts'
@@ -19,48 +21,42 @@ export interface ObjectEvent {
   /** `Content-Type` and `x-cos-meta-*`. */
   meta: Record<string, string>
   requestId: string
-  /** The Authorization header, '' for a presigned URL: the vendor's events carry it. Not to be logged. */
+  /** The Authorization header; '' for a presigned URL. The vendor's events carry it, so events must not be logged. */
   authorization: string
   at: number
 }
 
-export interface Layout {
-  center: boolean
-  dx: number
-  dy: number
-}
-
 export interface CosOptions {
   dir: string
-  /** 0: a free one */
+  /** 0 chooses a free port. */
   port: number
-  /** The bucket that is there from the start, `<name>-<appid>`. */
+  /** The bucket that exists from the start, `<name>-<appid>`. */
   bucket: string
   region: string
-  /** By SecretId. Read at every request: temporary keys may be added while running. */
+  /** The keys by their SecretId. They are looked up at every request, so temporary keys may be added at any time. */
   keys: Map<string, Key>
   /** @throws an Error whose `code` is InvalidImageFormat, ImageResolutionExceed or ImageTooLarge */
   cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
-  /** Ends after so many milliseconds: the pauses of a line with a speed limit. */
+  /** Resolves after so many milliseconds; makes the pauses of a transfer with a speed limit. */
   wait?: (ms: number) => Promise<unknown>
-  /** Host names that lead to ports of this machine: in a detect-url, and as names of this COS. */
+  /** Host names that lead to ports of this machine, in a detect-url; this COS also answers to them. */
   hosts?: ReadonlyMap<string, number>
-  /** What Last-Modified of an upload marks, which the vendor does not say: when its headers came, or when its body ended; default: end. */
+  /** Whether Last-Modified is the time when an upload's body ended or its headers came, which is not documented; default end. */
   lastModified?: 'end' | 'start'
-  /** The web pages that may use it; its own port is added to them. */
+  /** The web pages that may use this COS. Its own port is added. */
   pages?: Pages
-  /** Further buckets that are there from the start. */
+  /** Further buckets that exist from the start. */
   otherBuckets?: readonly string[]
-  /** Awaited before the request is answered, so that no accepted object's event is lost. */
+  /** Awaited before the request is answered, so that the event of an accepted object is never lost. */
   onEvent(event: ObjectEvent): void | Promise<void>
-  /** A fault ends the instance that asked, known by its SecretId. */
+  /** Called when a fault ends the instance that asked; its SecretId tells which. */
   onKill?(secretId: string): void
 }
 
-/** What the operations share. */
-export interface Cloud extends CosOptions {
+/** The state that all operations share. */
+export interface State extends CosOptions {
   now: () => number
   pages: Pages
   wait: (ms: number) => Promise<unknown>
@@ -68,60 +64,63 @@ export interface Cloud extends CosOptions {
   uploads: Uploads
   buckets: Buckets
   bill: Bill
+  readings: Readings
 }
 
-/** One request on its way, and the faults that strike it. */
+/** One request, and the faults that strike it. */
 export interface Call {
   request: CosRequest
   /** When its headers were read: ms since the epoch. */
   began: number
-  /** The answer is going to be lost. */
+  /** Whether a fault will take the answer away. */
   lose: boolean
-  /** The last result of a GoodsMatting request is going to be dropped. */
+  /** Whether a fault will drop the last result of a GoodsMatting request. */
   drop: boolean
-  /** Objects younger than this, in milliseconds, are overlooked by forbid-overwrite. */
+  /** x-cos-forbid-overwrite overlooks objects that are younger than this, in milliseconds. */
   race: number
 }
 
-/** Publishes a draft and tells of it. */
+/** Makes a draft an object, and sends its event. */
 export async function create(
-  cloud: Cloud,
+  state: State,
   call: Call,
   draft: Draft,
   object: NewObject,
   via: ObjectEvent['via'],
   forbidOverwrite = false,
 ): Promise<Stored> {
-  const stored = publish(cloud, call, draft, object, forbidOverwrite)
-  await tell(cloud, call.request, stored, { kind: 'created', via })
+  const stored = publish(state, call, draft, object, forbidOverwrite)
+  await tell(state, call.request, stored, { kind: 'created', via })
   return stored
 }
 
-/** Written now, unless it says otherwise. */
+/** Without `modified`, the object is written now. */
 type NewObject = Pick<Stored, 'bucket' | 'etag' | 'headers' | 'key'> & Partial<Pick<Stored, 'modified'>>
 
+/** Makes a draft an object, without an event. */
 export function publish(
-  cloud: Cloud,
+  state: State,
   { race }: Call,
   draft: Draft,
   object: NewObject,
   forbidOverwrite = false,
 ): Stored {
-  const now = cloud.now()
-  const existing = cloud.objects.get(object.bucket, object.key)
+  const now = state.now()
+  const existing = state.objects.get(object.bucket, object.key)
   const overlooked = existing !== undefined && now - existing.modified < race
   // It has no effect where versioning is on, or ever was (field reports).
-  const versioned = cloud.buckets.get(object.bucket)?.versioning !== undefined
-  return cloud.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked && !versioned)
+  const versioned = state.buckets.get(object.bucket)?.versioning !== undefined
+  return state.objects.publish(draft, { modified: now, ...object }, forbidOverwrite && !overlooked && !versioned)
 }
 
-/** Last-Modified of an upload that began then and has just ended. */
-export function uploaded({ lastModified, now }: Cloud, began: number): number {
+/** The Last-Modified of an upload that has just ended. */
+export function lastModifiedOf({ lastModified, now }: State, began: number): number {
   return lastModified === 'start' ? began : now()
 }
 
+/** Sends the event of an object. */
 export async function tell(
-  cloud: Cloud,
+  state: State,
   request: CosRequest,
   stored: Stored,
   what: Pick<ObjectEvent, 'kind' | 'via'>,
@@ -130,16 +129,16 @@ export async function tell(
     Object.entries(stored.headers).filter(([name]) => name === 'Content-Type' || name.startsWith('x-cos-meta-')),
   )
   const { bucket, key, size, etag } = stored
-  await cloud.onEvent({
+  await state.onEvent({
     ...what,
     bucket,
-    region: cloud.buckets.get(bucket)?.region ?? cloud.region,
+    region: state.buckets.get(bucket)?.region ?? state.region,
     key,
     size,
     etag,
     meta,
     requestId: request.id,
     authorization: request.headers.get('authorization') ?? '',
-    at: cloud.now(),
+    at: state.now(),
   })
 }
