@@ -31,7 +31,7 @@ export async function startNginx(recipe: string, filled: Record<string, string>)
   const folders = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
     (name) => `${name}_temp_path ${dir}/${name};`,
   )
-  const main = `daemon off; master_process off; pid ${dir}/pid; events { worker_connections 4096; } http { access_log off; ${folders.join(' ')} include ${dir}/recipe.conf; }`
+  const main = `daemon off; master_process off; error_log stderr crit; pid ${dir}/pid; events { worker_connections 4096; } http { access_log off; ${folders.join(' ')} include ${dir}/recipe.conf; }`
   await writeFile(join(dir, 'nginx.conf'), main)
   const child = spawn(nginx ?? '', ['-p', dir, '-c', 'nginx.conf', '-e', 'stderr'], {
     stdio: ['ignore', 'ignore', 'inherit'],
