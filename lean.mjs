@@ -16,8 +16,12 @@ export const lean = {
     // `lib/answer.ts` does not ask the parser to validate, or to turn text into numbers.
     replace(/fast-xml-parser\/src\/validator\.js$/, 'export const validate = undefined')
     replace(/strnum\/strnum\.js$/, 'export default undefined')
-    // It looks for attacks in the values of entities. We expand none, so all of them may count as unsafe, and are forgotten.
+    // It looks for attacks in the values of entities, of which we expand none.
     replace(/is-unsafe\/src\/index\.js$/, 'export const HTML = [], XML = [], isUnsafe = () => true')
+    replace(
+      /@nodable\/entities\/src\/index\.js$/,
+      'export class EntityDecoder { reset() {} setXmlVersion() {} addInputEntities() {} decode(text) { return text } } export const XML = {}, CURRENCY = {}, COMMON_HTML = {}, ENTITY_ACTION = {}',
+    )
     // Middy needs it only for answers in a stream, which we do not give; Node takes almost 2 ms to load it.
     onResolve({ filter: /^node:stream\/web$/ }, () => ({ path: 'stream-web', namespace: 'lean' }))
     onLoad({ filter: /^stream-web$/, namespace: 'lean' }, () => ({ contents: 'export class ReadableStream {}' }))
