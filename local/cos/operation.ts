@@ -39,20 +39,19 @@ interface Operation {
   actions?: string[]
 }
 
-const LAYOUT = ['detect-url', ...LAYOUT_PARAMETERS]
+/** Method one, which is the same at an object, a bucket and the `.pic.` host. */
+const MATTING = {
+  method: 'GET',
+  name: 'GoodsMatting',
+  param: 'ci-process',
+  run: downloadMatting,
+  uses: ['detect-url', ...LAYOUT_PARAMETERS],
+}
 const LISTING = ['prefix', 'delimiter', 'encoding-type']
 
 /** The first operation that fits a request is the one that it asks for. */
 const OPERATIONS: readonly Operation[] = [
-  {
-    at: 'object',
-    method: 'GET',
-    name: 'GoodsMatting',
-    param: 'ci-process',
-    run: downloadMatting,
-    uses: LAYOUT,
-    actions: ['cos:GetObject'],
-  },
+  { ...MATTING, at: 'object', actions: ['cos:GetObject'] },
   {
     at: 'object',
     method: 'GET',
@@ -108,15 +107,7 @@ const OPERATIONS: readonly Operation[] = [
   { at: 'object', method: 'POST', name: 'CompleteMultipartUpload', param: 'uploadId', run: complete },
   { at: 'object', method: 'DELETE', name: 'AbortMultipartUpload', param: 'uploadId', run: abort },
   { at: 'object', method: 'DELETE', name: 'DeleteObject', run: deleteObject },
-  {
-    at: 'bucket',
-    method: 'GET',
-    name: 'GoodsMatting',
-    param: 'ci-process',
-    run: downloadMatting,
-    uses: LAYOUT,
-    actions: [],
-  },
+  { ...MATTING, at: 'bucket', actions: [] },
   {
     at: 'bucket',
     method: 'GET',
@@ -139,15 +130,7 @@ const OPERATIONS: readonly Operation[] = [
   { at: 'bucket', method: 'DELETE', name: 'DeleteBucketStrictSignature', param: 'strict-signature', run: deleteStrict },
   { at: 'bucket', method: 'DELETE', name: 'DeleteBucketCORS', param: 'cors', run: deleteCors },
   { at: 'bucket', method: 'DELETE', name: 'DeleteBucketLifecycle', param: 'lifecycle', run: deleteLifecycle },
-  {
-    at: 'pic',
-    method: 'GET',
-    name: 'GoodsMatting',
-    param: 'ci-process',
-    run: downloadMatting,
-    uses: LAYOUT,
-    actions: [],
-  },
+  { ...MATTING, at: 'pic', actions: [] },
   { at: 'pic', method: 'PUT', name: 'DeleteCIBucket', param: 'unbind', run: unbind },
   { at: 'pic', method: 'PUT', name: 'CreateCIBucket', run: bind },
   { at: 'pic', method: 'GET', name: 'GetCIBucket', run: bindingStatus },
