@@ -15,6 +15,9 @@ const LONGEST = [
   'pay',
   'start',
   'shop',
+  'method-two',
+  'deploy',
+  'doctor',
   'show',
 ]
 

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { lookup } from 'node:dns'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import type { Config } from '../../lib/config.ts'
@@ -42,7 +41,11 @@ export const main_handler = middy({
     const { detectHosts: hosts, maxSourceBytes: maxBytes, delivery } = config
     // In direct delivery nothing is stored, so no version of a picture needs a name.
     const memory = delivery === 'stored' ? { memory: store } : {}
-    const lookAt = (url: URL) => lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline, ...memory })
+    const lookAt = async (url: URL) => {
+      // Loaded only here, because it would take a millisecond of every cold start.
+      const { lookup } = await import('node:dns')
+      return lookAtPicture(url, { hosts, maxBytes, lookup, now, deadline, ...memory })
+    }
     const invocation = { ...basis, steady: () => performance.now(), lookAt, known }
     const request = toRequest(event)
     // Every paid call leaves a log line, whatever the answer is.
