@@ -15,7 +15,7 @@ export interface DeployOptions extends Report {
   strict?: boolean
 }
 
-/** Brings the account to what the stage is to have, step by step. Returns how many changes there were, or would be. */
+/** Brings the account to what the stage should have, step by step. Returns how many changes there were, or would be. */
 export async function deploy(account: Account, stage: Stage, code: Code, options: DeployOptions): Promise<number> {
   const { run, done, print } = createRun(account, stage.mask, options)
   await run(

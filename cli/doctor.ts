@@ -9,7 +9,7 @@ import { apply, go, type Step, UNKNOWN } from './step.ts'
 import { checkForeign, triggers } from './triggers.ts'
 import { findUrl, functionUrl } from './url.ts'
 
-/** What was found of one condition: as it is to be, advice, or wrong. */
+/** What was found of one condition: as it should be, advice, or wrong. */
 interface Finding {
   name: string
   mark: '✓' | '!' | '✗'
@@ -115,7 +115,7 @@ function* checks(account: Account, stage: Stage, code: Code): Generator<Check> {
 function same(name: string, step: () => Step<unknown>): Check {
   const look = async () => {
     const { said } = await go(step(), async () => UNKNOWN)
-    return said.length === 0 ? 'as it is to be' : wrong(`to do: ${said.join('; ')}; --fix or deploy does it`)
+    return said.length === 0 ? 'as it should be' : wrong(`to do: ${said.join('; ')}; --fix or deploy does it`)
   }
   return { name, look, mend: step }
 }

@@ -65,7 +65,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     },
   },
   doctor: {
-    does: 'looks whether everything is as it is to be; --fix mends what it can',
+    does: 'checks whether everything is as it should be; --fix mends what it can',
     options: ['fix', 'json', 'no-build'],
     async run(account, stage, { fix, json, 'no-build': noBuild }) {
       return (await doctor(account, stage, await code(noBuild), { fix, json, print: console.log })) ? 0 : 1

@@ -32,7 +32,7 @@ export interface Rule {
   suffix: string
 }
 
-/** What a stage is to have in the account: serverless.yml with the stage's variables. */
+/** What a stage should have in the account: serverless.yml with the stage's variables. */
 export interface Stage {
   stage: string
   region: string
