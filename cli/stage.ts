@@ -61,7 +61,11 @@ export async function readVariables(root: URL, stage: string | undefined, shell:
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
   for (const name of ['.env', `.env.${stage ?? file.stage}`]) {
-    const given = parseEnv(await read(root, name).catch(() => ''))
+    const text = await read(root, name).catch((error: unknown) => {
+      if (Object(error).code === 'ENOENT') return ''
+      throw new MattingError('misconfigured', `${name} cannot be read: ${Object(error).code}`)
+    })
+    const given = parseEnv(text)
     const strange = Object.keys(given).filter((variable) => !known.has(variable) && !/^TENCENT/.test(variable))
     unknown.push(...strange.map((variable) => `${name}: there is no variable ${variable}`))
     Object.assign(variables, given)

@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -100,6 +100,12 @@ describe('the variables of a stage', () => {
   it('a misspelt one in a file is refused: left out in silence, it would leave everything open', async () => {
     const root = await clone({ '.env.dev': 'ACESS=signed\nTENCENTCLOUD_SECRET_ID=x' })
     await expect(readVariables(root, 'dev', {})).rejects.toThrow(/^\.env\.dev: there is no variable ACESS\nThere are /)
+  })
+
+  it('in a file that cannot be read are no reason to go on without them', async () => {
+    const root = await clone({ '.env': 'COS_BUCKET=a-1' })
+    await mkdir(new URL('.env.dev', root))
+    await expect(readVariables(root, 'dev', {})).rejects.toThrow('.env.dev cannot be read: EISDIR')
   })
 
   it('of the local cloud are neither the shell’s nor those of .env', () => {
