@@ -166,7 +166,9 @@ function readFunction(key: string, spec: Fields, resolve: (value: unknown) => st
 export function createMask(env: Environment): (text: string) => string {
   const values = SECRETS.flatMap((name) => {
     const value = env[name] ?? ''
-    return [value, ...value.split(/[\s,:()?&]+/).filter((part) => part.length >= 12)]
+    const parts = [value, ...value.split(/[\s,:()?&]+/).filter((part) => part.length >= 12)]
+    // Requests are shown as JSON, which writes quotes and backslashes in another way.
+    return parts.flatMap((part) => [part, JSON.stringify(part).slice(1, -1)])
   })
   const longest = [...new Set(values)].filter(Boolean).sort((a, b) => b.length - a.length)
   return (text) => longest.reduce((masked, value) => masked.replaceAll(value, '***'), text)

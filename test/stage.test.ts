@@ -131,3 +131,10 @@ it('secrets are masked, whole and in part, the longest first', () => {
   expect(mask('refused: fedcba9876543210')).toBe('refused: ***')
   expect(mask('to https://shop.example/hook?token=0123456789abcdefgh')).toBe('to ***')
 })
+
+it('a secret with quotes and backslashes is masked in requests, too', () => {
+  const value = 'shop:0123456789"ab\\cdef'
+  expect(createMask({ URL_KEYS: value })(JSON.stringify({ Value: value, part: value.slice(5) }))).toBe(
+    '{"Value":"***","part":"***"}',
+  )
+})
