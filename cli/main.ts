@@ -100,7 +100,7 @@ export async function main(args: string[], shell: Environment): Promise<number> 
 async function execute(args: string[], shell: Environment): Promise<number> {
   const { values, positionals } = readArguments(args)
   const [name = '', ...more] = positionals
-  const command = COMMANDS[name]
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (values.help || !command || more.length > 0) {
     console.log(USAGE)
     return values.help ? 0 : 2

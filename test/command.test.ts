@@ -65,6 +65,12 @@ describe('the command', () => {
     expect(said[0]).toContain('cos-goods-matting <command>')
   })
 
+  it('of a name that every object has is none', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+    onTestFinished(() => log.mockRestore())
+    expect(await main(['constructor', '--local'], {})).toBe(2)
+  })
+
   it('has its keys from the environment, or from the vendor’s profile file', async () => {
     const home = await mkdtemp(join(tmpdir(), 'home-'))
     onTestFinished(() => rm(home, { recursive: true }))
