@@ -139,7 +139,9 @@ export function localVariables(port: number, set: readonly string[]): Environmen
   const names = variableNames()
   const given = set.map((text) => {
     const [, name = '', value = ''] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
-    if (!names.has(name)) throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text}`)
+    // Of a misspelt one not the value, which may be a secret.
+    if (!names.has(name))
+      throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text.split('=')[0]}`)
     return [name, value] as const
   })
   const { CUTOUT_BUCKET: other } = Object.fromEntries<string | undefined>(given)
