@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { ask } from '../cli/api.ts'
 import { undeploy } from '../cli/deploy.ts'
 import { type Apply, apply } from '../cli/step.ts'
@@ -36,5 +36,42 @@ describe('a change of folders that was killed while none of them had a trigger',
     const stage = await d.stage({ SOURCE_PREFIXES: 'uploads/' })
     await undeploy(d.account, stage, { print: () => {} })
     expect((await d.deploy(stage))[5]).not.toContain('hand over')
+  })
+})
+
+describe('the API', () => {
+  it('that does not know the key is not taken to have nothing', async () => {
+    const stage = await d.stage()
+    await d.deploy(stage)
+    const account = { ...d.account, credentials: { secretId: 'nobody', secretKey: 'local-secret' } }
+    const printed: string[] = []
+    const undeployed = undeploy(account, stage, { print: (line) => printed.push(line) })
+    await expect(undeployed).rejects.toThrow(/✗ triggers .*SecretIdNotFound.*Your keys are wrong/)
+    expect(printed).toEqual([])
+  })
+
+  it.each([
+    ['AuthFailure.SignatureExpire', 'clock'],
+    ['RequestLimitExceeded.UinLimitExceeded', 'Run the command again'],
+    ['InternalError.System', 'Run the command again'],
+  ])('that answers %s is told with what to do', async (code, advice) => {
+    d.cloud.faults.set([{ kind: 'error', on: 'GetRole', code }])
+    onTestFinished(() => d.cloud.faults.set([]))
+    await expect(d.deploy(await d.stage())).rejects.toThrow(advice)
+  })
+
+  it('whose answer is lost is told with what to do, and what was done is not done twice', async () => {
+    const stage = await d.stage()
+    onTestFinished(() => d.cloud.faults.set([]))
+    for (const on of ['CreateRole', 'CreatePolicy', 'CreateFunction', 'CreateTrigger']) {
+      d.cloud.faults.set([{ kind: 'lose-answer', on }])
+      await expect(d.deploy(stage)).rejects.toThrow(new RegExp(`${on}: .*Run the command again`))
+      d.cloud.faults.set([])
+    }
+    const done = (await d.deploy(stage)).join()
+    for (const once of ['create the role', 'create its policy', 'create matting-', ' goes to '])
+      expect(done).not.toContain(once)
+    const printed = await d.deploy(stage)
+    expect(printed.slice(1, 7).every((line) => line.endsWith('nothing to do'))).toBe(true)
   })
 })
