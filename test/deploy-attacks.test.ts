@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { ask } from '../cli/api.ts'
-import { undeploy } from '../cli/deploy.ts'
+import { ask, objects } from '../cli/api.ts'
+import { deploy, undeploy } from '../cli/deploy.ts'
 import { type Apply, apply } from '../cli/step.ts'
 import { photo } from './helpers/cloud.ts'
 import { clear, type Deployment, dying, Killed, startEmpty } from './helpers/deploy.ts'
@@ -39,7 +42,62 @@ describe('a change of folders that was killed while none of them had a trigger',
   })
 })
 
+describe('rules of the bucket that were altered by hand', () => {
+  it('are set right, and not twice; without ResponseVary a browser refuses the canvas its picture', async () => {
+    const stage = await d.stage()
+    await d.deploy(stage)
+    for (const [query, change] of [
+      ['cors', (xml: string) => xml.replace(/<ResponseVary>.*<\/ResponseVary>/, '')],
+      ['lifecycle', (xml: string) => xml.replace('<Days>1<', '<Days>90<')],
+    ] as const) {
+      const at = { bucket: stage.config.bucket, door: 'cos', key: '', query: { [query]: '' } } as const
+      const look = async () => (await ask(d.account, { ...at, method: 'GET' })).body.toString()
+      const before = await look()
+      const body = change(before)
+      const headers = { 'content-md5': createHash('md5').update(body).digest('base64') }
+      await ask(d.account, { ...at, method: 'PUT', headers, type: 'application/xml', body })
+      expect(await look()).not.toBe(before)
+      await d.deploy(stage)
+      expect(await look()).toBe(before)
+    }
+  })
+})
+
 describe('the API', () => {
+  it('that refuses to tell of versioning is not taken to have none: there a cutout could be paid for twice', async () => {
+    const account = { ...d.account, credentials: { secretId: 'nobody', secretKey: 'local-secret' } }
+    const deployed = deploy(account, await d.stage(), d.code, { print: () => {} })
+    await expect(deployed).rejects.toThrow(/✗ check .*versioning: 403 InvalidAccessKeyId/)
+  })
+
+  it('that lists a bucket in pages is asked for all of them: a photo on the second would be lost', async () => {
+    const server = createServer(({ url = '' }, response) => {
+      const key = /marker=uploads(%2F|\/)a/.test(url) ? 'uploads/b' : 'uploads/a'
+      const more = key === 'uploads/a'
+      const stored = `<Key>${key}</Key><Size>1</Size><LastModified>2026-01-01T00:00:00.000Z</LastModified><ETag>"1"</ETag>`
+      response
+        .setHeader('x-cos-request-id', 'a')
+        .setHeader('server', 'tencent-cos')
+        .end(
+          `<ListBucketResult><EncodingType>url</EncodingType><IsTruncated>${more}</IsTruncated><Contents>${stored}</Contents></ListBucketResult>`,
+        )
+    })
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    onTestFinished(() => void server.close().closeAllConnections())
+    const local = { cos: Number(Object(server.address()).port), api: 0 }
+    const keys = []
+    for await (const { key } of objects({ ...d.account, local }, 'photos-1250000000', 'uploads/')) keys.push(key)
+    expect(keys).toEqual(['uploads/a', 'uploads/b'])
+  })
+
+  it('that finds another log set by a part of its name is not taken to have ours', async () => {
+    const other = await startEmpty()
+    onTestFinished(() => other.cloud.close())
+    const params = { LogsetName: 'cos-goods-matting-of-others' }
+    await other.api({ service: 'cls', action: 'CreateLogset', params })
+    expect((await other.deploy(await other.stage()))[3]).toContain('create the log set cos-goods-matting;')
+  })
+
   it('that does not know the key is not taken to have nothing', async () => {
     const stage = await d.stage()
     await d.deploy(stage)
