@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { ask, objects } from '../cli/api.ts'
 import { deploy, undeploy } from '../cli/deploy.ts'
 import { type Apply, apply } from '../cli/step.ts'
@@ -40,6 +40,27 @@ describe('a change of folders that was killed while none of them had a trigger',
     await undeploy(d.account, stage, { print: () => {} })
     expect((await d.deploy(stage))[5]).not.toContain('hand over')
   })
+})
+
+it('a change of folders hands over what may have been under way since a quarter of an hour, and no photo of before: it would be paid for', async () => {
+  const real = Date.now()
+  vi.useFakeTimers({ toFake: ['Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+  for (const [name, minutes] of Object.entries({ before: 30, meanwhile: 10 })) {
+    vi.setSystemTime(real - minutes * 60_000)
+    await d.cloud.bucket.put(`uploads/${name}.jpg`, await photo(), { type: 'image/jpeg' })
+  }
+  vi.useRealTimers()
+  await d.deploy(await d.stage({ SOURCE_PREFIXES: 'uploads/shoes/' }))
+  const told: string[] = []
+  const make: Apply = ({ call, ...change }) => {
+    if ('service' in call && call.action === 'Invoke') told.push(String(call.params.ClientContext))
+    return apply(d.account, { call, ...change })
+  }
+  await d.deploy(await d.stage({ SOURCE_PREFIXES: 'uploads/' }), { make })
+  expect(told.map((event) => JSON.parse(event).Records[0].cos.cosObject.key)).toEqual([
+    '/1250000000/photos/uploads/meanwhile.jpg',
+  ])
 })
 
 describe('rules of the bucket that were altered by hand', () => {
@@ -90,12 +111,18 @@ describe('the API', () => {
     expect(keys).toEqual(['uploads/a', 'uploads/b'])
   })
 
-  it('that finds another log set by a part of its name is not taken to have ours', async () => {
+  it('that finds a log set and a policy of others by a part of their names is not taken to have ours', async () => {
     const other = await startEmpty()
     onTestFinished(() => other.cloud.close())
     const params = { LogsetName: 'cos-goods-matting-of-others' }
     await other.api({ service: 'cls', action: 'CreateLogset', params })
-    expect((await other.deploy(await other.stage()))[3]).toContain('create the log set cos-goods-matting;')
+    const policy = { PolicyName: 'goods_matting_dev_of_others', PolicyDocument: '{"version":"2.0","statement":[]}' }
+    await other.api({ service: 'cam', action: 'CreatePolicy', params: policy })
+    const printed = await other.deploy(await other.stage())
+    expect([printed[1], printed[3]]).toEqual([
+      expect.stringContaining('create its policy'),
+      expect.stringContaining('create the log set cos-goods-matting;'),
+    ])
   })
 
   it('that does not know the key is not taken to have nothing', async () => {
