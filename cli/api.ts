@@ -71,7 +71,7 @@ export async function call(
   } catch (error) {
     const { code = '', message } = fields(error)
     const text = `${action}: ${code ? `${code}: ` : ''}${message}`
-    throw new MattingError('denied', code ? explain(text) : text + where(local), { cause: error })
+    throw new MattingError('denied', code ? explain(text) : text + AGAIN + where(local), { cause: error })
   }
 }
 
@@ -80,12 +80,12 @@ export function apiCode(error: unknown): string {
   return text(fields(error instanceof MattingError ? error.cause : undefined).code)
 }
 
-/** What `call` answers; undefined if the vendor says that there is no such thing. */
+/** What `call` answers; undefined if the vendor says that there is no such thing. A key that it does not know is another matter. */
 export async function find(account: Account, request: ApiCall): Promise<Fields | undefined> {
   try {
     return await call(account, request)
   } catch (error) {
-    if (/NotFound|NotExist/i.test(apiCode(error))) return undefined
+    if (/^(?!AuthFailure).*(?:NotFound|NotExist)/i.test(apiCode(error))) return undefined
     throw error
   }
 }
@@ -176,10 +176,15 @@ function where(local: Account['local']): string {
   return local === undefined ? '' : `. Does \`npm start -- --empty\` run with --port ${local.cos}?`
 }
 
+/** What is done is not done twice, so after a refusal that passes, or an answer that was lost, this is always safe. */
+const AGAIN = '. Run the command again: it goes on from there'
+
 /** What the deployer can do about the refusals that are met most. */
 function explain(error: string): string {
   if (/PassRole/i.test(error))
     return `${error}. Your user needs cam:PassRole for the role (docs/deploy.md has the policy).`
+  if (/SignatureExpire/i.test(error)) return `${error}. This machine's clock is more than five minutes wrong: set it.`
+  if (/RequestLimitExceeded|InternalError/i.test(error)) return error + AGAIN
   if (/AuthFailure|Unauthorized/i.test(error))
     return `${error}. Your keys are wrong, or your user may not do this (docs/deploy.md has the policy).`
   return error

@@ -100,7 +100,7 @@ export async function main(args: string[], shell: Environment): Promise<number> 
 async function execute(args: string[], shell: Environment): Promise<number> {
   const { values, positionals } = readArguments(args)
   const [name = '', ...more] = positionals
-  const command = COMMANDS[name]
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (values.help || !command || more.length > 0) {
     console.log(USAGE)
     return values.help ? 0 : 2
@@ -139,7 +139,9 @@ export function localVariables(port: number, set: readonly string[]): Environmen
   const names = variableNames()
   const given = set.map((text) => {
     const [, name = '', value = ''] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
-    if (!names.has(name)) throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text}`)
+    // Of a misspelt one not the value, which may be a secret.
+    if (!names.has(name))
+      throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text.split('=')[0]}`)
     return [name, value] as const
   })
   const { CUTOUT_BUCKET: other } = Object.fromEntries<string | undefined>(given)

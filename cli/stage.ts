@@ -61,7 +61,11 @@ export async function readVariables(root: URL, stage: string | undefined, shell:
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
   for (const name of ['.env', `.env.${stage ?? file.stage}`]) {
-    const given = parseEnv(await read(root, name).catch(() => ''))
+    const text = await read(root, name).catch((error: unknown) => {
+      if (Object(error).code === 'ENOENT') return ''
+      throw new MattingError('misconfigured', `${name} cannot be read: ${Object(error).code}`)
+    })
+    const given = parseEnv(text)
     const strange = Object.keys(given).filter((variable) => !known.has(variable) && !/^TENCENT/.test(variable))
     unknown.push(...strange.map((variable) => `${name}: there is no variable ${variable}`))
     Object.assign(variables, given)
@@ -162,7 +166,9 @@ function readFunction(key: string, spec: Fields, resolve: (value: unknown) => st
 export function createMask(env: Environment): (text: string) => string {
   const values = SECRETS.flatMap((name) => {
     const value = env[name] ?? ''
-    return [value, ...value.split(/[\s,:()?&]+/).filter((part) => part.length >= 12)]
+    const parts = [value, ...value.split(/[\s,:()?&]+/).filter((part) => part.length >= 12)]
+    // Requests are shown as JSON, which writes quotes and backslashes in another way.
+    return parts.flatMap((part) => [part, JSON.stringify(part).slice(1, -1)])
   })
   const longest = [...new Set(values)].filter(Boolean).sort((a, b) => b.length - a.length)
   return (text) => longest.reduce((masked, value) => masked.replaceAll(value, '***'), text)

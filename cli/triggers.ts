@@ -66,9 +66,13 @@ export async function overlaps(account: Account, stage: Stage): Promise<Rule[]> 
   return found.flat().flatMap(({ rule }) => (stage.rules.some((own) => overlap(own, rule)) ? [rule] : []))
 }
 
-/** All object triggers of the stage's functions are taken away. */
-export async function* removeTriggers(account: Account, { functions }: Stage): Step {
-  for (const { name } of functions) for (const trigger of await objectTriggers(account, name)) yield remove(trigger)
+/** All object triggers of the stage's functions are taken away, and the marks: they would have all later photos paid for. */
+export async function* removeTriggers(account: Account, stage: Stage): Step {
+  for (const { name } of stage.functions) {
+    for (const trigger of await objectTriggers(account, name)) yield remove(trigger)
+    if ((await readMark(account, stage, name)) !== undefined)
+      yield { say: 'forget what was missed', call: mark(stage, name, 'DELETE') }
+  }
 }
 
 export async function objectTriggers(account: Account, name: string): Promise<Trigger[]> {
@@ -131,8 +135,9 @@ async function* handOver(account: Account, { config }: Stage, rule: Rule, since:
   }
 }
 
+/** In the bucket whose triggers it is about; CUTOUT_BUCKET may be another one when the command is run again. */
 function mark({ config }: Stage, name: string, method: 'GET' | 'PUT' | 'DELETE'): BucketCall {
-  return { bucket: config.cutoutBucket, door: 'cos', method, key: `${RECORDS}deploy/${name}`, type: 'text/plain' }
+  return { bucket: config.bucket, door: 'cos', method, key: `${RECORDS}deploy/${name}`, type: 'text/plain' }
 }
 
 /** When the mark was put, by COS's clock. */

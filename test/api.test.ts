@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
 import { join } from 'node:path'
+import { CommonClient } from 'tencentcloud-sdk-nodejs-common'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { readConfig } from '../lib/config.ts'
 import { rolePolicy } from '../lib/policy.ts'
@@ -125,6 +126,13 @@ describe('the wire', () => {
     )
     await expect(api.scf('ListFunctions', { Limt: 1 })).rejects.toEqual(refused('UnknownParameter'))
     await expect(make({ VpcConfig: { VpcId: 'a' } })).rejects.toThrow(/VpcConfig/)
+  })
+
+  it('a version that every object has, such as constructor, is none', async () => {
+    const { host } = new URL(cloud.apiUrl ?? '')
+    const profile = { httpProfile: { protocol: 'http://' } }
+    const client = new CommonClient(host, 'constructor', { credential: CREDENTIALS, region: REGION, profile })
+    await expect(client.request('entries', {})).rejects.toEqual(refused('NoSuchVersion'))
   })
 
   it('a key that is not the owner’s, such as that of a browser’s uploads, may do nothing', async () => {

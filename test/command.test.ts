@@ -47,7 +47,7 @@ describe('the command', () => {
       ['--help'],
       ['doctor', '--dry-run'],
       ['doctor', '--set', 'ACCESS=open'],
-      ['doctor', '--local', '--set', 'ACESS=open'],
+      ['doctor', '--local', '--set', 'EVENTS_SECRT=whsec_a-secret'],
       ['doctor', '--local', '--set', 'ACCESS=opne'],
       ['doctor', '--nope'],
       ['undeploy', '--local', '--port', port],
@@ -57,12 +57,18 @@ describe('the command', () => {
     expect(said.slice(2)).toEqual([
       'doctor has no --dry-run.',
       '--set is for --local.',
-      '--set: expected NAME=VALUE of a variable, not ACESS=open',
+      '--set: expected NAME=VALUE of a variable, not EVENTS_SECRT',
       'ACCESS: expected signed, presets, open',
       expect.stringContaining('--nope'),
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
     expect(said[0]).toContain('cos-goods-matting <command>')
+  })
+
+  it('of a name that every object has is none', async () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {})
+    onTestFinished(() => log.mockRestore())
+    expect(await main(['constructor', '--local'], {})).toBe(2)
   })
 
   it('has its keys from the environment, or from the vendor’s profile file', async () => {

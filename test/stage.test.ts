@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -102,6 +102,12 @@ describe('the variables of a stage', () => {
     await expect(readVariables(root, 'dev', {})).rejects.toThrow(/^\.env\.dev: there is no variable ACESS\nThere are /)
   })
 
+  it('in a file that cannot be read are no reason to go on without them', async () => {
+    const root = await clone({ '.env': 'COS_BUCKET=a-1' })
+    await mkdir(new URL('.env.dev', root))
+    await expect(readVariables(root, 'dev', {})).rejects.toThrow('.env.dev cannot be read: EISDIR')
+  })
+
   it('of the local cloud are neither the shell’s nor those of .env', () => {
     expect(localVariables(4510, ['ACCESS=presets'])).toEqual({
       ACCESS: 'presets',
@@ -124,4 +130,11 @@ it('secrets are masked, whole and in part, the longest first', () => {
   expect(mask('URL_KEYS=shop:0123456789abcdef, new:fedcba9876543210 ACCESS=signed')).toBe('URL_KEYS=*** ACCESS=signed')
   expect(mask('refused: fedcba9876543210')).toBe('refused: ***')
   expect(mask('to https://shop.example/hook?token=0123456789abcdefgh')).toBe('to ***')
+})
+
+it('a secret with quotes and backslashes is masked in requests, too', () => {
+  const value = 'shop:0123456789"ab\\cdef'
+  expect(createMask({ URL_KEYS: value })(JSON.stringify({ Value: value, part: value.slice(5) }))).toBe(
+    '{"Value":"***","part":"***"}',
+  )
 })

@@ -96,7 +96,8 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     const { method = '', headers, url: target = '' } = request
     if (method !== 'POST') throw new ApiError('UnsupportedProtocol', 'The local cloud takes POST requests only.')
     const signer = verify({ method, search: target.split('?')[1] ?? '', headers, body }, options.keys, now())
-    const actions = VERSIONS[header(headers['x-tc-version'], 'X-TC-Version')]
+    const version = header(headers['x-tc-version'], 'X-TC-Version')
+    const actions = Object.hasOwn(VERSIONS, version) ? VERSIONS[version] : undefined
     if (!actions)
       throw new ApiError('NoSuchVersion', `The local cloud knows the versions ${Object.keys(VERSIONS).join(', ')}.`)
     const name = header(headers['x-tc-action'], 'X-TC-Action')
