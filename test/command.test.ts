@@ -49,16 +49,20 @@ describe('the command', () => {
       ['doctor', '--set', 'ACCESS=open'],
       ['doctor', '--local', '--set', 'ACESS=open'],
       ['doctor', '--local', '--set', 'ACCESS=opne'],
+      ['doctor', '--port', port],
+      ['doctor', '--local', '--port', '99999'],
       ['doctor', '--nope'],
       ['undeploy', '--local', '--port', port],
     ])
       codes.push(await main(args, {}))
-    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1])
+    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1, 1, 1])
     expect(said.slice(2)).toEqual([
       'doctor has no --dry-run.',
       '--set is for --local.',
       '--set: expected NAME=VALUE of a variable, not ACESS=open',
       'ACCESS: expected signed, presets, open',
+      '--port is for --local.',
+      '--port: expected a number, 1 to 65531',
       expect.stringContaining('--nope'),
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
