@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { readCode } from '../cli/function.ts'
 import { main, readKeys } from '../cli/main.ts'
 import { photo } from './helpers/cloud.ts'
 import { type Deployment, startEmpty } from './helpers/deploy.ts'
@@ -67,6 +68,13 @@ describe('the command', () => {
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
     expect(said[0]).toContain('cos-goods-matting <command>')
+  })
+
+  it('without a build says how to make one', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'dist-'))
+    onTestFinished(() => rm(dir, { recursive: true }))
+    for (const dist of ['', 'nowhere/'])
+      await expect(readCode(pathToFileURL(`${dir}/${dist}`))).rejects.toThrow('run `npm run build`')
   })
 
   it('has its keys from the environment, or from the vendor’s profile file', async () => {
