@@ -102,6 +102,12 @@ describe('the variables of a stage', () => {
     await expect(readVariables(root, 'dev', {})).rejects.toThrow(/^\.env\.dev: there is no variable ACESS\nThere are /)
   })
 
+  it('without a bucket: it is said which file is to name it', async () => {
+    await expect(readVariables(await clone({ '.env.dev': 'COS_BUCKET=a-1' }), 'prod', {})).rejects.toThrow(
+      'copy .env.example to .env.prod',
+    )
+  })
+
   it('of the local cloud are neither the shell’s nor those of .env', () => {
     expect(localVariables(4510, ['ACCESS=presets'])).toEqual({
       ACCESS: 'presets',
