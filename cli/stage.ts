@@ -63,7 +63,8 @@ export async function readVariables(root: URL, stage: string | undefined, shell:
   const unknown: string[] = []
   const own = `.env.${stage ?? file.stage}`
   for (const name of ['.env', own]) {
-    const given = parseEnv(await read(root, name).catch(() => ''))
+    // Some editors put a byte order mark in front, which would be taken for a part of the first name.
+    const given = parseEnv((await read(root, name).catch(() => '')).replace(/^\uFEFF/, ''))
     const strange = Object.keys(given).filter((variable) => !known.has(variable) && !/^TENCENT/.test(variable))
     unknown.push(...strange.map((variable) => `${name}: there is no variable ${variable}`))
     Object.assign(variables, given)

@@ -108,6 +108,11 @@ describe('the variables of a stage', () => {
     )
   })
 
+  it('may begin with a byte order mark', async () => {
+    const root = await clone({ '.env.dev': '\uFEFFCOS_BUCKET=a-1\r\nCOS_REGION=ap-guangzhou\r\n' })
+    expect(await readVariables(root, undefined, {})).toEqual({ COS_BUCKET: 'a-1', COS_REGION: 'ap-guangzhou' })
+  })
+
   it('of the local cloud are neither the shell’s nor those of .env', () => {
     expect(localVariables(4510, ['ACCESS=presets'])).toEqual({
       ACCESS: 'presets',
