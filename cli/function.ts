@@ -19,9 +19,10 @@ const RUNTIMES = ['Nodejs24.11', 'Nodejs22.21', 'Nodejs20.19', 'Nodejs18.15']
 
 /** The files of dist/ as one archive. */
 export async function readCode(dist: URL): Promise<Code> {
-  const names = (await readdir(dist)).sort()
+  const names = (await readdir(dist).catch(() => [])).sort()
+  if (!names.includes('upload.js'))
+    throw new MattingError('misconfigured', 'dist/ has no functions: run `npm run build`.')
   const entries = await Promise.all(names.map(async (name) => ({ name, bytes: await readFile(new URL(name, dist)) })))
-  if (!names.includes('upload.js')) throw new MattingError('misconfigured', 'dist/ is empty: run `npm run build`.')
   const archive = zip(entries)
   return { zip: archive, hash: createHash('sha256').update(archive).digest('hex').slice(0, 16) }
 }

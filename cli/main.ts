@@ -17,7 +17,7 @@ const ROOT = new URL('../', import.meta.url)
 const OPTIONS = {
   stage: { type: 'string' },
   local: { type: 'boolean', default: false },
-  port: { type: 'string', default: '4510' },
+  port: { type: 'string' },
   set: { type: 'string', multiple: true, default: [] as string[] },
   'dry-run': { type: 'boolean', default: false },
   diff: { type: 'boolean', default: false },
@@ -83,7 +83,7 @@ ${Object.entries(COMMANDS)
 with every command:
   --stage S          another stage than serverless.yml's; its variables are in .env.S
   --local            the local cloud of \`npm start -- --empty\`, not an account
-  --port N           its COS port (4510)
+  --port N           with --local: its COS port (4510)
   --set NAME=VALUE   with --local: a variable of the functions; may be repeated`
 
 /** Runs the command line; what goes wrong is told in one line. @returns the exit code */
@@ -109,7 +109,10 @@ async function execute(args: string[], shell: Environment): Promise<number> {
     .flatMap(([, { options }]) => options)
     .find((option) => values[option] && !command.options.includes(option))
   if (foreign) throw new MattingError('bad-request', `${name} has no --${foreign}.`)
-  const port = Number(values.port)
+  if (values.port !== undefined && !values.local) throw new MattingError('bad-request', '--port is for --local.')
+  const port = Number(values.port ?? 4510)
+  if (!(Number.isInteger(port) && port > 0 && port <= 65_531))
+    throw new MattingError('bad-request', '--port: expected a number, 1 to 65531')
   if (values.set.length > 0 && !values.local) throw new MattingError('bad-request', '--set is for --local.')
   const variables = values.local ? localVariables(port, values.set) : await readVariables(ROOT, values.stage, shell)
   const stage = await readStage(ROOT, values.stage, variables)

@@ -53,26 +53,35 @@ const VARIABLE = /\$\{env:(\w+)\}/g
 
 /**
  * The variables of a stage: the shell's, then those of .env.<stage>, then those of .env.
- * @throws MattingError for one in a file that serverless.yml does not have: misspelt, it would be left out in silence
+ * @throws MattingError for one in a file that serverless.yml does not have: misspelt, it would be left out in silence; and if
+ * there is no bucket, saying where it is to be written
  */
 export async function readVariables(root: URL, stage: string | undefined, shell: Environment): Promise<Environment> {
   const file = fields(parse(await read(root, 'serverless.yml')))
   const known = new Set(Array.from(JSON.stringify(file).matchAll(VARIABLE), ([, name]) => name))
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
-  for (const name of ['.env', `.env.${stage ?? file.stage}`]) {
+  const own = `.env.${stage ?? file.stage}`
+  for (const name of ['.env', own]) {
     const text = await read(root, name).catch((error: unknown) => {
       if (Object(error).code === 'ENOENT') return ''
       throw new MattingError('misconfigured', `${name} cannot be read: ${Object(error).code}`)
     })
-    const given = parseEnv(text)
+    // Some editors put a byte order mark in front, which would be taken for a part of the first name.
+    const given = parseEnv(text.replace(/^\uFEFF/, ''))
     const strange = Object.keys(given).filter((variable) => !known.has(variable) && !/^TENCENT/.test(variable))
     unknown.push(...strange.map((variable) => `${name}: there is no variable ${variable}`))
     Object.assign(variables, given)
   }
   if (unknown.length > 0)
     throw new MattingError('misconfigured', `${unknown.join('\n')}\nThere are ${[...known].join(', ')}.`)
-  return { ...variables, ...shell }
+  const all = { ...variables, ...shell }
+  if (!all.COS_BUCKET?.trim())
+    throw new MattingError(
+      'misconfigured',
+      `COS_BUCKET is not set: copy .env.example to ${own} and write your bucket and region there, or set them in the shell.`,
+    )
+  return all
 }
 
 /**

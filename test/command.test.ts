@@ -3,8 +3,9 @@ import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { readCode } from '../cli/function.ts'
 import { main, readKeys } from '../cli/main.ts'
 import { photo } from './helpers/cloud.ts'
 import { type Deployment, startEmpty } from './helpers/deploy.ts'
@@ -49,16 +50,20 @@ describe('the command', () => {
       ['doctor', '--set', 'ACCESS=open'],
       ['doctor', '--local', '--set', 'EVENTS_SECRT=whsec_a-secret'],
       ['doctor', '--local', '--set', 'ACCESS=opne'],
+      ['doctor', '--port', port],
+      ['doctor', '--local', '--port', '99999'],
       ['doctor', '--nope'],
       ['undeploy', '--local', '--port', port],
     ])
       codes.push(await main(args, {}))
-    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1])
+    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1, 1, 1])
     expect(said.slice(2)).toEqual([
       'doctor has no --dry-run.',
       '--set is for --local.',
       '--set: expected NAME=VALUE of a variable, not EVENTS_SECRT',
       'ACCESS: expected signed, presets, open',
+      '--port is for --local.',
+      '--port: expected a number, 1 to 65531',
       expect.stringContaining('--nope'),
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
@@ -69,6 +74,13 @@ describe('the command', () => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {})
     onTestFinished(() => log.mockRestore())
     expect(await main(['constructor', '--local'], {})).toBe(2)
+  })
+
+  it('without a build says how to make one', async () => {
+    const dir = await mkdtemp(join(tmpdir(), 'dist-'))
+    onTestFinished(() => rm(dir, { recursive: true }))
+    for (const dist of ['', 'nowhere/'])
+      await expect(readCode(pathToFileURL(`${dir}/${dist}`))).rejects.toThrow('run `npm run build`')
   })
 
   it('has its keys from the environment, or from the vendor’s profile file', async () => {

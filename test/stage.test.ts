@@ -108,6 +108,17 @@ describe('the variables of a stage', () => {
     await expect(readVariables(root, 'dev', {})).rejects.toThrow('.env.dev cannot be read: EISDIR')
   })
 
+  it('without a bucket: it is said which file is to name it', async () => {
+    await expect(readVariables(await clone({ '.env.dev': 'COS_BUCKET=a-1' }), 'prod', {})).rejects.toThrow(
+      'copy .env.example to .env.prod',
+    )
+  })
+
+  it('may begin with a byte order mark', async () => {
+    const root = await clone({ '.env.dev': '\uFEFFCOS_BUCKET=a-1\r\nCOS_REGION=ap-guangzhou\r\n' })
+    expect(await readVariables(root, undefined, {})).toEqual({ COS_BUCKET: 'a-1', COS_REGION: 'ap-guangzhou' })
+  })
+
   it('of the local cloud are neither the shell’s nor those of .env', () => {
     expect(localVariables(4510, ['ACCESS=presets'])).toEqual({
       ACCESS: 'presets',
