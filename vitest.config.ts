@@ -40,8 +40,8 @@ export default defineConfig({
     testTimeout: 300_000,
     hookTimeout: 300_000,
     expect: { poll: { timeout: 120_000, interval: 20 } },
-    // While one file waits for an answer or for a child process, another can run; so four at a time even on two cores.
-    maxWorkers: 4,
+    // While one file waits for an answer or for a child process, another can run; so five at a time even on two cores.
+    maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
     // Most code here runs a few times, in a new instance of a function each time: V8's quick compiler saves a tenth of the CPU time.
     execArgv: ['--sparkplug'],
