@@ -5,7 +5,7 @@ import { logTopic } from './logs.ts'
 import { removeRole, role } from './role.ts'
 import { smoke } from './smoke.ts'
 import type { Stage } from './stage.ts'
-import { createRun, looking, type Report } from './step.ts'
+import { createRun, type Report } from './step.ts'
 import { checkForeign, removeTriggers, triggers } from './triggers.ts'
 import { findUrl, functionUrl } from './url.ts'
 
@@ -18,14 +18,11 @@ export interface DeployOptions extends Report {
 /** Brings the account to what the stage should have, step by step. Returns how many changes there were, or would be. */
 export async function deploy(account: Account, stage: Stage, code: Code, options: DeployOptions): Promise<number> {
   const { run, done, print } = createRun(account, stage.mask, options)
-  await run(
-    'check',
-    looking(async () => {
-      await checkVersioning(account, stage.config.cutoutBucket)
-      await checkForeign(account, stage)
-      return 'nothing is in the way'
-    }),
-  )
+  await run('check', async () => {
+    await checkVersioning(account, stage.config.cutoutBucket)
+    await checkForeign(account, stage)
+    return 'nothing is in the way'
+  })
   await run('role', role(account, stage))
   await run('bucket', bucket(account, stage, options.strict ?? false))
   const logs = await run('logs', logTopic(account, stage))
@@ -33,11 +30,7 @@ export async function deploy(account: Account, stage: Stage, code: Code, options
   await run('triggers', triggers(account, stage))
   await run('url', functionUrl(account, stage))
   if (options.only) return done.changes
-  if (options.smoke ?? true)
-    await run(
-      'smoke test',
-      looking(() => smoke(account, stage)),
-    )
+  if (options.smoke ?? true) await run('smoke test', () => smoke(account, stage))
   const origin = await findUrl(account, stage)
   if (origin) print(`\nImage URLs: ${origin}/<layout>/${stage.config.sourcePrefixes[0]}…`)
   return done.changes

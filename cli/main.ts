@@ -102,6 +102,8 @@ async function execute(args: string[], shell: Environment): Promise<number> {
   const [name = '', ...more] = positionals
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (values.help || !command || more.length > 0) {
+    const strange = command ? more[0] : name
+    if (strange && !values.help) console.error(`There is no ${command ? 'argument' : 'command'} ${strange}.`)
     console.log(USAGE)
     return values.help ? 0 : 2
   }
@@ -147,15 +149,20 @@ export function localVariables(port: number, set: readonly string[]): Environmen
       throw new MattingError('bad-request', `--set: expected NAME=VALUE of a variable, not ${text.split('=')[0]}`)
     return [name, value] as const
   })
+  const place: Environment = {
+    COS_BUCKET: 'photos-1250000000',
+    COS_REGION: 'ap-guangzhou',
+    COS_ENDPOINT: `http://127.0.0.1:${port}`,
+  }
+  const [fixed] = given.find(([name]) => Object.hasOwn(place, name)) ?? []
+  if (fixed) throw new MattingError('bad-request', `--set: ${fixed} is the local cloud's`)
   const { CUTOUT_BUCKET: other } = Object.fromEntries<string | undefined>(given)
   return {
     ACCESS: 'open',
     DELIVERY_KEY: 'local-delivery:local-secret',
     PRESETS: 'card: center-layout 1, padding-layout 20x10',
     ...Object.fromEntries(given),
-    COS_BUCKET: 'photos-1250000000',
-    COS_REGION: 'ap-guangzhou',
-    COS_ENDPOINT: `http://127.0.0.1:${port}`,
+    ...place,
     ...(other && { CUTOUT_ENDPOINT: `http://${other}.localhost:${port}` }),
   }
 }

@@ -44,12 +44,6 @@ export async function go<T>(step: Step<T>, make: Apply): Promise<{ said: string[
   }
 }
 
-/** A step that only looks. */
-// biome-ignore lint/correctness/useYield: it has nothing to change
-export async function* looking<T>(work: () => Promise<T>): Step<T> {
-  return await work()
-}
-
 export interface Report {
   /** Only show: all requests, or the differences in words. */
   only?: 'requests' | 'differences' | undefined
@@ -70,11 +64,13 @@ export function createRun(account: Account, mask: (text: string) => string, repo
     if (only === 'requests') print(`  ${change.say}\n${request(account, change)}`)
     return UNKNOWN
   }
-  const run = async <T>(noun: string, step: Step<T>): Promise<T> => {
+  const run = async <T>(noun: string, step: Step<T> | (() => Promise<T>)): Promise<T> => {
     const name = noun.padEnd(10)
     if (only === 'requests') print(noun)
     try {
-      const { said, result } = await go(step, only ? show : make)
+      // What only looks is no step, but a function.
+      const { said, result } =
+        typeof step === 'function' ? { said: [], result: await step() } : await go(step, only ? show : make)
       done.changes += said.length
       if (only === 'differences') for (const what of said) print(`~ ${name} ${what}`)
       if (!only) print(`✓ ${name} ${said.join('; ') || (typeof result === 'string' ? result : 'nothing to do')}`)

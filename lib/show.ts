@@ -49,27 +49,21 @@ export interface StoredView {
   size: number
 }
 
-/** Stores those of the views that are not there yet, beside their cutout. None of it is paid as matting. @throws as `prepare` */
-export async function storeViews(
-  invocation: Invocation,
-  cutout: Stored,
-  views: readonly View[],
-): Promise<StoredView[]> {
+/**
+ * Stores a view beside its cutout, if it is not there yet. It is not paid as matting. Undefined if its format follows each
+ * request; the configuration refuses to store such a one. @throws as `prepare`, and unavailable: the vendor stored nothing
+ */
+export async function storeView(invocation: Invocation, cutout: Stored, view: View): Promise<StoredView | undefined> {
   const { store } = invocation
-  const stored: StoredView[] = []
-  for (const view of views) {
-    // A preset whose format follows each request is never stored.
-    if (view.format === 'auto') continue
-    const key = besideCutout(cutout.key, `${viewName(view)}.${view.format}`)
-    let head = await store.head(key)
-    // An older one is of another cutout, which had the same key.
-    if (!head || head.modified < cutout.modified) {
-      const basis = await prepare(invocation, cutout, view)
-      await store.render(basis.key, key, operations(view, view.format, basis.frame) || 'imageMogr2/format/png')
-      head = await store.head(key)
-    }
-    if (!head) throw new MattingError('unavailable', 'The vendor stored no view.')
-    stored.push({ view: printView(view), key, size: head.size })
+  if (view.format === 'auto') return undefined
+  const key = besideCutout(cutout.key, `${viewName(view)}.${view.format}`)
+  let head = await store.head(key)
+  // An older one is of another cutout, which had the same key.
+  if (!head || head.modified < cutout.modified) {
+    const basis = await prepare(invocation, cutout, view)
+    await store.render(basis.key, key, operations(view, view.format, basis.frame) || 'imageMogr2/format/png')
+    head = await store.head(key)
   }
-  return stored
+  if (!head) throw new MattingError('unavailable', 'The vendor stored no view.')
+  return { view: printView(view), key, size: head.size }
 }

@@ -50,29 +50,36 @@ describe('the command', () => {
       ['doctor', '--set', 'ACCESS=open'],
       ['doctor', '--local', '--set', 'EVENTS_SECRT=whsec_a-secret'],
       ['doctor', '--local', '--set', 'ACCESS=opne'],
+      ['doctor', '--local', '--set', 'COS_BUCKET=a-1'],
       ['doctor', '--port', port],
       ['doctor', '--local', '--port', '99999'],
       ['doctor', '--nope'],
       ['undeploy', '--local', '--port', port],
     ])
       codes.push(await main(args, {}))
-    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1, 1, 1])
-    expect(said.slice(2)).toEqual([
+    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1])
+    expect(said.slice(0, 3)).toEqual([
+      'There is no command nothing.',
+      ...[0, 1].map(() => expect.stringContaining('cos-goods-matting <command>')),
+    ])
+    expect(said.slice(3)).toEqual([
       'doctor has no --dry-run.',
       '--set is for --local.',
       '--set: expected NAME=VALUE of a variable, not EVENTS_SECRT',
       'ACCESS: expected signed, presets, open',
+      "--set: COS_BUCKET is the local cloud's",
       '--port is for --local.',
       '--port: expected a number, 1 to 65531',
       expect.stringContaining('--nope'),
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
-    expect(said[0]).toContain('cos-goods-matting <command>')
   })
 
   it('of a name that every object has is none', async () => {
-    const log = vi.spyOn(console, 'log').mockImplementation(() => {})
-    onTestFinished(() => log.mockRestore())
+    for (const method of ['log', 'error'] as const) {
+      const spy = vi.spyOn(console, method).mockImplementation(() => {})
+      onTestFinished(() => spy.mockRestore())
+    }
     expect(await main(['constructor', '--local'], {})).toBe(2)
   })
 

@@ -8,7 +8,7 @@ import { layoutName } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
 import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
 import { type UploadLayout, uploadLayouts } from '../../lib/preset.ts'
-import { type StoredView, storeViews } from '../../lib/show.ts'
+import { type StoredView, storeView } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
@@ -121,12 +121,13 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
       const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
         const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
         const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
-        const stored: StoredView[] = []
+        const shown: (StoredView & ReturnType<typeof place>)[] = []
         for (const view of views) {
-          const one = storeViews({ ...invocation, deadline }, { ...made, modified }, [view])
-          stored.push(...(await one.catch(withoutView(source.key))))
+          const stored = await storeView({ ...invocation, deadline }, { ...made, modified }, view).catch(
+            without(source.key),
+          )
+          if (stored) shown.push({ ...place(stored.key), ...stored })
         }
-        const shown = stored.map((view) => ({ ...place(view.key), ...view }))
         const cutout = { ...made, ...place(made.key) }
         return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
       })
@@ -150,12 +151,11 @@ async function cut(key: string, head: ObjectHead, invocation: UploadInvocation):
 }
 
 /** A cutout that cannot be shown otherwise than it is, is still a cutout. @throws any other error */
-function withoutView(key: string): (error: unknown) => StoredView[] {
+function without(key: string): (error: unknown) => undefined {
   return (thrown) => {
     const error = MattingError.from(thrown)
     if (error.code !== 'no-view') throw error
     log({ function: 'upload', key, outcome: 'no view', ...errorFields(error) })
-    return []
   }
 }
 
