@@ -36,7 +36,7 @@ export interface Account {
   region: string
   credentials: Credentials
   /** The ports of the local cloud, if it is that and no account. */
-  local?: { cos: number; api: number }
+  local?: { cos: number; api: number; control: number }
   now: () => number
   random: () => number
   sleep: (ms: number) => Promise<unknown>

@@ -67,7 +67,7 @@ export function deliveryPolicy(config: Config): Policy {
 }
 
 /** Resources as CAM names them (product/460/41741): COS by bucket and key, Cloud Infinite with `bucket/` in front. */
-function resources(bucket: string, { region }: Config) {
+export function resources(bucket: string, { region }: Config) {
   const owner = `${region}:uid/${bucket.replace(/^.*-/, '')}`
   return {
     cos: (path: string) => `qcs::cos:${owner}:${bucket}/${path}`,

@@ -6,9 +6,12 @@ import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readCode } from '../cli/function.ts'
-import { main, readKeys } from '../cli/main.ts'
-import { photo } from './helpers/cloud.ts'
-import { type Deployment, startEmpty } from './helpers/deploy.ts'
+import { main } from '../cli/main.ts'
+import { readKeys } from '../cli/operator.ts'
+import { policy } from '../cli/policy.ts'
+import { readConfig } from '../lib/config.ts'
+import { onPorts, photo } from './helpers/cloud.ts'
+import { startEmpty } from './helpers/deploy.ts'
 
 describe('the command', () => {
   function start(...args: string[]) {
@@ -21,7 +24,8 @@ describe('the command', () => {
   }
 
   it('killed with kill -9 in the middle goes on when it is run again', async () => {
-    const other = await startOnPorts()
+    const other = await onPorts((port) => startEmpty({ port }))
+    onTestFinished(() => other.cloud.close())
     const args = ['deploy', '--local', '--port', String(other.account.local?.cos), '--no-build', '--no-smoke']
     const first = start(...args)
     for await (const chunk of first.stdout) if (String(chunk).includes('✓ logs')) break
@@ -57,20 +61,19 @@ describe('the command', () => {
       ['undeploy', '--local', '--port', port],
     ])
       codes.push(await main(args, {}))
-    expect(codes).toEqual([2, 0, 1, 1, 1, 1, 1, 1, 1, 1, 1])
-    expect(said.slice(0, 3)).toEqual([
-      'There is no command nothing.',
-      ...[0, 1].map(() => expect.stringContaining('cos-goods-matting <command>')),
-    ])
-    expect(said.slice(3)).toEqual([
-      'doctor has no --dry-run.',
+    expect(codes).toEqual([2, 0, 2, 2, 2, 1, 2, 2, 2, 2, 2])
+    expect(said).toEqual([
+      "error: unknown command 'nothing' (--help tells more)",
+      expect.stringContaining('Usage: cos-goods-matting [options] [command]'),
+      expect.stringContaining('Exit codes: 0 all went well;'),
+      "error: unknown option '--dry-run' (--help tells more)",
       '--set is for --local.',
       '--set: expected NAME=VALUE of a variable, not EVENTS_SECRT',
       'ACCESS: expected signed, presets, open',
       "--set: COS_BUCKET is the local cloud's",
       '--port is for --local.',
-      '--port: expected a number, 1 to 65531',
-      expect.stringContaining('--nope'),
+      "error: option '--port <n>' argument '99999' is invalid. Expected a number, 1 to 65531. (--help tells more)",
+      "error: unknown option '--nope' (--help tells more)",
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
   })
@@ -109,30 +112,20 @@ describe('the command', () => {
     await expect(readKeys({})).rejects.toThrow('There are no keys: set TENCENTCLOUD_SECRET_ID and')
   })
 
-  it('uses no action that the deployer’s policy in docs/deploy.md does not have', async () => {
+  it('uses no action that the deployer’s policy does not have, and docs/deploy.md has the same policies', async () => {
     const read = (file: string) => readFile(new URL(`../${file}`, import.meta.url), 'utf8')
-    const [, policy = ''] = /## The deployer's policy.*?```json\n(.*?)```/s.exec(await read('docs/deploy.md')) ?? []
     const files = (await readdir(new URL('../cli', import.meta.url))).filter((name) => name.endsWith('.ts'))
     const source = (await Promise.all(files.map((name) => read(`cli/${name}`)))).join('')
     const verbs = 'Get|List|Describe|Create|Update|Attach|Detach|Delete|Put|Invoke'
     const actions = new Set(
       Array.from(source.matchAll(new RegExp(`'((?:${verbs})(?!Failed)[A-Za-z]*)'`, 'g')), ([, name]) => name),
     )
-    const allowed: string[] = JSON.parse(policy).statement.flatMap(({ action }: { action: string[] }) => action)
+    const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' })
+    const deployer = policy('deployer', config)
+    const allowed = deployer.statement.flatMap(({ action }) => action)
     expect(actions.size).toBeGreaterThan(30)
     expect([...actions].filter((name) => !allowed.some((one) => one.endsWith(`:${name}`)))).toEqual([])
+    const [, text = ''] = /## The deployer's policy.*?```json\n(.*?)```/s.exec(await read('docs/deploy.md')) ?? []
+    expect(JSON.parse(text)).toEqual(deployer)
   })
-
-  /** The command looks for the management API four ports after COS. */
-  async function startOnPorts(): Promise<Deployment> {
-    for (let attempt = 0; ; attempt++) {
-      try {
-        const other = await startEmpty({ port: 20_000 + ((process.pid * 7 + attempt * 11) % 20_000) })
-        onTestFinished(() => other.cloud.close())
-        return other
-      } catch (error) {
-        if (Object(error).code !== 'EADDRINUSE' || attempt > 50) throw error
-      }
-    }
-  }
 })

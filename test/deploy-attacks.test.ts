@@ -105,7 +105,7 @@ describe('the API', () => {
     })
     await once(server.listen(0, '127.0.0.1'), 'listening')
     onTestFinished(() => void server.close().closeAllConnections())
-    const local = { cos: Number(Object(server.address()).port), api: 0 }
+    const local = { cos: Number(Object(server.address()).port), api: 0, control: 0 }
     const keys = []
     for await (const { key } of objects({ ...d.account, local }, 'photos-1250000000', 'uploads/')) keys.push(key)
     expect(keys).toEqual(['uploads/a', 'uploads/b'])

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { localVariables } from '../cli/main.ts'
+import { localVariables } from '../cli/operator.ts'
 import { createMask, readStage, readVariables } from '../cli/stage.ts'
 import { variableNames } from '../lib/environment.ts'
 

@@ -85,6 +85,17 @@ export async function startTestCloud(options: Partial<CloudOptions> = {}): Promi
   }
 }
 
+/** Starts what takes five ports in a row, as the command expects them, on ports that are free. */
+export async function onPorts<T>(start: (port: number) => Promise<T>): Promise<T> {
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await start(20_000 + ((process.pid * 7 + attempt * 11) % 20_000))
+    } catch (error) {
+      if (Object(error).code !== 'EADDRINUSE' || attempt > 50) throw error
+    }
+  }
+}
+
 /** Opens the bucket of a local cloud. `clock` has the time of its COS. */
 export function openBucket({ cosUrl, clock }: { cosUrl: string; clock: { now(): number } }): Bucket {
   const bucket = createCos({

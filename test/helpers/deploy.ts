@@ -10,7 +10,7 @@ import {
 } from '../../cli/api.ts'
 import { type DeployOptions, deploy, undeploy } from '../../cli/deploy.ts'
 import { type Code, readCode } from '../../cli/function.ts'
-import { localVariables } from '../../cli/main.ts'
+import { localVariables } from '../../cli/operator.ts'
 import { readStage, type Stage } from '../../cli/stage.ts'
 import { type Apply, apply, type Change } from '../../cli/step.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../../local/cloud.ts'
@@ -38,7 +38,7 @@ export async function startEmpty(options: Parameters<typeof startTestCloud>[0] =
   const account: Account = {
     region: REGION,
     credentials: CREDENTIALS,
-    local: { cos: port(cloud.cosUrl), api: port(cloud.apiUrl) },
+    local: { cos: port(cloud.cosUrl), api: port(cloud.apiUrl), control: port(cloud.controlUrl) },
     now: Date.now,
     random: Math.random,
     sleep: (ms) => sleep(Math.min(ms, 20)),
