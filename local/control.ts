@@ -21,6 +21,10 @@ export interface ControlOptions {
 export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill(), processing: cos.processing() }),
+    'GET /api/functions': () => {
+      const { functions, cosTriggers: triggers } = scf.serverless()
+      return { functions: functions.map(({ name, handler, environment }) => ({ name, handler, environment })), triggers }
+    },
     'GET /api/requests': () => cos.requests(),
     'GET /api/invocations': () => scf.invocations(),
     'GET /api/waiting': () => ({ events: scf.waiting(), deadLetters: scf.deadLetters().length }),

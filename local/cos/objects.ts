@@ -49,6 +49,7 @@ export interface Draft {
 export class Objects {
   readonly #dir: string
   readonly #buckets = new Map<string, Map<string, Stored>>()
+  /** Sorted at the first list, and kept sorted: to sort a large bucket anew after each write would make a backfill quadratic. */
   readonly #sorted = new Map<string, Stored[]>()
 
   constructor(dir: string) {
@@ -70,17 +71,17 @@ export class Objects {
     return this.#bucket(bucket).get(key)
   }
 
-  /** The objects in the order in which COS lists them, that of the keys' UTF-8 bytes. */
-  sorted(bucket: string): readonly Stored[] {
+  /** The objects whose keys are this one or behind it, in the order in which COS lists them. */
+  *from(bucket: string, key: string): Generator<Stored> {
     let list = this.#sorted.get(bucket)
     if (!list) {
-      list = [...this.#bucket(bucket).values()]
-        .map((stored) => ({ stored, bytes: Buffer.from(stored.key) }))
-        .sort((a, b) => Buffer.compare(a.bytes, b.bytes))
-        .map(({ stored }) => stored)
+      list = [...this.#bucket(bucket).values()].sort((a, b) => compareKeys(a.key, b.key))
       this.#sorted.set(bucket, list)
     }
-    return list
+    for (let i = place(list, key); i < list.length; i++) {
+      const stored = list[i]
+      if (stored) yield stored
+    }
   }
 
   /** Receives at most `limit` bytes. The caller must publish or discard the draft. */
@@ -150,7 +151,8 @@ export class Objects {
     writeFileSync(meta, JSON.stringify(stored))
     renameSync(meta, this.#meta(stored))
     this.#bucket(stored.bucket).set(stored.key, stored)
-    this.#sorted.delete(stored.bucket)
+    const list = this.#sorted.get(stored.bucket)
+    list?.splice(place(list, stored.key), before ? 1 : 0, stored)
     if (before) rmSync(join(this.#dir, 'bytes', before.file), { force: true })
     return stored
   }
@@ -161,7 +163,8 @@ export class Objects {
     if (!stored) return false
     rmSync(this.#meta(stored))
     this.#bucket(bucket).delete(key)
-    this.#sorted.delete(bucket)
+    const list = this.#sorted.get(bucket)
+    list?.splice(place(list, key), 1)
     rmSync(join(this.#dir, 'bytes', stored.file), { force: true })
     return true
   }
@@ -200,6 +203,31 @@ export class Objects {
   #meta(stored: Stored): string {
     return join(this.#dir, 'meta', metaName(stored))
   }
+}
+
+/** Where a key is in a sorted list, or would be. */
+function place(list: readonly Stored[], key: string): number {
+  let [low, high] = [0, list.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    if (compareKeys(list[middle]?.key ?? '', key) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
+}
+
+/** By the bytes of UTF-8, as COS lists keys. JavaScript compares UTF-16, where characters above U+FFFF come before U+E000. */
+export function compareKeys(a: string, b: string): number {
+  const end = Math.min(a.length, b.length)
+  for (let i = 0; i < end; i++) {
+    const [left, right] = [a.charCodeAt(i), b.charCodeAt(i)]
+    if (left !== right) return rank(left) - rank(right)
+  }
+  return a.length - b.length
+}
+
+function rank(unit: number): number {
+  return unit >= 0xd800 && unit < 0xe000 ? unit + 0x10000 : unit
 }
 
 function metaName({ bucket, key }: Stored): string {

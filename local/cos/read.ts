@@ -1,5 +1,5 @@
 import { type Answer, encodeKey, Refusal, xmlAnswer } from './answer.ts'
-import type { Stored } from './objects.ts'
+import { compareKeys, type Stored } from './objects.ts'
 import type { CosRequest } from './request.ts'
 import type { Call, State } from './state.ts'
 import { throttled } from './traffic.ts'
@@ -120,7 +120,9 @@ export async function getBucket(state: State, { request: { bucket, query } }: Ca
   const marker = query.get('marker') ?? ''
   const maxKeys = readMax(query.get('max-keys'))
   const text = readEncoding(query)
-  const page = listPage(state.objects.sorted(bucket), ({ key }) => key, { prefix, delimiter, marker, max: maxKeys })
+  const start = compareKeys(prefix, marker) > 0 ? prefix : marker
+  const wanted = { prefix, delimiter, marker, max: maxKeys }
+  const page = listPage(state.objects.from(bucket, start), ({ key }) => key, wanted)
   return xmlAnswer({
     ListBucketResult: {
       Name: bucket,
@@ -160,23 +162,23 @@ export function readEncoding(query: ReadonlyMap<string, string>): (text: string)
   return type === 'url' ? encodeKey : (text) => text
 }
 
-/** A page of a sorted list. Keys that are the same up to the delimiter become one common prefix. */
+/** A page of what is sorted by its keys. Keys that are the same up to the delimiter become one common prefix. */
 export function listPage<T>(
-  sorted: readonly T[],
+  sorted: Iterable<T>,
   keyOf: (item: T) => string,
   { prefix, delimiter, marker, max }: { prefix: string; delimiter: string; marker: string; max: number },
 ): { items: T[]; prefixes: string[]; next: string | undefined } {
-  const from = Buffer.from(marker)
   const items: T[] = []
   const prefixes: string[] = []
   let last = ''
   for (const item of sorted) {
     const key = keyOf(item)
-    if (!key.startsWith(prefix)) continue
+    if (compareKeys(key, prefix) < 0) continue
+    if (!key.startsWith(prefix)) break
     const cut = delimiter === '' ? -1 : key.indexOf(delimiter, prefix.length)
     const common = cut < 0 ? undefined : key.slice(0, cut + delimiter.length)
     // A marker that is a common prefix covers all of its keys: the previous page ended with it.
-    if (marker !== '' && (common === marker || Buffer.compare(Buffer.from(key), from) <= 0)) continue
+    if (marker !== '' && (common === marker || compareKeys(key, marker) <= 0)) continue
     if (common !== undefined && common === prefixes.at(-1)) continue
     if (items.length + prefixes.length >= max) return { items, prefixes, next: max === 0 ? undefined : last }
     last = common ?? key

@@ -51,6 +51,8 @@ export interface Scf {
   run(name: string, event: unknown): Promise<Ran>
   /** Has these functions, triggers and URLs instead; functions whose spec is the same object go on as they are. */
   apply(serverless: Serverless): void
+  /** The functions that run, and what goes to them. */
+  serverless(): Serverless
   invocations(): InvocationRecord[]
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
@@ -152,6 +154,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     push: (name, event) => queue.push(name, event),
     run: async (name, event) => find(name).run(event),
     apply,
+    serverless: () => serverless,
     invocations: () => [...invocations],
     deadLetters: queue.deadLetters,
     drop: queue.drop,
