@@ -24,6 +24,23 @@ export interface Invocation {
   /** Milliseconds since the epoch, by this instance's clock. Nothing is waited for after it. */
   deadline: number
   spent: Spent
+  /** For whoever makes many paid calls in one process: spares the list of the day's receipts that each would begin with. */
+  dayCount?: DayCount
+}
+
+/** Cache of how many calls were paid today, shared by the invocations of one process (lib/pay/limit.ts). */
+export interface DayCount {
+  /** `yyyy-mm-dd`, UTC. */
+  day: string
+  /** When the receipts were listed; milliseconds since the epoch, by this process's clock. */
+  at: number
+  /** How many calls DAILY_LIMIT left then, and how many of them were taken since. */
+  left: number
+  taken: number
+  /** Taken, but their receipts are not written yet, so no list shows them. */
+  unlisted: number
+  /** The list under way. */
+  listing?: Promise<void> | undefined
 }
 
 /** What comes from outside: credentials, deadline, time and randomness. */
@@ -40,6 +57,10 @@ export function createInvocation(config: Config, options: InvocationOptions): In
   const cos = createCos({ endpoint, ...network })
   const store = cutoutEndpoint === endpoint ? cos : createCos({ endpoint: cutoutEndpoint, ...network })
   return { config, cos, store, now, random, uuid, deadline, spent: { ms: new Map(), calls: 0 } }
+}
+
+export function createDayCount(): DayCount {
+  return { day: '', at: 0, left: 0, taken: 0, unlisted: 0 }
 }
 
 /** Adds the time that `work` takes to the time of its stage. */

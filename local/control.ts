@@ -23,7 +23,10 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill(), processing: cos.processing() }),
     'GET /api/functions': () => {
       const { functions, cosTriggers: triggers } = scf.serverless()
-      return { functions: functions.map(({ name, handler, environment }) => ({ name, handler, environment })), triggers }
+      return {
+        functions: functions.map(({ name, handler, environment }) => ({ name, handler, environment })),
+        triggers,
+      }
     },
     'GET /api/requests': () => cos.requests(),
     'GET /api/invocations': () => scf.invocations(),

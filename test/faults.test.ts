@@ -103,6 +103,7 @@ async function run(key: string, deadline: number) {
     uuid: randomUUID,
     spent: { ms: new Map(), calls: 0 },
     announce,
+    warn: () => {},
     deadline,
     ...network,
   }

@@ -73,8 +73,8 @@ async function startLater() {
   const network = { credentials, deadline: Date.now() + 20_000, now: Date.now, random: Math.random }
   const cos = createCos({ endpoint: `http://127.0.0.1:${lab.port}`, ...network })
   const config = readConfig({ COS_BUCKET: BUCKET, COS_REGION: REGION })
-  const announce = async () => {}
-  const parts = { config, cos, store: cos, uuid: randomUUID, spent: { ms: new Map(), calls: 0 }, announce, ...network }
+  const tell = { announce: async () => {}, warn: () => {} }
+  const parts = { config, cos, store: cos, uuid: randomUUID, spent: { ms: new Map(), calls: 0 }, ...tell, ...network }
   const see = async () => {
     const outcomes = upload([{ kind: 'created', keys: [KEY], bucket: BUCKET }], parts)
     return (await outcomes.next()).value

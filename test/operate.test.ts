@@ -59,6 +59,18 @@ describe('docs/operate.md: what is printed there is what is printed', () => {
     expect(steady(await run(command))).toBe(steady(printed))
   })
 
+  it('works with the variables that the running functions have, and sees no keys', async () => {
+    const { functions, triggers } = Object(await (await fetch(`${cloud.controlUrl}/api/functions`)).json())
+    expect(functions.map(({ name, handler }: Record<string, string>) => [name, handler])).toEqual([
+      ['upload', 'upload.main_handler'],
+      ['image', 'image.main_handler'],
+    ])
+    const { environment } = functions[0]
+    expect(environment).toMatchObject({ SOURCE_PREFIXES: 'uploads/', REDIRECT_TTL: '300' })
+    expect(Object.keys(environment).filter((name) => name.startsWith('TENCENTCLOUD'))).toEqual([])
+    expect(triggers[0]).toMatchObject({ function: 'upload', events: 'cos:ObjectCreated:*', prefix: 'uploads/' })
+  })
+
   it('has a transcript of every command that works on a running cloud', async () => {
     const help = await run('npx cos-goods-matting --local help')
     const [, commands = ''] = /Commands:\n([\s\S]*?)\n\n/.exec(help) ?? []

@@ -51,7 +51,8 @@ export const main_handler = middy({
       await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
     }
     let thrown: MattingError | undefined
-    const invocation = { ...basis, announce: tell }
+    const warn = (fields: Fields) => log({ function: 'upload', ...fields })
+    const invocation = { ...basis, announce: tell, warn }
     for await (const outcome of upload(readEvent(event), invocation)) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error

@@ -1,16 +1,10 @@
-import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
-import type { ObjectHead } from '../../lib/cos.ts'
+import { type CutInvocation, cutOut, refuseHead } from '../../lib/cut.ts'
 import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
-import { isFinal, MattingError } from '../../lib/errors.ts'
+import { MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
-import { layoutName } from '../../lib/layout.ts'
-import { errorFields, log } from '../../lib/log.ts'
-import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
-import { type UploadLayout, uploadLayouts } from '../../lib/preset.ts'
-import { type StoredView, storeView } from '../../lib/show.ts'
-import { encodeKey } from '../../lib/sign.ts'
-import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
+import { type Cutout, failureFolders } from '../../lib/pay/pay.ts'
+import { isOtherType, refuseKey } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
 
 /** The result for one object. */
@@ -20,18 +14,11 @@ export type Outcome =
   | { key: string; outcome: 'skipped'; why: string; ms: number }
   | { key: string; outcome: 'failed'; error: MattingError; ms: number }
 
-export interface UploadInvocation extends Invocation {
-  announce: (announcement: Announcement) => Promise<void>
-}
-
 /** With less time left than this, no further object is begun; in milliseconds. */
 const LEAST_TIME = 2_000
 
 /** The time that every object gets at least, if so much is left, in milliseconds. */
 const SHARE = 12_000
-
-/** The part of that time which is kept for announcing, in milliseconds. */
-const ANNOUNCE_TIME = 3_000
 
 /**
  * Makes the cutouts of the objects that arrived, and yields the result for each as soon as it is known and announced. Never
@@ -39,7 +26,7 @@ const ANNOUNCE_TIME = 3_000
  */
 export async function* upload(
   arrivals: readonly (Arrival | undefined)[],
-  invocation: UploadInvocation,
+  invocation: CutInvocation,
 ): AsyncGenerator<Outcome> {
   for (const [i, arrival] of arrivals.entries()) {
     // An object that waits for another instance's cutout must not take the time of those after it.
@@ -50,7 +37,7 @@ export async function* upload(
   }
 }
 
-async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<Outcome[]> {
+async function handle(arrival: Arrival, invocation: CutInvocation): Promise<Outcome[]> {
   const { config, cos, now } = invocation
   const start = now()
   const ms = () => now() - start
@@ -87,9 +74,9 @@ async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<O
       }
       // It was deleted meanwhile, or this is the wrong one of two readings of the key.
       if (!head) continue
-      const why = gateHead(key, head, config)
+      const why = refuseHead(key, head, config)
       if (why) outcomes.push(await skipped(key, why))
-      else outcomes.push({ key, outcome: 'cut', cutouts: await cut(key, head, invocation), ms: ms() })
+      else outcomes.push({ key, outcome: 'cut', cutouts: await cutOut('trigger', key, head, invocation), ms: ms() })
     } catch (error) {
       outcomes.push(failed(key, error))
     }
@@ -103,78 +90,6 @@ async function handle(arrival: Arrival, invocation: UploadInvocation): Promise<O
   } catch (error) {
     return [failed(first, error)]
   }
-}
-
-/** Makes and announces the cutouts of a photo. @throws MattingError */
-async function cut(key: string, head: ObjectHead, invocation: UploadInvocation): Promise<Cutout[]> {
-  const { config, announce } = invocation
-  const source = { key, etag: head.etag }
-  try {
-    const deadline = invocation.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
-    const photo = { ...source, size: head.size, modified: head.modified }
-    const layouts = layoutsOf(key, head, config)
-    const origin = config.deliveryUrl ?? config.cutoutEndpoint
-    const cutouts: Cutout[] = []
-    // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
-    for (let i = 0; i < layouts.length; i += MAX_RULES) {
-      const made = await ensure({ ...invocation, deadline }, 'trigger', photo, layouts.slice(i, i + MAX_RULES))
-      const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
-        const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
-        const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}
-        const shown: (StoredView & ReturnType<typeof place>)[] = []
-        for (const view of views) {
-          const stored = await storeView({ ...invocation, deadline }, { ...made, modified }, view).catch(
-            without(source.key),
-          )
-          if (stored) shown.push({ ...place(stored.key), ...stored })
-        }
-        const cutout = { ...made, ...place(made.key) }
-        return announce({ type: 'cutout.created', source, layout, cutout, ...(shown.length > 0 && { views: shown }) })
-      })
-      const failed = (await Promise.allSettled(told)).find(({ status }) => status === 'rejected')
-      if (failed) await Promise.all(told)
-      cutouts.push(...made)
-    }
-    return cutouts
-  } catch (thrown) {
-    const error = MattingError.from(thrown)
-    const { code, message, retryable } = error
-    const type = error.about === 'order' ? 'cutout.deferred' : 'cutout.failed'
-    // An error that a retry may mend is not announced yet.
-    if (type === 'cutout.deferred' || isFinal(error) || code === 'denied') {
-      await announce({ type, source, code, message, retryable }).catch(() => {
-        throw new MattingError('unannounced', undefined, { cause: error })
-      })
-    }
-    throw error
-  }
-}
-
-/** A cutout that cannot be shown otherwise than it is, is still a cutout. @throws any other error */
-function without(key: string): (error: unknown) => undefined {
-  return (thrown) => {
-    const error = MattingError.from(thrown)
-    if (error.code !== 'no-view') throw error
-    log({ function: 'upload', key, outcome: 'no view', ...errorFields(error) })
-  }
-}
-
-/** The layouts of a photo: those that its own metadata name, otherwise those of its folder. @throws MattingError bad-layout */
-function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: Config): readonly UploadLayout[] {
-  const names = namesIn(matting)
-  if (names.length === 0) return onUpload.find(([folder]) => key.startsWith(folder))?.[1] ?? []
-  const named = names.map((name) => {
-    const preset = presets.get(name)
-    if (!preset) throw new MattingError('bad-layout', 'x-cos-meta-matting: expected off, or presets that exist.')
-    return preset
-  })
-  return uploadLayouts(named)
-}
-
-/** The presets, or `off`, in an object's own metadata; each once, however often it is named. */
-function namesIn(matting = ''): string[] {
-  const names = matting.split(',').map((name) => name.trim().toLowerCase())
-  return [...new Set(names)].filter(Boolean)
 }
 
 /**
@@ -211,15 +126,4 @@ function gate(key: string, { kind, bucket, size, type = '' }: Arrival, config: C
   if (key.endsWith('/') || size === 0) return 'empty'
   // If the event has no type, HEAD may tell one; if that says nothing, the name decides.
   return isOtherType(type) ? 'not an image by its type' : undefined
-}
-
-/** The same, by what HEAD told. */
-function gateHead(key: string, head: ObjectHead, config: Config): string | undefined {
-  const why = refuseObject(key, head)
-  if (why) return why
-  const names = namesIn(head.matting)
-  if (names.includes('off')) return 'off by its metadata'
-  if (names.length === 0 && !config.onUpload.some(([folder]) => key.startsWith(folder)))
-    return 'no layouts for its folder'
-  return undefined
 }

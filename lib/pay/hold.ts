@@ -3,7 +3,7 @@ import { type Code, MattingError } from '../errors.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Claim, claim, claimKey, listClaims, look, redate, release } from './claim.ts'
 import { checkFailure } from './failure.ts'
-import { countPaid } from './receipt.ts'
+import { listed, take } from './limit.ts'
 import type { Source, Wanted } from './work.ts'
 
 /** A cutout that may be paid for: its claim is ours. */
@@ -75,6 +75,7 @@ export async function checkPayable(
 
 /**
  * Claims the missing cutouts that are free, but no more than one request may make. `stored`: the photo was seen in the bucket.
+ * What is held was taken from what DAILY_LIMIT leaves, so `listed` must follow.
  * @throws MattingError limit-reached, unavailable; the failure of a claim's holder
  */
 export async function hold(
@@ -97,7 +98,7 @@ export async function hold(
     return standing === 'free' ? { one, attempt: last } : undefined
   })
   const free = (await Promise.all(looks)).filter((look) => look !== undefined)
-  if (free.length > 0) await checkLimit(invocation, free.length)
+  if (free.length > 0) await take(invocation, free.length)
   const claims = await Promise.allSettled(
     free.map(async ({ one, attempt }) => {
       const at = store.clock()
@@ -120,19 +121,12 @@ export async function hold(
     one.status === 'fulfilled' && one.value.standing === 'ours' ? [one.value.held] : [],
   )
   const failed = claims.find((one) => one.status === 'rejected')
+  listed(invocation, free.length - (failed ? 0 : held.length))
   if (failed) {
     await releaseAll(store, held, 'unavailable')
     throw failed.reason
   }
   return { held, attempts: new Map([...attempts, ...free.map(({ one, attempt }) => [one.key, attempt] as const)]) }
-}
-
-/** @throws MattingError limit-reached, if `more` paid calls would exceed today's limit */
-async function checkLimit({ config, cos, store }: Invocation, more: number): Promise<void> {
-  if (config.dailyLimit === Number.POSITIVE_INFINITY) return
-  const today = new Date(store.clock()).toISOString().slice(0, 10)
-  const enough = config.dailyLimit - more
-  if ((await countPaid({ cos, store }, today, enough)) > enough) throw new MattingError('limit-reached')
 }
 
 /** Tells those who wait that nothing was bought. */

@@ -4,6 +4,7 @@ import { type Invocation, timed } from '../invocation.ts'
 import type { Layout } from '../layout.ts'
 import { buy, note } from './buy.ts'
 import { checkPayable, hold, LOOK_TIME } from './hold.ts'
+import { listed } from './limit.ts'
 import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts'
 
 export { failureFolders } from './failure.ts'
@@ -70,7 +71,8 @@ export async function ensure(
     const others = [...paid].filter(([key, { attempt }]) => attempt !== attempts.get(key))
     for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
-      const { bought, original } = await timed(invocation, 'pay', buy(invocation, asker, source, turn.held))
+      const buying = buy(invocation, asker, source, turn.held).finally(() => listed(invocation, turn.held.length))
+      const { bought, original } = await timed(invocation, 'pay', buying)
       for (const { key, attempt } of bought) paid.set(key, { attempt, sure: original === source.etag })
       isOther = original !== undefined && original !== source.etag
       if (isOther) break

@@ -9,6 +9,7 @@ import { refuseKey, refuseObject } from '../source.ts'
 import { buy, note, type Photo, type Purchase, receiptOf, rulesOf } from './buy.ts'
 import { claimKey, ROUNDING, redate } from './claim.ts'
 import { checkPayable, type Held, hold, releaseAll, vendorTime } from './hold.ts'
+import { listed } from './limit.ts'
 import { writeGrant } from './receipt.ts'
 import { find, type Source, wantedCutouts } from './work.ts'
 
@@ -42,6 +43,7 @@ export async function putPhoto(
     answered,
     original = etag,
   } = held.length > 0 ? await buy(invocation, 'upload', source, held, photo).catch(() => nothing) : nothing
+  listed(invocation, held.length)
   if (!answered) {
     // No more bytes are on their way, so if the vendor makes these cutouts, it has begun.
     await Promise.allSettled(bought.map((one) => redate(store, claimKey(one.key, one.attempt), vendorTime(invocation))))
@@ -105,9 +107,11 @@ export async function presignUpload(
   const end = Math.min(Math.floor(written / 1000) + seconds, limited ? lastSecond : Number.POSITIVE_INFINITY)
   const lapses = written + wish.seconds * 1000 + ROUNDING
   const grant = await writeGrant(store, receipt, lapses).catch(async (error: unknown) => {
+    listed(invocation, held.length)
     await releaseAll(store, held, 'unavailable')
     throw error
   })
+  listed(invocation, held.length)
   if (store.clock() >= (end + 1) * 1000) {
     await releaseAll(store, held, 'unavailable')
     await store.delete(grant).catch(() => {})
