@@ -22,7 +22,7 @@ export function imageUrl(origin: string, { layout, key, expires }: Grant, id: st
 }
 
 /** An image URL without a signature. */
-function openUrl(origin: string, layout: string, key: string): string {
+export function openUrl(origin: string, layout: string, key: string): string {
   // A URL in the path is encoded completely, because `//` and `?` would not survive the way.
   return `${origin}/${encode(layout)}${/^https?:/i.test(key) ? `/${encode(key)}` : encodeKey(key)}`
 }
@@ -37,9 +37,9 @@ export interface ImageSetOptions {
   widths: readonly number[]
   /** The width that the picture has on the page, as in CSS: `(max-width: 600px) 100vw, 320px`. */
   sizes: string
-  /** Width and height of the picture, or their ratio: the browser keeps the room, so that nothing jumps. */
-  width: number
-  height: number
+  /** Width and height of the picture, or their ratio: with them the browser keeps the room, so that nothing jumps. */
+  width?: number
+  height?: number
   alt: string
   /** For ACCESS=signed. */
   signer?: { id: string; secret: string; expires: number }
@@ -65,7 +65,9 @@ export function imageSet(origin: string, options: ImageSetOptions): ImageSet {
   const src = urls.at(-1) ?? ''
   const srcset = urls.map((url, i) => `${url} ${sorted[i]}w`).join(', ')
   const attributes = { src, srcset, sizes, width, height, alt, loading: 'lazy' }
-  const pairs = Object.entries(attributes).map(([name, value]) => `${name}="${escapeHtml(String(value))}"`)
+  const pairs = Object.entries(attributes).flatMap(([name, value]) =>
+    value === undefined ? [] : `${name}="${escapeHtml(String(value))}"`,
+  )
   return { src, srcset, sizes, img: `<img ${pairs.join(' ')}>` }
 }
 
