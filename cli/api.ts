@@ -1,5 +1,4 @@
 import { Agent } from 'node:http'
-import { CommonClient } from 'tencentcloud-sdk-nodejs-common'
 import { type Answer, type Listed, readPage } from '../lib/answer.ts'
 import { MattingError } from '../lib/errors.ts'
 import { readBody, send, within } from '../lib/http.ts'
@@ -57,6 +56,8 @@ export async function call(
   { service, action, params }: ApiCall,
 ): Promise<Fields> {
   const { secretId, secretKey, token } = credentials
+  // Loaded only here: it takes longer than most commands.
+  const { CommonClient } = await import('tencentcloud-sdk-nodejs-common')
   const client = new CommonClient(`${service}.tencentcloudapi.com`, VERSIONS[service], {
     credential: { secretId, secretKey, ...(token && { token }) },
     region,

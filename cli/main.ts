@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { Argument, Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import type { Environment } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
-import { type Operator, openOperator, openTerminal, type Place, ROOT } from './operator.ts'
+import type { Operator, Place } from './operator.ts'
 
 /** How a command ended, as its exit code; none if all went well. */
 type Ending = number | undefined
@@ -18,6 +19,7 @@ export async function main(args: readonly string[], shell: Environment): Promise
     { yes, ...place }: Place & { yes?: boolean | undefined },
     work: (operator: Operator) => Promise<Ending>,
   ) => {
+    const { openOperator, openTerminal } = await import('./operator.ts')
     const operator = await openOperator(place, shell, openTerminal({ json: place.json, yes }))
     code = (await work(operator)) ?? 0
   }
@@ -27,7 +29,10 @@ export async function main(args: readonly string[], shell: Environment): Promise
   } catch (error) {
     // Commander has said it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (!(error instanceof MattingError)) console.error(error)
+    const [, missing] = /^Cannot find package '([^']+)'/.exec(String(Object(error).message)) ?? []
+    // A peer of the package, which not everybody needs.
+    if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)
+    else if (!(error instanceof MattingError)) console.error(error)
     else console.error(error.message)
     return error instanceof MattingError && error.code === 'bad-request' ? 2 : 1
   }
@@ -213,7 +218,10 @@ const SET = ['--set <name=value>', 'with --local: a variable of the functions; m
 
 /** What is in the clone, built now, so that nothing older is deployed. */
 async function code(isBuilt: boolean) {
-  if (isBuilt) await import(new URL('build.mjs', ROOT).href)
+  const { ROOT } = await import('./operator.ts')
+  const builder = new URL('build.mjs', ROOT)
+  // The package comes built.
+  if (isBuilt && existsSync(builder)) await import(builder.href)
   const { readCode } = await import('./function.ts')
   return readCode(new URL('dist/', ROOT))
 }
