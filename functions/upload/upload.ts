@@ -1,13 +1,13 @@
 import type { Announcement } from '../../lib/announce.ts'
 import type { Config } from '../../lib/config.ts'
 import type { ObjectHead } from '../../lib/cos.ts'
-import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
 import { isFinal, MattingError } from '../../lib/errors.ts'
 import type { Invocation } from '../../lib/invocation.ts'
 import { layoutName } from '../../lib/layout.ts'
 import { errorFields, log } from '../../lib/log.ts'
-import { type Cutout, ensure, failureFolders, MAX_RULES } from '../../lib/pay/pay.ts'
+import { type Cutout, ensure, MAX_RULES } from '../../lib/pay/pay.ts'
 import { type UploadLayout, uploadLayouts } from '../../lib/preset.ts'
+import { remove } from '../../lib/remove.ts'
 import { type StoredView, storeView } from '../../lib/show.ts'
 import { encodeKey } from '../../lib/sign.ts'
 import { isOtherType, refuseKey, refuseObject } from '../../lib/source.ts'
@@ -175,31 +175,6 @@ function layoutsOf(key: string, { matting }: ObjectHead, { onUpload, presets }: 
 function namesIn(matting = ''): string[] {
   const names = matting.split(',').map((name) => name.trim().toLowerCase())
   return [...new Set(names)].filter(Boolean)
-}
-
-/**
- * Removes the cutouts of a deleted photo with what belongs to them, and the failures noted for it. Returns how many cutouts it
- * were. Claims stay, because they prevent paying twice.
- */
-async function remove(key: string, { config, store }: Invocation): Promise<number> {
-  const { cutoutPrefix } = config
-  let removed = 0
-  const cutouts = cutoutFolders(cutoutPrefix, key)
-  // Twice, for what was made of a cutout before it was removed, and after it was listed.
-  for (const folder of [...cutouts, ...cutouts, ...failureFolders(cutoutPrefix, key)]) {
-    for await (const object of store.list(folder)) {
-      const name = object.key.slice(folder.length)
-      const whole = !name.includes('/')
-      const cutout = cutouts.includes(folder)
-      // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
-      if (cutout ? versionIn(name) === undefined : !whole) continue
-      // The vendor may cut out the same photo in another way the next time.
-      await store.delete(object.key)
-      if (cutout && whole) await store.delete(frameKey(object.key))
-      if (cutout && whole) removed++
-    }
-  }
-  return removed
 }
 
 /** Why an object is skipped, as far as its event alone can tell; undefined if it is not. */

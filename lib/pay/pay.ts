@@ -6,10 +6,11 @@ import { buy, note } from './buy.ts'
 import { checkPayable, hold, LOOK_TIME } from './hold.ts'
 import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts'
 
-export { failureFolders } from './failure.ts'
+export { isPast, listClaims } from './claim.ts'
+export { FAILURES, failureFolders, splitMark } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
-export { readReceipts } from './receipt.ts'
+export { RECEIPTS, readReceipts, TALLIES } from './receipt.ts'
 export type { Source } from './work.ts'
 
 export interface Cutout {
