@@ -1,8 +1,17 @@
 import type { Config } from '../lib/config.ts'
-import { cutoutFolder, frameKey, isVersionOf, type Place, RECORDS, sourceKey, type splitCutout } from '../lib/cutout.ts'
+import {
+  cutoutFolder,
+  cutoutFolders,
+  frameKey,
+  isVersionOf,
+  type Place,
+  RECORDS,
+  sourceKey,
+  splitCutout,
+} from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
 import type { Invocation } from '../lib/invocation.ts'
-import { failureFolders } from '../lib/pay/pay.ts'
+import { failureFolders, splitMark } from '../lib/pay/pay.ts'
 import { refuseKey } from '../lib/source.ts'
 import { findPhotos } from './photos.ts'
 
@@ -184,8 +193,14 @@ export async function* oldNotes({ config, cos, store }: Invocation, ages: Ages):
   }
 
   async function isBare(source: string): Promise<boolean> {
-    for (const folder of [cutoutFolder(prefix, source), ...failureFolders(prefix, source)])
-      for await (const _ of store.list(folder)) return false
+    for (const folder of [...cutoutFolders(prefix, source), ...failureFolders(prefix, source)]) {
+      const split = folder.startsWith(prefix) ? splitCutout : splitMark
+      // Inside the folder of `a.jpg` there may be that of `a.jpg/b.jpg`.
+      for await (const { key } of store.list(folder)) {
+        const place = split(key)
+        if (place && folder.endsWith(place.folder)) return false
+      }
+    }
     return true
   }
 }

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import PQueue from 'p-queue'
 import { MattingError } from '../lib/errors.ts'
+import type { Invocation } from '../lib/invocation.ts'
 import { type Ages, checkPhotos, DAY, type Garbage, type Kept, KINDS, type Kind, redirectLife } from './garbage.ts'
 import type { Operator } from './operator.ts'
 import { findGarbage } from './records.ts'
@@ -44,7 +45,7 @@ const TOLD = 1_000
 
 /** Tells what may go; deletes and writes nothing. */
 export async function gcPlan(operator: Operator, options: GcOptions): Promise<void> {
-  const survey = await look(operator, options)
+  const survey = await look(operator, operator.open(Number.POSITIVE_INFINITY), options)
   if (operator.terminal.json) console.log(JSON.stringify(survey, null, 2))
   else show(operator, survey)
 }
@@ -52,7 +53,8 @@ export async function gcPlan(operator: Operator, options: GcOptions): Promise<vo
 /** Deletes what may go. @returns the exit code @throws MattingError bad-request: nobody agreed, so nothing was done */
 export async function gcRun(operator: Operator, options: RunOptions): Promise<number> {
   const { terminal, config } = operator
-  const { kinds, photos, kept, folders } = await look(operator, options)
+  const invocation = operator.open(Number.POSITIVE_INFINITY)
+  const { kinds, photos, kept, folders } = await look(operator, invocation, options)
   if (photos.gone > photos.there && !options.force)
     throw new MattingError(
       'misconfigured',
@@ -64,12 +66,11 @@ export async function gcRun(operator: Operator, options: RunOptions): Promise<nu
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0)
   if ((objects > 0 || !terminal.isThere) && !(await terminal.confirm(`Delete ${objects} objects, ${size(bytes)}?`)))
     throw new MattingError('bad-request', 'Nothing was done. Without a terminal, gc run needs --yes.')
-  return sweep(operator, options)
+  return sweep(operator, invocation, options)
 }
 
-async function sweep(operator: Operator, options: RunOptions): Promise<number> {
+async function sweep(operator: Operator, invocation: Invocation, options: RunOptions): Promise<number> {
   const { terminal } = operator
-  const invocation = operator.open(Number.POSITIVE_INFINITY)
   const file = options.deleted === undefined ? undefined : await openFile(options.deleted)
   const done = new Map<Kind, { objects: number; bytes: number }>()
   let [begun, deleted] = [0, 0]
@@ -122,8 +123,7 @@ async function sweep(operator: Operator, options: RunOptions): Promise<number> {
   return isStopped ? 130 : 0
 }
 
-async function look(operator: Operator, options: GcOptions): Promise<Survey> {
-  const invocation = operator.open(Number.POSITIVE_INFINITY)
+async function look(operator: Operator, invocation: Invocation, options: GcOptions): Promise<Survey> {
   await checkPhotos(invocation)
   const survey: Survey = {
     kinds: {},

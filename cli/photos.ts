@@ -20,6 +20,7 @@ export async function findPhotos(
   cos: Cos,
   prefixes: readonly string[],
   keys: Iterable<string>,
+  page = PAGE,
 ): Promise<Map<string, Photo>> {
   const sorted = [...new Set(keys)].sort(byBytes)
   const found = new Map<string, Photo>()
@@ -33,9 +34,9 @@ export async function findPhotos(
         found.set(key, { etag, modified: written })
         i++
       }
-      if (++seen >= PAGE || i >= sorted.length) break
+      if (++seen >= page || i >= sorted.length) break
     }
-    if (seen < PAGE) {
+    if (seen < page) {
       // The list has ended.
       while (sorted[i]?.startsWith(prefix)) i++
     } else if (sorted[i] === asked) {

@@ -49,20 +49,24 @@ export async function purge(operator: Operator, target: string): Promise<number>
   }
   process.once('SIGINT', stop)
   const queue = new PQueue({ concurrency: AT_ONCE })
-  let [last, cutouts] = ['', 0]
+  let cutouts = 0
+  const begun = new Set<string>()
   let failure: unknown
   for await (const { source } of madeOf(invocation, target)) {
     if (isStopped || failure !== undefined) break
-    // All that was made of a photo lies together.
-    if (source === last) continue
-    last = source
+    // All that was made of a photo is taken away at once.
+    if (begun.has(source)) continue
+    begun.add(source)
     await queue.onSizeLessThan(AT_ONCE)
     void queue.add(async () => {
       try {
-        cutouts += await remove(source, invocation)
+        const removed = await remove(source, invocation)
+        cutouts += removed
         await invocation.store.delete(noteKey(config.cutoutPrefix, source))
       } catch (error) {
         failure ??= error
+      } finally {
+        begun.delete(source)
       }
     })
   }
