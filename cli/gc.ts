@@ -64,7 +64,10 @@ export async function gcRun(operator: Operator, options: RunOptions): Promise<nu
   const all = Object.values(kinds)
   const objects = all.reduce((sum, one) => sum + one.objects, 0)
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0)
-  if ((objects > 0 || !terminal.isThere) && !(await terminal.confirm(`Delete ${objects} objects, ${size(bytes)}?`)))
+  if (
+    (objects > 0 || !terminal.isThere) &&
+    !(await terminal.confirm(`Delete ${count(objects, 'object')}, ${size(bytes)}?`))
+  )
     throw new MattingError('bad-request', 'Nothing was done. Without a terminal, gc run needs --yes.')
   return sweep(operator, invocation, options)
 }
@@ -90,7 +93,7 @@ async function sweep(operator: Operator, invocation: Invocation, options: RunOpt
       await file?.appendFile(`${key}\n`)
       const { objects, bytes } = done.get(kind) ?? { objects: 0, bytes: 0 }
       done.set(kind, { objects: objects + 1, bytes: bytes + size })
-      if (++deleted % TOLD === 0) terminal.say(`${deleted} deleted`)
+      if (++deleted % TOLD === 0) terminal.say(`${count(deleted, 'object')} deleted …`)
     } catch (error) {
       failure ??= error
     }
@@ -117,7 +120,9 @@ async function sweep(operator: Operator, invocation: Invocation, options: RunOpt
     const bytes = [...done.values()].reduce((sum, one) => sum + one.bytes, 0)
     if (terminal.json) console.log(JSON.stringify({ deleted: Object.fromEntries(sums) }, null, 2))
     const told = sums.map(([kind, sum]) => `${sum?.objects} ${kind}`).join(', ')
-    terminal.print(deleted === 0 ? 'Nothing was deleted.' : `Deleted ${deleted} objects, ${size(bytes)}: ${told}.`)
+    terminal.print(
+      deleted === 0 ? 'Nothing was deleted.' : `Deleted ${count(deleted, 'object')}, ${size(bytes)}: ${told}.`,
+    )
   }
   if (failure !== undefined) throw failure
   return isStopped ? 130 : 0
@@ -178,12 +183,16 @@ function show({ terminal }: Operator, { kinds, folders, kept, photos }: Survey):
   if (largest.length > 0) terminal.print('By folder:')
   for (const [name, sum] of largest.slice(0, SHOWN)) terminal.print(row(name, sum))
   if (largest.length > SHOWN) terminal.print(`… and ${largest.length - SHOWN} more folders`)
-  terminal.print(`Of ${photos.there + photos.gone} photos that have cutouts ${photos.gone} are gone.`)
-  if (kept.young > 0) terminal.print(`${kept.young} objects are not old enough.`)
+  terminal.print(`Photos of which something is stored: ${photos.there + photos.gone}; gone: ${photos.gone}.`)
+  if (kept.young > 0) terminal.print(`Not old enough: ${count(kept.young, 'object')}.`)
   if (kept.unnoted > 0)
-    terminal.print(`${kept.unnoted} objects are of photos whose absence the next gc run notes; from then on they age.`)
+    terminal.print(
+      `Of photos whose absence gc run notes now, so that they age from now on: ${count(kept.unnoted, 'object')}.`,
+    )
   if (kept.foreign > 0)
-    terminal.print(`${kept.foreign} objects are left alone: their photos are in no source folder, or cannot be told.`)
+    terminal.print(
+      `Left alone, for their photos are in no source folder or cannot be told: ${count(kept.foreign, 'object')}.`,
+    )
   if (kinds.replaced || kinds.deleted)
     terminal.say(
       'URLs of these cutouts that were announced, or that pages hold, lead to nothing once they are deleted.',
@@ -198,6 +207,11 @@ const NAMES: Record<Kind, string> = {
   claims: 'claims',
   receipts: 'receipts and tallies',
   notes: 'notes of absence',
+}
+
+/** A number of things, as people say it. */
+export function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`
 }
 
 /** Bytes as people read them. */

@@ -7,7 +7,7 @@ import { FAILURES, failureFolders, splitMark } from '../lib/pay/pay.ts'
 import { remove } from '../lib/remove.ts'
 import { isUnder, refuseKey } from '../lib/source.ts'
 import { noteKey } from './garbage.ts'
-import { size } from './gc.ts'
+import { count, size } from './gc.ts'
 import type { Operator } from './operator.ts'
 import { findPhotos } from './photos.ts'
 
@@ -28,19 +28,19 @@ export async function purge(operator: Operator, target: string): Promise<number>
   if (why)
     throw new MattingError('bad-request', `${target}: ${why}. Source folders: ${config.sourcePrefixes.join(', ')}`)
   const invocation = operator.open(Number.POSITIVE_INFINITY)
-  const { objects, bytes, cutouts: there, calls } = await count(invocation, target)
+  const { objects, bytes, cutouts: there, calls } = await survey(invocation, target)
   if (objects === 0) {
     if (terminal.json) console.log(JSON.stringify({ cutouts: 0 }))
     terminal.print(`Nothing is stored that was made of ${target}`)
     return 0
   }
   terminal.say(
-    `${target}: ${objects} objects, ${size(bytes)}, among them ${there} cutouts. To make them again takes ${calls} paid calls.`,
+    `${target}: ${count(objects, 'object')}, ${size(bytes)}, among them ${count(there, 'cutout')}. To make them again takes ${count(calls, 'paid call')}.`,
   )
   terminal.say(
-    `Redirects that are cached lead to nothing for up to ${config.redirectTtl * 2} s, URLs that were announced until they are made again. Claims stay: where a call is under way, the next request waits for it.`,
+    `Redirects that are cached lead to nothing for up to ${config.redirectTtl * 2} s, URLs that were announced until the cutouts are made again. Claims stay: where a call is under way, the next request waits for it.`,
   )
-  if (!(await terminal.confirm(`Delete these ${objects} objects?`)))
+  if (!(await terminal.confirm(`Delete ${count(objects, 'object')}?`)))
     throw new MattingError('bad-request', 'Nothing was done. Without a terminal, purge needs --yes.')
 
   let isStopped = false
@@ -52,34 +52,39 @@ export async function purge(operator: Operator, target: string): Promise<number>
   let cutouts = 0
   const begun = new Set<string>()
   let failure: unknown
-  for await (const { source } of madeOf(invocation, target)) {
-    if (isStopped || failure !== undefined) break
-    // All that was made of a photo is taken away at once.
-    if (begun.has(source)) continue
-    begun.add(source)
-    await queue.onSizeLessThan(AT_ONCE)
-    void queue.add(async () => {
-      try {
-        const removed = await remove(source, invocation)
-        cutouts += removed
-        await invocation.store.delete(noteKey(config.cutoutPrefix, source))
-      } catch (error) {
-        failure ??= error
-      } finally {
-        begun.delete(source)
-      }
-    })
+  const take = async (source: string) => {
+    try {
+      if (isStopped || failure !== undefined) return
+      const removed = await remove(source, invocation)
+      cutouts += removed
+      await invocation.store.delete(noteKey(config.cutoutPrefix, source))
+    } catch (error) {
+      failure ??= error
+    } finally {
+      begun.delete(source)
+    }
   }
-  await queue.onIdle()
-  process.off('SIGINT', stop)
+  try {
+    for await (const { source } of madeOf(invocation, target)) {
+      if (isStopped || failure !== undefined) break
+      // All that was made of a photo is taken away at once.
+      if (begun.has(source)) continue
+      begun.add(source)
+      await queue.onSizeLessThan(AT_ONCE)
+      void queue.add(() => take(source))
+    }
+  } finally {
+    await queue.onIdle()
+    process.off('SIGINT', stop)
+  }
   if (failure !== undefined) throw failure
   if (terminal.json) console.log(JSON.stringify({ cutouts }))
-  terminal.print(`Deleted ${cutouts} cutouts with all that belongs to them.`)
+  terminal.print(`Deleted ${count(cutouts, 'cutout')} with all that belongs to them.`)
   return isStopped ? 130 : 0
 }
 
 /** What is stored, and the calls that making it again takes: only what was made of photos that are there can be. */
-async function count(invocation: Invocation, target: string) {
+async function survey(invocation: Invocation, target: string) {
   const { cos, config } = invocation
   const sum = { objects: 0, bytes: 0, cutouts: 0, calls: 0 }
   const wanted: { source: string; version: string }[] = []

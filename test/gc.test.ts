@@ -9,7 +9,10 @@ import COS from 'cos-nodejs-sdk-v5'
 import fc from 'fast-check'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { redirectLife } from '../cli/garbage.ts'
+import { gcRun } from '../cli/gc.ts'
+import { openOperator, openTerminal } from '../cli/operator.ts'
 import { policy } from '../cli/policy.ts'
+import { purge } from '../cli/purge.ts'
 import { readConfig } from '../lib/config.ts'
 import { besideCutout, cutoutFolder, cutoutKey, frameKey } from '../lib/cutout.ts'
 import { plain } from '../lib/layout.ts'
@@ -452,6 +455,42 @@ it('plan says what run then deletes, in few requests; --limit, --deleted and --j
   for (const name of ['claims', 'tally', 'receipts', 'gone', 'frames', 'failed'])
     expect(may('DeleteObject', `/.matting/${name}/x`)).toBe(true)
   expect(may('DeleteObject', '/uploads/x') || may('DeleteObject', '/.matting/elsewhere/x')).toBe(false)
+})
+
+it('with a bucket of its own for cutouts: photos are looked for in the one, and what goes, goes from the other', async () => {
+  const CUTOUT_BUCKET = 'cutouts-1250000000'
+  const other = await startCommanded({ CUTOUT_BUCKET })
+  onTestFinished(() => other.cloud.close())
+  other.cloud.faults.set(SILENT)
+  const place = { local: true, port: other.port, set: [`CUTOUT_BUCKET=${CUTOUT_BUCKET}`] }
+  const operator = await openOperator(place, {}, { ...openTerminal({ yes: true }), print() {}, say() {} })
+  const options = { cutouts: 30, claims: 1, receipts: 400, limit: 100, force: false }
+  const { cos, store } = operator.open(Number.POSITIVE_INFINITY)
+  const put = (bucket: typeof cos, key: string, body = A) => bucket.put(key, body, { type: 'image/jpeg' })
+  for (const key of ['there', 'replaced', 'gone']) {
+    await put(cos, `uploads/${key}.jpg`)
+    await put(store, cutoutOf(`uploads/${key}.jpg`, md5(A)))
+    await put(store, frameKey(cutoutOf(`uploads/${key}.jpg`, md5(A))))
+    await put(store, `.matting/claims/${cutoutOf(`uploads/${key}.jpg`, md5(A))}/0`)
+    // What lies there is none of its business.
+    await put(cos, cutoutOf(`uploads/${key}.jpg`, md5(B)))
+  }
+  await put(cos, 'uploads/replaced.jpg', B)
+  await cos.delete('uploads/gone.jpg')
+  for (let i = 0; i < 3; i++) {
+    expect(await gcRun(operator, options)).toBe(0)
+    other.cloud.clock.advance(31 * DAY)
+  }
+  const keys = async (bucket: typeof cos) => {
+    const found: string[] = []
+    for await (const { key } of bucket.list('')) found.push(key)
+    return found
+  }
+  const cutout = cutoutOf('uploads/there.jpg', md5(A))
+  expect(await keys(store)).toEqual([frameKey(cutout), cutout])
+  expect(await keys(cos)).toHaveLength(5)
+  expect(await purge(operator, 'uploads/')).toBe(0)
+  expect([await keys(store), (await keys(cos)).length]).toEqual([[], 5])
 })
 
 it('killed with kill -9 in the middle, it goes on when it is run again', async () => {
