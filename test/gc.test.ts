@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { hash } from 'node:crypto'
+import dns from 'node:dns'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -7,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import COS from 'cos-nodejs-sdk-v5'
 import fc from 'fast-check'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { redirectLife } from '../cli/garbage.ts'
 import { gcRun } from '../cli/gc.ts'
 import { openOperator, openTerminal } from '../cli/operator.ts'
@@ -462,6 +463,11 @@ it('with a bucket of its own for cutouts: photos are looked for in the one, and 
   const other = await startCommanded({ CUTOUT_BUCKET })
   onTestFinished(() => other.cloud.close())
   other.cloud.faults.set(SILENT)
+  // Not every machine knows that `*.localhost` is itself.
+  const spy = vi
+    .spyOn(dns, 'lookup')
+    .mockImplementation(((_, __, done) => done(null, [{ address: '127.0.0.1', family: 4 }], 4)) as typeof dns.lookup)
+  onTestFinished(() => spy.mockRestore())
   const place = { local: true, port: other.port, set: [`CUTOUT_BUCKET=${CUTOUT_BUCKET}`] }
   const operator = await openOperator(place, {}, { ...openTerminal({ yes: true }), print() {}, say() {} })
   const options = { cutouts: 30, claims: 1, receipts: 400, limit: 100, force: false }
