@@ -3,6 +3,7 @@ import { hash } from 'node:crypto'
 import dns from 'node:dns'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import type { LookupFunction } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -464,9 +465,8 @@ it('with a bucket of its own for cutouts: photos are looked for in the one, and 
   onTestFinished(() => other.cloud.close())
   other.cloud.faults.set(SILENT)
   // Not every machine knows that `*.localhost` is itself.
-  const spy = vi
-    .spyOn(dns, 'lookup')
-    .mockImplementation(((_, __, done) => done(null, [{ address: '127.0.0.1', family: 4 }], 4)) as typeof dns.lookup)
+  const here: LookupFunction = (_host, _how, done) => done(null, [{ address: '127.0.0.1', family: 4 }])
+  const spy = vi.spyOn(dns, 'lookup').mockImplementation(here as typeof dns.lookup)
   onTestFinished(() => spy.mockRestore())
   const place = { local: true, port: other.port, set: [`CUTOUT_BUCKET=${CUTOUT_BUCKET}`] }
   const operator = await openOperator(place, {}, { ...openTerminal({ yes: true }), print() {}, say() {} })
