@@ -201,10 +201,11 @@ describe('gc run', () => {
   })
 
   it.each([
-    ['stored again', 'uploads/a.jpg', A],
-    ['put back after it was gone', 'uploads/gone.jpg', A],
-    ['replaced once more', 'uploads/a.jpg', Buffer.from('photo c')],
-  ])('keeps what was made of a photo that is %s right before the deletion', async (_, key, body) => {
+    ['stored again', 'uploads/a.jpg', A, 0],
+    ['stored again while the command was frozen', 'uploads/a.jpg', A, 40],
+    ['put back after it was gone', 'uploads/gone.jpg', A, 0],
+    ['replaced once more', 'uploads/a.jpg', Buffer.from('photo c'), 0],
+  ])('keeps what was made of a photo that is %s right before the deletion', async (_, key, body, days) => {
     for (const one of ['uploads/a.jpg', 'uploads/gone.jpg', 'uploads/there.jpg']) await store(one, A)
     const of = await make(key, md5(A))
     for (const one of ['uploads/there.jpg', 'uploads/b.jpg']) await make(one, md5(A))
@@ -218,6 +219,7 @@ describe('gc run', () => {
     const running = run()
     await expect.poll(() => on.cloud.faults.held().length).toBeGreaterThan(3)
     await on.cloud.bucket.put(key, body, { type: 'image/jpeg' })
+    advance(days)
     on.cloud.faults.set(SILENT)
     expect((await running).code).toBe(0)
     expect(await left()).toEqual(expect.arrayContaining(of.filter((one) => !one.includes('frames'))))
