@@ -172,7 +172,7 @@ export async function* batches<T>(items: AsyncIterable<T>): AsyncGenerator<T[]> 
 }
 
 /** Notes of photos that are there again, and of those of which nothing is left. */
-export async function* oldNotes({ config, cos, store }: Invocation, ages: Ages): AsyncGenerator<Garbage> {
+export async function* oldNotes({ config, cos, store }: Invocation): AsyncGenerator<Garbage> {
   const { cutoutPrefix: prefix, sourcePrefixes } = config
   for await (const batch of batches(store.list(NOTES + prefix))) {
     const noted = batch.flatMap((object) => {
@@ -187,8 +187,7 @@ export async function* oldNotes({ config, cos, store }: Invocation, ages: Ages):
     for (const { key, size, written: since, source } of noted) {
       const garbage = { kind: 'notes', key, size, since, folder: source.slice(0, source.lastIndexOf('/') + 1) } as const
       if (there.has(source)) yield { ...garbage, check: async () => (await cos.head(source)) !== undefined }
-      else if (store.clock() - since >= ages.cutouts && (await isBare(source)))
-        yield { ...garbage, check: async () => true }
+      else if (await isBare(source)) yield { ...garbage, check: async () => true }
     }
   }
 

@@ -14,7 +14,7 @@ export function findGarbage(invocation: Invocation, ages: Ages, witness: Witness
   const { cutoutPrefix } = invocation.config
   return [
     // The note of a photo that is there again must not count when it goes once more.
-    oldNotes(invocation, ages),
+    oldNotes(invocation),
     ofPhotos(invocation, ages, witness, cutoutPrefix, splitCutout),
     ofPhotos(invocation, ages, { ...witness, photos() {} }, FAILURES + cutoutPrefix, splitMark),
     lostFrames(invocation),
@@ -62,10 +62,11 @@ async function* oldClaims({ config, cos, store }: Invocation, ages: Ages, { kept
 /** Receipts of days long past, and their sums. Their keys begin with the day. */
 async function* oldReceipts({ store }: Invocation, ages: Ages): AsyncGenerator<Garbage> {
   for (const folder of [RECEIPTS, TALLIES]) {
-    for await (const { key, size, written } of store.list(folder)) {
+    for await (const { key, size } of store.list(folder)) {
       const end = Date.parse(key.slice(folder.length, folder.length + 10)) + DAY
-      if (!(store.clock() - Math.max(end, written) >= ages.receipts)) continue
-      yield { kind: 'receipts', key, size, since: written, folder: '', check: async () => true }
+      // What has no day in its key is none.
+      if (!(store.clock() - end >= ages.receipts)) continue
+      yield { kind: 'receipts', key, size, since: end, folder: '', check: async () => true }
     }
   }
 }

@@ -225,6 +225,22 @@ describe('gc run', () => {
     expect(await left()).toEqual(expect.arrayContaining(of.filter((one) => !one.includes('frames'))))
   })
 
+  it('keeps what was made of a photo whose note is taken away by another run, for it had come back', async () => {
+    for (const one of ['uploads/gone.jpg', 'uploads/there.jpg']) await store(one, A)
+    const of = await make('uploads/gone.jpg', md5(A))
+    await make('uploads/there.jpg', md5(A))
+    await on.cloud.bucket.delete('uploads/gone.jpg')
+    await run()
+    advance(31)
+    on.cloud.faults.set([...SILENT, { on: 'HeadObject', kind: 'hold', prefix: 'uploads/gone.jpg' }])
+    const running = run()
+    await expect.poll(() => on.cloud.faults.held().length).toBeGreaterThan(3)
+    for (const note of await on.cloud.keys('.matting/gone/')) await on.cloud.bucket.delete(note)
+    on.cloud.faults.set(SILENT)
+    await running
+    expect(await left()).toEqual(expect.arrayContaining(of))
+  })
+
   it('never takes what a cached redirect may still lead to, whatever it is told', async () => {
     const config = { ...readConfig({ COS_BUCKET: 'a-1', COS_REGION: 'ap-guangzhou' }), redirectTtl: 100, urlWindow: 60 }
     expect(redirectLife(config)).toBe((100 + 100 + 2 * 60 + 60) * 1_000)
@@ -274,6 +290,19 @@ describe('gc run on records', () => {
     const rest = [`${made}/1`, `${missing}/0`, `${replaced}/1`, `${elsewhere}/0`]
     expect(await on.cloud.keys('.matting/claims/')).toEqual(rest.map((key) => `.matting/claims/${key}`).sort())
     expect((await on.command('gc', 'run', '--yes', '--claims', '0')).code).toBe(2)
+  })
+
+  it('keeps the claim of a missing cutout if the bucket of its photo goes missing', async () => {
+    await store('uploads/there.jpg', A)
+    await claim(cutoutOf('uploads/gone.jpg', md5(A)), 0)
+    advance(2)
+    const error = { kind: 'error', code: 'NoSuchBucket', prefix: 'uploads/' } as const
+    on.cloud.faults.set([
+      { on: 'HeadObject', ...error },
+      { on: 'GetObject', ...error },
+    ])
+    expect((await run()).code).toBe(1)
+    expect(await on.cloud.keys('.matting/claims/')).toHaveLength(1)
   })
 
   it('keeps a claim that is dated anew right before its deletion', async () => {
