@@ -129,8 +129,7 @@ export async function* ofPhotos(
     if (!notes.has(source)) {
       const record = noteKey(cutoutPrefix, source)
       const noted = (await store.head(record))?.modified
-      if (noted === undefined && note)
-        await store.put(record, '{}', { type: 'application/json', forbidOverwrite: true })
+      if (noted === undefined && note) await store.put(record, '{}', { type: 'application/json' })
       notes.set(source, noted)
     }
     return notes.get(source)
@@ -185,9 +184,9 @@ export async function* oldNotes({ config, cos, store }: Invocation): AsyncGenera
       noted.map(({ source }) => source),
     )
     for (const { key, size, written: since, source } of noted) {
-      const garbage = { kind: 'notes', key, size, since, folder: source.slice(0, source.lastIndexOf('/') + 1) } as const
-      if (there.has(source)) yield { ...garbage, check: async () => (await cos.head(source)) !== undefined }
-      else if (await isBare(source)) yield { ...garbage, check: async () => true }
+      if (!there.has(source) && !(await isBare(source))) continue
+      const folder = source.slice(0, source.lastIndexOf('/') + 1)
+      yield { kind: 'notes', key, size, since, folder, check: async () => true }
     }
   }
 

@@ -315,6 +315,7 @@ describe('gc run on records', () => {
     const running = run()
     await held(on.cloud)
     await claim(cutout, 0)
+    on.cloud.clock.advance(10 * MINUTE)
     on.cloud.faults.set(SILENT)
     await running
     expect(await on.cloud.keys('.matting/claims/')).toHaveLength(1)
