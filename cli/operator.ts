@@ -131,7 +131,10 @@ async function runningVariables(port: number): Promise<Environment | undefined> 
       `No local cloud answers on port ${port + 2}. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
     )
   })
-  const { functions } = status === 200 ? fields(JSON.parse(body.toString())) : {}
+  // A command that deletes must not guess the folders.
+  if (status !== 200)
+    throw new MattingError('unavailable', `Port ${port + 2} answers ${status}: no local cloud of this version.`)
+  const { functions } = fields(JSON.parse(body.toString()))
   const upload = list(functions).find(({ handler }) => text(handler).startsWith('upload.'))
   if (!upload) return undefined
   const variables: [string, unknown][] = Object.entries(fields(upload.environment))

@@ -1,6 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutoutFolders, cutoutKey, isCutout, olderKeys, versionIn } from '../lib/cutout.ts'
+import {
+  besideCutout,
+  cutoutFolder,
+  cutoutFolderOf,
+  cutoutFolders,
+  cutoutKey,
+  isCutout,
+  isVersionOf,
+  olderKeys,
+  sourceKey,
+  splitCutout,
+  versionIn,
+} from '../lib/cutout.ts'
 import { layoutName, plain } from '../lib/layout.ts'
 
 const etag = '0123456789abcdef0123456789abcdef'
@@ -60,8 +72,49 @@ describe('cutoutKey', () => {
     fc.assert(
       fc.property(source, layout, (source, layout) => {
         fc.pre(Buffer.byteLength(source.key) <= 200)
-        const folder = /^cutouts\/(.*)\/[^/]*$/.exec(cutoutKey('cutouts/', source, layout))?.[1] ?? ''
-        expect(decodeURIComponent(folder.replaceAll('_', '%'))).toBe(source.key)
+        for (const cutout of [cutoutKey('cutouts/', source, layout), ...olderKeys('cutouts/', source, layout)]) {
+          for (const key of [cutout, besideCutout(cutout, 'card-w160.webp')]) {
+            // Older keys may hold an ETag that is none.
+            const { folder = '', version = '', isWhole } = splitCutout(key) ?? {}
+            if (!isCutout(key)) continue
+            expect([sourceKey('cutouts/', folder), isVersionOf(version, source.etag)]).toEqual([source.key, true])
+            expect([isVersionOf(version, `0${source.etag}`), isWhole]).toEqual([false, key === cutout])
+          }
+        }
+      }),
+    )
+  })
+
+  it('reads no other folder back', () => {
+    fc.assert(
+      fc.property(key, (text) => {
+        const source = sourceKey('cutouts/', text.endsWith('/') ? text : `${text}/`)
+        expect(source).toBeUndefined()
+        const spelt = sourceKey('cutouts/', `cutouts/${text}/`)
+        // One folder for each photo: what is spelt in another way is nobody's.
+        if (spelt !== undefined) expect(cutoutFolder('cutouts/', spelt)).toBe(`cutouts/${text}/`)
+      }),
+    )
+    for (const folder of [
+      'cutouts/',
+      'cutouts',
+      '',
+      `cutouts/_long/${'0'.repeat(64)}/`,
+      'cutouts/_41/',
+      'cutouts/a%41/',
+      'cutouts/_FF/',
+      'other/a/',
+    ])
+      expect(sourceKey('cutouts/', folder)).toBeUndefined()
+  })
+
+  it('lies under the folder of its photo’s folder, and of no other', () => {
+    fc.assert(
+      fc.property(key, key, (folder, name) => {
+        fc.pre(Buffer.byteLength(folder + name) <= 200)
+        expect(cutoutFolder('cutouts/', `${folder}/${name}`).startsWith(cutoutFolderOf('cutouts/', `${folder}/`))).toBe(
+          true,
+        )
       }),
     )
   })

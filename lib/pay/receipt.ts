@@ -28,7 +28,8 @@ interface GrantedCall {
   count: number
 }
 
-const RECEIPTS = `${RECORDS}receipts/`
+export const RECEIPTS = `${RECORDS}receipts/`
+export const TALLIES = `${RECORDS}tally/`
 const GRANTS = 'grants/'
 const NAME = /^(\d+)-([\w-]+)-(\d+)\.json$/
 
@@ -132,7 +133,7 @@ interface Tally {
 }
 
 function tallyKey(day: string): string {
-  return `${RECORDS}tally/${day}.json`
+  return `${TALLIES}${day}.json`
 }
 
 async function readTally(store: Cos, day: string): Promise<Tally> {
