@@ -116,9 +116,9 @@ export function openTerminal({
   }
 }
 
-/** A key may hold control characters, which a terminal would obey; colours stay. */
+/** A key may hold control characters, which a terminal would obey, also those that turn the direction of a line; colours stay. */
 function safe(line: string): string {
-  return line.replace(/\p{Cc}/gu, (character, at: number) =>
+  return line.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character, at: number) =>
     character === '\u001b' && /^\[\d+m/.test(line.slice(at + 1, at + 6)) ? character : '?',
   )
 }

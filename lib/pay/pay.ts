@@ -11,7 +11,7 @@ export { isPast, listClaims } from './claim.ts'
 export { FAILURES, failureFolders, splitMark } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
-export { type Billed, RECEIPTS, readReceipts, TALLIES } from './receipt.ts'
+export { type Billed, dayWithReceipts, RECEIPTS, readReceipts, TALLIES } from './receipt.ts'
 export { type Report, report } from './report.ts'
 export type { Source } from './work.ts'
 
