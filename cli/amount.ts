@@ -6,5 +6,6 @@ export function count(number: number): string {
 /** `11.1 hours`, `40 minutes`, `5 seconds` */
 export function duration(seconds: number): string {
   if (seconds >= 3_600) return `${(seconds / 3_600).toFixed(1)} hours`
-  return seconds >= 120 ? `${Math.ceil(seconds / 60)} minutes` : `${Math.ceil(seconds)} seconds`
+  if (seconds >= 120) return `${Math.ceil(seconds / 60)} minutes`
+  return seconds > 1 || seconds === 0 ? `${Math.ceil(seconds)} seconds` : '1 second'
 }

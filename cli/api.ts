@@ -176,7 +176,7 @@ export function json(value: unknown): Fields {
 }
 
 function where(local: Account['local']): string {
-  return local === undefined ? '' : `. Does \`npm start -- --empty\` run with --port ${local.cos}?`
+  return local === undefined ? '' : `. Does \`npm start\` (with --empty to deploy) run with --port ${local.cos}?`
 }
 
 /** What is done is not done twice, so after a refusal that passes, or an answer that was lost, this is always safe. */

@@ -211,6 +211,53 @@ function createProgram(run: Run) {
       })
     })
 
+  const backfill = program.command('backfill').description('cuts out the photos that are there already')
+  backfill
+    .command('plan')
+    .description('says what is to be paid, and asks for nothing that costs money')
+    .option(...FOLDER)
+    .option(...SINCE)
+    .option(...FROM)
+    .option(...INVENTORY)
+    .option(...LIMIT)
+    .option(...QPS)
+    .option(...PRICE)
+    .option(
+      '--sample <n>',
+      'make the cutouts of so many photos, which is paid for, and a page that shows them',
+      whole(1),
+    )
+    .option('--yes', 'do not ask')
+    .action(async (_, command) => {
+      const { sample, ...options } = command.optsWithGlobals()
+      await run({ ...options, running: true }, async (operator) => {
+        const { backfillPlan } = await import('./backfill.ts')
+        return backfillPlan(operator, { ...options, ...(sample !== undefined && { sample }) })
+      })
+    })
+  backfill
+    .command('run')
+    .description('cuts out what is missing; run again, it goes on')
+    .option(...FOLDER)
+    .option(...SINCE)
+    .option(...FROM)
+    .option(...INVENTORY)
+    .option(...LIMIT)
+    .option(...QPS)
+    .option(...PRICE)
+    .option('--failures <file>', 'where failures are added, for --from', 'backfill-failures.jsonl')
+    .option('--no-announce', 'tell EVENTS_URL nothing')
+    .addOption(new Option('--via <what>', 'let the deployed upload function do it').choices(['function'] as const))
+    .option('--in-flight <n>', 'with --via: so many photos at a time (four times what the function works on)', whole(1))
+    .option('--yes', 'do not ask')
+    .action(async (_, command) => {
+      const options = command.optsWithGlobals()
+      await run({ ...options, running: true }, async (operator) => {
+        const { backfillRun } = await import('./backfill.ts')
+        return backfillRun(operator, options)
+      })
+    })
+
   const gc = program.command('gc').description('finds, and takes away, what is of no use any more (docs/operate.md)')
   gc.command('plan')
     .description('tells what may go; changes nothing')
@@ -256,6 +303,14 @@ function createProgram(run: Run) {
 
   return program
 }
+
+const FOLDER = ['--folder <folder>', 'only what lies in this folder; may be repeated', several] as const
+const SINCE = ['--since <date>', 'only what was stored since, such as 2026-01-31', date] as const
+const FROM = ['--from <file>', 'only the keys in this file, one a line, or the failures of a run'] as const
+const INVENTORY = ['--inventory <manifest>', 'the list of a COS Inventory: a file, or a key of the bucket'] as const
+const LIMIT = ['--limit <n>', 'pay for no more calls than these', whole(1)] as const
+const QPS = ['--qps <n>', 'paid requests a second', rate, 5] as const
+const PRICE = ['--price <price>', 'of a call, 0.01 or "0.01 CNY" (or MATTING_PRICE)'] as const
 
 const CUTOUTS = [
   '--cutouts <days>',
@@ -317,6 +372,21 @@ function port(text: string): number {
   const value = Number(text)
   if (Number.isInteger(value) && value > 0 && value <= 65_531) return value
   throw new InvalidArgumentError('Expected a number, 1 to 65531.')
+}
+
+/** @throws InvalidArgumentError */
+function rate(text: string): number {
+  const value = Number(text)
+  if (value >= 0.01 && value <= 10_000) return value
+  throw new InvalidArgumentError('Expected a number, 0.01 to 10000.')
+}
+
+/** @throws InvalidArgumentError */
+function date(text: string): Date {
+  const value = new Date(text)
+  // Date takes much that is no date for one.
+  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(value.getTime())) return value
+  throw new InvalidArgumentError('Expected a date, such as 2026-01-31 or 2026-01-31T12:00:00Z.')
 }
 
 function several(text: string, before: string[] = []): string[] {

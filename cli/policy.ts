@@ -90,7 +90,7 @@ function deployerPolicy(config: Config): Policy {
   }
 }
 
-/** All that the role may do, for `backfill` does its work; what `gc` and `purge` delete; and the upload function is run by `replay`. */
+/** All that the role may do, for `backfill` does its work; what `gc` and `purge` delete; and the upload function is run by `replay` and `backfill`. */
 function operatorPolicy(config: Config): Policy {
   const { statement, version } = rolePolicy(config)
   const store = resources(config.cutoutBucket, config)
@@ -105,7 +105,14 @@ function operatorPolicy(config: Config): Policy {
       },
       {
         effect: 'allow',
-        action: ['scf:ListFunctions', 'scf:GetFunction', 'scf:ListTriggers', 'scf:Invoke'],
+        action: [
+          'scf:ListFunctions',
+          'scf:GetFunction',
+          'scf:ListTriggers',
+          'scf:GetFunctionEventInvokeConfig',
+          'scf:GetReservedConcurrencyConfig',
+          'scf:Invoke',
+        ],
         resource: ['*'],
       },
     ],

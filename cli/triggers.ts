@@ -1,8 +1,8 @@
 import { RECORDS } from '../lib/cutout.ts'
 import { MattingError } from '../lib/errors.ts'
-import { encodeKey } from '../lib/sign.ts'
 import { type Account, ask, type BucketCall, type Fields, fields, find, json, objects, text } from './api.ts'
 import { all, scf } from './function.ts'
+import { handing } from './hand-over.ts'
 import type { Rule, Stage } from './stage.ts'
 import type { Step } from './step.ts'
 
@@ -125,13 +125,8 @@ function remove({ rule, desc, qualifier }: Trigger) {
 async function* handOver(account: Account, { config }: Stage, rule: Rule, since: number): Step {
   for await (const { key, size, written } of objects(account, config.bucket, rule.prefix)) {
     if (written < since || !key.endsWith(rule.suffix)) continue
-    const [, name = '', appid = ''] = /^(.*)-(\d+)$/.exec(config.bucket) ?? []
-    const cosObject = { key: `/${appid}/${name}${encodeKey(key)}`, size, meta: {}, vid: '' }
-    const cosBucket = { region: config.region, name, appid }
-    const event = { eventName: 'cos:ObjectCreated:Put', eventTime: Math.floor(written / 1000), eventSource: 'qcs::cos' }
-    const ClientContext = JSON.stringify({ Records: [{ cos: { cosObject, cosBucket }, event }] })
-    const params = { FunctionName: rule.function, InvocationType: 'Event', ClientContext }
-    yield { say: 'hand over what was uploaded meanwhile', call: scf('Invoke', params) }
+    const call = handing(config, rule.function, { key, size, written })
+    yield { say: 'hand over what was uploaded meanwhile', call }
   }
 }
 

@@ -53,6 +53,8 @@ export interface Cos {
   render(key: string, to: string, rule: Operations): Promise<void>
   /** In the order of the keys; with `after`, only the keys behind it. */
   list(prefix: string, after?: string): AsyncGenerator<Listed>
+  /** The first of them, at most 1,000, and whether there are more. One request. */
+  page(prefix: string, after?: string): Promise<{ objects: Listed[]; more: boolean }>
   /** The calls that cost money. */
   readonly [paid]: Paid
   /** COS's time by the dates of its answers, in milliseconds since the epoch. The clocks of instances differ by minutes. */
@@ -104,6 +106,16 @@ export function createCos(options: RequestOptions): Cos {
     }
   }
 
+  async function page(prefix: string, marker = ''): Promise<{ objects: Listed[]; more: boolean }> {
+    const answer = await free({ method: 'GET', key: '', query: { prefix, marker, 'encoding-type': 'url' } })
+    if (answer.status !== 200) throw failure(answer)
+    const found = readPage(answer, prefix)
+    // Keys are listed in the order of their bytes; a list that does not advance would never end.
+    const last = found.objects.at(-1)?.key ?? ''
+    if (found.more && Buffer.compare(Buffer.from(last), Buffer.from(marker)) <= 0) throw failure(answer)
+    return found
+  }
+
   return {
     async head(key) {
       const answer = await free({ method: 'HEAD', key })
@@ -145,19 +157,15 @@ export function createCos(options: RequestOptions): Cos {
     },
 
     async *list(prefix, after = '') {
-      for (let marker = after; ; ) {
-        const query = { prefix, marker, 'encoding-type': 'url' }
-        const answer = await free({ method: 'GET', key: '', query })
-        if (answer.status !== 200) throw failure(answer)
-        const { objects, more } = readPage(answer, prefix)
-        yield* objects
-        if (!more) return
-        const next = objects.at(-1)?.key ?? ''
-        // Keys are listed in the order of their bytes; a list that does not advance would never end.
-        if (Buffer.compare(Buffer.from(next), Buffer.from(marker)) <= 0) throw failure(answer)
-        marker = next
+      for (let marker = after, more = true; more; ) {
+        const next = await page(prefix, marker)
+        yield* next.objects
+        more = next.more
+        marker = next.objects.at(-1)?.key ?? ''
       }
     },
+
+    page,
 
     [paid]: {
       async process(key, rules, { until, deadline }) {

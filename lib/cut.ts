@@ -15,6 +15,8 @@ import { refuseObject } from './source.ts'
 export interface CutInvocation extends Invocation {
   announce: (announcement: Announcement) => Promise<void>
   warn: (fields: Fields) => void
+  /** Whether to wait for a cutout that somebody else is making; default true. */
+  wait?: boolean
 }
 
 /** The part of an invocation's time which is kept for announcing, in milliseconds. */
@@ -30,7 +32,7 @@ export async function cutOut(
   head: ObjectHead,
   invocation: CutInvocation,
 ): Promise<Cutout[]> {
-  const { config, announce } = invocation
+  const { config, announce, wait = true } = invocation
   const source = { key, etag: head.etag }
   try {
     const deadline = invocation.deadline - (config.eventsUrl ? ANNOUNCE_TIME : 0)
@@ -40,7 +42,7 @@ export async function cutOut(
     const cutouts: Cutout[] = []
     // As many layouts as fit into one request, so that these cutouts are announced even if later ones fail.
     for (let i = 0; i < layouts.length; i += MAX_RULES) {
-      const made = await ensure({ ...invocation, deadline }, asker, photo, layouts.slice(i, i + MAX_RULES))
+      const made = await ensure({ ...invocation, deadline }, asker, photo, layouts.slice(i, i + MAX_RULES), { wait })
       const told = made.map(async ({ layout, obtained: _, modified, ...made }) => {
         const place = (key: string) => ({ bucket: config.cutoutBucket, key, url: origin + encodeKey(key) })
         const { views = [] } = layouts.find((one) => layoutName(one) === layout) ?? {}

@@ -26,6 +26,8 @@ export interface Invocation {
   spent: Spent
   /** For whoever makes many paid calls in one process: spares the list of the day's receipts that each would begin with. */
   dayCount?: DayCount
+  /** So many more calls may be paid, and not one more; no limit if it is not set. Of this invocation alone. */
+  allowance?: { left: number }
 }
 
 /** Cache of how many calls were paid today, shared by the invocations of one process (lib/pay/limit.ts). */

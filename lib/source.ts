@@ -21,9 +21,28 @@ export function refuseKey(key: string, sourcePrefixes: readonly string[]): strin
 
 /** The reason why an object's size (in bytes), type and name forbid to cut it out; undefined if they do not. */
 export function refuseObject(key: string, { size, type }: { size: number; type: string }): string | undefined {
-  if (key.endsWith('/') || size === 0) return 'empty'
+  if (isEmpty(key, size)) return 'empty'
   if (NO_TYPE.test(type) ? IMAGE_NAME.test(key) : IMAGE_TYPE.test(type)) return undefined
   return 'not an image by its type and name'
+}
+
+/**
+ * The reason why nothing is paid for an object, as far as a LIST can tell; undefined if only a HEAD can tell more. The name alone
+ * refuses nothing, because `a.txt` is cut out if its Content-Type is image/png; nor does the folder, because metadata may name
+ * presets. Cutouts of a photo that is `too-large` may be there from before MAX_SOURCE_BYTES was lowered.
+ */
+export function refuseListed(
+  { key, size }: { key: string; size: number },
+  { sourcePrefixes, maxSourceBytes }: { sourcePrefixes: readonly string[]; maxSourceBytes: number },
+): string | undefined {
+  const why = refuseKey(key, sourcePrefixes)
+  if (why) return why
+  if (isEmpty(key, size)) return 'empty'
+  return size > maxSourceBytes ? 'too-large' : undefined
+}
+
+function isEmpty(key: string, size: number): boolean {
+  return key.endsWith('/') || size === 0
 }
 
 /** Whether a type says that this is no image. If it says nothing, the name or a HEAD may. */

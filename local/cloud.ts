@@ -24,7 +24,7 @@ export const CREDENTIALS = { secretId: 'local-id', secretKey: 'local-secret' }
 const LOCAL = { SOURCE_PREFIXES: 'uploads/', PRESETS: 'card: center-layout 1, padding-layout 20x10' }
 
 export interface CloudOptions {
-  /** The port of COS. The function URL and the control API take the next two; 0 chooses free ports. */
+  /** The port of COS. The function URL and the control API take the next two, the management API `port` + 4; 0 chooses free ports. */
   port: number
   /** The folder of everything that survives a restart. */
   data: string
@@ -49,7 +49,7 @@ export interface CloudOptions {
   hosts?: ReadonlyMap<string, number>
   /** Origins of web pages that may use COS and the function URL, such as `http://localhost:8080`. */
   origins?: readonly string[]
-  /** An account without functions instead of serverless.yml's: they are deployed through the management API, on `port` + 4. */
+  /** An account without functions instead of serverless.yml's: they are deployed through the management API. */
   empty?: boolean
   /** Of the management API: how many looks at a function its states last, and the runtimes it may have. */
   polls?: number
@@ -64,8 +64,8 @@ export interface Cloud {
   cosUrl: string
   imageUrl: string
   controlUrl: string
-  /** Of the management API, if the account began empty. */
-  apiUrl: string | undefined
+  /** Of the management API. */
+  apiUrl: string
   cos: Cos
   scf: Scf
   faults: Faults
@@ -167,35 +167,33 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     opened.unshift(scf)
     tell(scf)
     const imageUrl = `http://127.0.0.1:${scf.port}`
-    let api: Api | undefined
-    if (options.empty) {
-      api = await startApi({
-        dir: join(data, 'api'),
-        port: port && port + 4,
-        region: REGION,
-        keys,
-        faults,
-        now: clock.now,
-        url: imageUrl,
-        hasBucket: (name) => cos.hasBucket(name),
-        platform: {
-          run: scf.run,
-          push: scf.push,
-          apply(all) {
-            for (const spec of all.functions) {
-              // What is deployed must reach this COS, not the vendor's; it may say so itself.
-              spec.environment = { COS_ENDPOINT: cosUrl, ...reach(spec), ...spec.environment }
-              const config = tryConfig(spec)
-              if (typeof config !== 'string') grantKeys(config, keys)
-            }
-            scf.apply(all)
-          },
+    const api: Api = await startApi({
+      dir: join(data, 'api'),
+      port: port && port + 4,
+      region: REGION,
+      keys,
+      faults,
+      now: clock.now,
+      url: imageUrl,
+      hasBucket: (name) => cos.hasBucket(name),
+      ...(!options.empty && { functions: serverless.functions }),
+      platform: {
+        run: scf.run,
+        push: scf.push,
+        apply(all) {
+          for (const spec of all.functions) {
+            // What is deployed must reach this COS, not the vendor's; it may say so itself.
+            spec.environment = { COS_ENDPOINT: cosUrl, ...reach(spec), ...spec.environment }
+            const config = tryConfig(spec)
+            if (typeof config !== 'string') grantKeys(config, keys)
+          }
+          scf.apply(all)
         },
-        ...(options.polls !== undefined && { polls: options.polls }),
-        ...(options.runtimes && { runtimes: options.runtimes }),
-      })
-      opened.unshift(api)
-    }
+      },
+      ...(options.polls !== undefined && { polls: options.polls }),
+      ...(options.runtimes && { runtimes: options.runtimes }),
+    })
+    opened.unshift(api)
     deployed()
     const reset = async (warm?: readonly string[]) => {
       faults.set([])
@@ -213,7 +211,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     return {
       cosUrl,
       imageUrl,
-      apiUrl: api && `http://127.0.0.1:${api.port}`,
+      apiUrl: `http://127.0.0.1:${api.port}`,
       controlUrl: `http://127.0.0.1:${controlPort}`,
       cos,
       scf,

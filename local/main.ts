@@ -40,7 +40,7 @@ COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
-  if (cloud.apiUrl)
+  if (options.empty)
     console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
   if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)
   let trying = options.sample

@@ -1,13 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
-import { type Announcement, announce } from '../../lib/announce.ts'
 import { createSettings, type Settings } from '../../lib/environment.ts'
 import { isFinal, MattingError } from '../../lib/errors.ts'
 import { createInvocation } from '../../lib/invocation.ts'
 import { errorFields, type Fields, log } from '../../lib/log.ts'
 import { isSelfTest, selfTest } from '../../lib/selftest.ts'
-import { isTry } from '../../lib/source.ts'
+import { createTell } from '../../lib/tell.ts'
 import { readEvent } from './event.ts'
 import { type Outcome, upload } from './upload.ts'
 
@@ -15,9 +14,6 @@ const settings = createSettings(process.env)
 
 /** Time kept for the last log line and for the platform, in milliseconds. */
 const MARGIN = 1_000
-
-/** The longest time for one announcement, all attempts together, in milliseconds. */
-const MAX_ANNOUNCE_TIME = 15_000
 
 /**
  * The trigger function's entry. Throws errors that a retry or an operator can mend: the platform then delivers the event again,
@@ -37,22 +33,9 @@ export const main_handler = middy({
     const open = ({ config, credentials }: Settings) => createInvocation(config, { credentials, ...time })
     if (isSelfTest(event)) return selfTest(() => settings(context), open)
     const basis = open(settings(context))
-    const { config } = basis
-    const { cos, random } = basis
-    const { eventsUrl: url, eventsSecret: secret, events: types, bucket, region } = config
-    const [folder = ''] = config.sourcePrefixes
-    const tell = async (announcement: Announcement) => {
-      if (!url || !secret || isTry(announcement.source.key, config.sourcePrefixes)) return
-      // A receiver that is down must not use up the function's time: the platform delivers the event again.
-      const until = Math.min(deadline, now() + MAX_ANNOUNCE_TIME)
-      // For an object that was skipped by its event alone COS was not asked, so its clock is not known yet.
-      if (announcement.type === 'source.skipped' && types.includes(announcement.type)) await cos.head(folder)
-      const { clock } = cos
-      await announce(announcement, { url, secret, types, bucket, region, now, clock, random, deadline: until })
-    }
     let thrown: MattingError | undefined
     const warn = (fields: Fields) => log({ function: 'upload', ...fields })
-    const invocation = { ...basis, announce: tell, warn }
+    const invocation = { ...basis, announce: createTell(basis), warn }
     for await (const outcome of upload(readEvent(event), invocation)) {
       log({ function: 'upload', ...describe(outcome) })
       if (outcome.outcome === 'failed' && !isFinal(outcome.error)) thrown = outcome.error

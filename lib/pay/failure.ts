@@ -46,31 +46,47 @@ export async function checkFailure(
   source: Version,
   layouts: readonly string[],
 ): Promise<void> {
-  const { asked, modified = Number.POSITIVE_INFINITY } = source
-  const former = olderName(source)
-  const [version, older] = [etagPart(source.etag), olderPart(former.etag)]
-  const keys = [...new Set([source.key, former.key])]
-  for (const start of starts(prefix, keys, [older, version])) {
+  for (const start of markPrefixes(prefix, source)) {
     for await (const found of cos.list(start)) {
-      const [, marked, layout, code] = MARK.exec(found.key.slice(start.lastIndexOf('/') + 1)) ?? []
-      // Before 1.0 a mark had 16 digits of the ETag, so it may be about another version with the same digits. And a picture
-      // elsewhere was marked even if only its host had failed.
-      const olderCounts =
-        modified <= found.written && (asked === undefined || layout !== undefined || code === 'no-product')
-      const known = marked === version || (marked === older && olderCounts)
-      if (!known || !isCode(code) || (layout !== undefined && !layouts.includes(layout))) continue
-      const error = new MattingError(code)
-      if (isFinal(error)) throw error
+      const error = readMark(source, start, found, layouts)
+      if (error) throw error
     }
   }
+}
+
+/**
+ * What a mark, listed under one of `markPrefixes`, says of this version of a photo in one of the layouts; undefined if it says
+ * nothing of it.
+ */
+export function readMark(
+  source: Version,
+  start: string,
+  { key, written }: { key: string; written: number },
+  layouts: readonly string[],
+): MattingError | undefined {
+  const { asked, modified = Number.POSITIVE_INFINITY } = source
+  const [version, older] = [etagPart(source.etag), olderPart(olderName(source).etag)]
+  const [, marked, layout, code] = MARK.exec(key.slice(start.lastIndexOf('/') + 1)) ?? []
+  // Before 1.0 a mark had 16 digits of the ETag, so it may be about another version with the same digits. And a picture
+  // elsewhere was marked even if only its host had failed.
+  const olderCounts = modified <= written && (asked === undefined || layout !== undefined || code === 'no-product')
+  const known = marked === version || (marked === older && olderCounts)
+  if (!known || !isCode(code) || (layout !== undefined && !layouts.includes(layout))) return undefined
+  const error = new MattingError(code)
+  return isFinal(error) ? error : undefined
 }
 
 /** ETag, layout and code in the name of a mark. */
 const MARK = /^([\da-f]+(?:-\d+)?)(?:-([a-z][a-z\d-]*))?\.([a-z-]+)\.json$/
 
-/** The prefixes to list. Most ETags begin with their own short form, so one LIST finds both. */
-function starts(prefix: string, keys: readonly string[], versions: readonly string[]): string[] {
-  const folders = keys.flatMap((key) => failureFolders(prefix, key))
-  const all = folders.flatMap((folder) => versions.map((version) => folder + version))
+/** The prefixes to list for the marks of a version. Most ETags begin with their own short form, so one LIST finds both. */
+export function markPrefixes(prefix: string, source: Named): string[] {
+  const former = olderName(source)
+  const folders = [...new Set([source.key, former.key])].flatMap((key) => failureFolders(prefix, key))
+  return shortest(folders.flatMap((folder) => [folder + olderPart(former.etag), folder + etagPart(source.etag)]))
+}
+
+/** Without those that begin with another one. */
+export function shortest(all: readonly string[]): string[] {
   return all.filter((start, i) => !all.slice(0, i).some((other) => start.startsWith(other)))
 }

@@ -3,7 +3,7 @@ import { type Code, MattingError } from '../errors.ts'
 import type { Invocation } from '../invocation.ts'
 import { type Claim, claim, claimKey, listClaims, look, redate, release } from './claim.ts'
 import { checkFailure } from './failure.ts'
-import { listed, take } from './limit.ts'
+import { giveBack, listed, take } from './limit.ts'
 import type { Source, Wanted } from './work.ts'
 
 /** A cutout that may be paid for: its claim is ours. */
@@ -97,7 +97,9 @@ export async function hold(
     else if (standing === 'late' || standing === 'over') return { one, attempt: last + 1 }
     return standing === 'free' ? { one, attempt: last } : undefined
   })
-  const free = (await Promise.all(looks)).filter((look) => look !== undefined)
+  const all = (await Promise.all(looks)).filter((look) => look !== undefined)
+  // Some of them, if not all may be paid for.
+  const free = all.slice(0, Math.max(1, invocation.allowance?.left ?? MAX_RULES))
   if (free.length > 0) await take(invocation, free.length)
   const claims = await Promise.allSettled(
     free.map(async ({ one, attempt }) => {
@@ -122,6 +124,7 @@ export async function hold(
   )
   const failed = claims.find((one) => one.status === 'rejected')
   listed(invocation, free.length - (failed ? 0 : held.length))
+  giveBack(invocation, free.length - (failed ? 0 : held.length))
   if (failed) {
     await releaseAll(store, held, 'unavailable')
     throw failed.reason

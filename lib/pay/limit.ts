@@ -9,12 +9,24 @@ const FRESH = 5_000
 const PAUSE = 100
 
 /**
- * Takes so many calls from what DAILY_LIMIT leaves today. `listed` must follow once their receipts are written, or will not
+ * Takes so many calls from what DAILY_LIMIT leaves today, and from the invocation's allowance. `listed` must follow once their receipts are written, or will not
  * be. Without a `dayCount` the receipts are listed each time; with one again after five seconds, or when half of what was left
  * is taken: so close to the limit each call is preceded by a list, as without.
  * @throws MattingError limit-reached, unavailable
  */
 export async function take(invocation: Invocation, calls: number): Promise<void> {
+  const { allowance } = invocation
+  if (allowance && allowance.left < calls) throw new MattingError('limit-reached')
+  await takeOfDay(invocation, calls)
+  if (allowance) allowance.left -= calls
+}
+
+/** Tells that of calls that were taken so many were not paid. */
+export function giveBack({ allowance }: Invocation, calls: number): void {
+  if (allowance) allowance.left += calls
+}
+
+async function takeOfDay(invocation: Invocation, calls: number): Promise<void> {
   const { config, now, deadline, dayCount: known } = invocation
   if (config.dailyLimit === Number.POSITIVE_INFINITY) return
   if (!known) {

@@ -4,16 +4,26 @@ import { type Invocation, timed } from '../invocation.ts'
 import type { Layout } from '../layout.ts'
 import { buy, note } from './buy.ts'
 import { checkPayable, hold, LOOK_TIME } from './hold.ts'
-import { listed } from './limit.ts'
+import { giveBack, listed } from './limit.ts'
 import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts'
 
 export { isPast, listClaims } from './claim.ts'
 export { FAILURES, failureFolders, splitMark } from './failure.ts'
+export { type Foreseen, foresee, type Lists, placesOf } from './foresee.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
-export { type Billed, dayWithReceipts, RECEIPTS, readReceipts, TALLIES } from './receipt.ts'
+export {
+  type Billed,
+  countPaid,
+  dayWithReceipts,
+  RECEIPTS,
+  readReceipts,
+  receiptsBehind,
+  receiptsFrom,
+  TALLIES,
+} from './receipt.ts'
 export { type Report, report } from './report.ts'
-export type { Source } from './work.ts'
+export { find, type Source } from './work.ts'
 
 export interface Cutout {
   /** Short name of its layout. */
@@ -73,7 +83,11 @@ export async function ensure(
     const others = [...paid].filter(([key, { attempt }]) => attempt !== attempts.get(key))
     for (const [key] of others) if (turn.held.every((one) => one.key !== key)) paid.delete(key)
     if (turn.held.length > 0) {
-      const buying = buy(invocation, asker, source, turn.held).finally(() => listed(invocation, turn.held.length))
+      const before = invocation.spent.calls
+      const buying = buy(invocation, asker, source, turn.held).finally(() => {
+        listed(invocation, turn.held.length)
+        giveBack(invocation, turn.held.length - (invocation.spent.calls - before))
+      })
       const { bought, original } = await timed(invocation, 'pay', buying)
       for (const { key, attempt } of bought) paid.set(key, { attempt, sure: original === source.etag })
       isOther = original !== undefined && original !== source.etag

@@ -126,6 +126,21 @@ async function settle({ cos, store }: { cos: Cos; store: Cos }, { key, name, cou
   return used ? 0 : count
 }
 
+/** The keys of receipts behind `after`, each with the number of its calls. */
+export async function* receiptsBehind(store: Cos, after: string): AsyncGenerator<{ key: string; calls: number }> {
+  const folder = after.slice(0, after.lastIndexOf('/') + 1)
+  for await (const { key } of store.list(folder, after)) {
+    const [, , , count] = NAME.exec(key.slice(folder.length)) ?? []
+    if (count !== undefined) yield { key, calls: Number(count) }
+  }
+}
+
+/** Where the receipts of a time begin: no key of an earlier one is behind it. */
+export function receiptsFrom(time: number): string {
+  const at = new Date(time).toISOString()
+  return `${RECEIPTS}${at.slice(0, 10)}/${timeOf(at)}`
+}
+
 /** The sum of all receipts whose time is before `before`, which has nine digits. */
 interface Tally {
   before: string

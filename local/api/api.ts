@@ -6,11 +6,13 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Key } from '../cos/cos.ts'
 import type { Faults } from '../faults.ts'
 import { guard } from '../guard.ts'
+import type { FunctionSpec } from '../scf/serverless.ts'
 import { Account } from './account.ts'
 import type { Action, Call, Platform } from './action.ts'
 import { CLS } from './cls.ts'
 import { ApiError } from './error.ts'
 import { FUNCTIONS } from './function.ts'
+import { givenActions } from './given.ts'
 import { RUNS } from './invoke.ts'
 import { isObject } from './parameters.ts'
 import { POLICIES } from './policy.ts'
@@ -36,6 +38,8 @@ export interface ApiOptions {
   url: string
   hasBucket(name: string): boolean
   platform: Platform
+  /** If they are given, nothing is deployed: they are run. */
+  functions?: readonly FunctionSpec[]
 }
 
 export interface Api {
@@ -49,10 +53,13 @@ const MAX_BODY = 10 * 1024 ** 2
 /** Of Node: the pages' list of runtimes, and what was announced since. */
 const RUNTIMES = ['Nodejs20.19', 'Nodejs18.15', 'Nodejs16.13']
 
+type Actions = Readonly<Record<string, Action>>
+
 const CAM = { ...ROLES, ...POLICIES }
-const VERSIONS: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
+const SCF: Actions = { ...FUNCTIONS, ...TRIGGERS, ...RUNS }
+const VERSIONS: Readonly<Record<string, Actions>> = {
   '2019-01-16': CAM,
-  '2018-04-16': { ...FUNCTIONS, ...TRIGGERS, ...RUNS },
+  '2018-04-16': SCF,
   '2020-10-16': CLS,
 }
 
@@ -62,11 +69,7 @@ const VERSIONS: Readonly<Record<string, Readonly<Record<string, Action>>>> = {
  */
 export async function startApi(options: ApiOptions): Promise<Api> {
   const { polls = 1, runtimes = RUNTIMES, url, region, hasBucket, platform, now } = options
-  const account = new Account(options.dir, (state) => openAccount(state, now()))
-  // What was under way when the local cloud ended has come to its end meanwhile.
-  for (const found of account.state.functions) if (/ing$/.test(found.status)) settle({ account, platform }, found)
-  account.save()
-  deploy({ account, platform })
+  const find = options.functions ? given(options.functions) : deployed()
 
   const server = createServer(async (request, response) => {
     const id = randomUUID()
@@ -101,12 +104,11 @@ export async function startApi(options: ApiOptions): Promise<Api> {
     if (!actions)
       throw new ApiError('NoSuchVersion', `The local cloud knows the versions ${Object.keys(VERSIONS).join(', ')}.`)
     const name = header(headers['x-tc-action'], 'X-TC-Action')
-    const action = Object.hasOwn(actions, name) ? actions[name] : undefined
+    const action = find(actions, name)
     if (!action)
       throw new ApiError('InvalidAction', `The local cloud does not implement the action ${name} of this version.`)
     if (options.keys.get(signer)?.policy) {
-      const code =
-        actions === VERSIONS['2018-04-16'] ? 'UnauthorizedOperation.CAM' : 'AuthFailure.UnauthorizedOperation'
+      const code = actions === SCF ? 'UnauthorizedOperation.CAM' : 'AuthFailure.UnauthorizedOperation'
       throw new ApiError(code, `The key may not do ${name}.`)
     }
     // Cloud Access Management has no regions.
@@ -121,12 +123,49 @@ export async function startApi(options: ApiOptions): Promise<Api> {
       if (kind === 'reset') return undefined
     }
     const fails = struck.some(({ kind }) => kind === 'drop-result')
-    const call: Call = { account, region, now: now(), polls, runtimes, url, hasBucket, fails, platform }
-    const result = await action(call, values)
-    if (!/^(?:List|Describe|Invoke)/.test(name)) account.save()
+    const result = await action(values, fails)
     return struck.some(({ kind }) => kind === 'lose-answer') ? undefined : result
   }
+
+  /** The actions of an account into which functions are deployed. */
+  function deployed(): Find {
+    const account = new Account(options.dir, (state) => openAccount(state, now()))
+    // What was under way when the local cloud ended has come to its end meanwhile.
+    for (const found of account.state.functions) if (/ing$/.test(found.status)) settle({ account, platform }, found)
+    account.save()
+    deploy({ account, platform })
+    return (actions, name) => {
+      const action = Object.hasOwn(actions, name) ? actions[name] : undefined
+      return (
+        action &&
+        (async (values, fails) => {
+          const call: Call = { account, region, now: now(), polls, runtimes, url, hasBucket, fails, platform }
+          const result = await action(call, values)
+          if (!/^(?:List|Describe|Invoke)/.test(name)) account.save()
+          return result
+        })
+      )
+    }
+  }
+
+  /** Those of an account whose functions are serverless.yml's. */
+  function given(functions: readonly FunctionSpec[]): Find {
+    const known = givenActions(functions, platform)
+    return (actions, name) => {
+      if (actions === SCF && Object.hasOwn(known, name)) return known[name]
+      throw new ApiError(
+        'UnsupportedOperation',
+        `The functions here are those of serverless.yml. For ${name}, start the local cloud with --empty.`,
+      )
+    }
+  }
 }
+
+/** Finds what does an action. @throws ApiError */
+type Find = (
+  actions: Actions,
+  name: string,
+) => ((values: Readonly<Record<string, unknown>>, fails: boolean) => object | Promise<object>) | undefined
 
 /** For faults: whether it is of the form of the API's codes, which are too many to list. */
 export function isApiCode(code: unknown): code is string {

@@ -1,5 +1,5 @@
 import { Throttled } from '../scf/function.ts'
-import type { Action } from './action.ts'
+import type { Action, Platform } from './action.ts'
 import { ApiError } from './error.ts'
 import { ANY, Parameters } from './parameters.ts'
 import { checkReady, deploy, findFunction } from './running.ts'
@@ -15,43 +15,12 @@ const NAMESPACE = { Namespace: ['default'] }
 
 /** Serverless Cloud Functions, 2018-04-16: running functions, and how much and how often they run. */
 export const RUNS: Readonly<Record<string, Action>> = {
-  /** product/583/17243 */
-  async Invoke(call, values: Values) {
-    const others = { ...NAMESPACE, Qualifier: ['$LATEST', '$DEFAULT'], LogType: [ANY], RoutingKey: [] }
-    const p = new Parameters(values, ['FunctionName', 'InvocationType', 'ClientContext'], others)
-    const found = findFunction(call, p)
-    if (!found.live) checkReady(found, 'FailedOperation.FunctionStatusError')
-    const type = p.text('InvocationType') ?? 'RequestResponse'
-    if (type !== 'RequestResponse' && type !== 'Event')
-      throw new ApiError('InvalidParameterValue.InvokeType', 'InvocationType is RequestResponse or Event.')
-    const event = readEvent(p.text('ClientContext') ?? '{}', type === 'Event' ? MAX_ASYNC : MAX_SYNC)
-    if (type === 'Event') {
-      const id = await call.platform.push(found.name, event)
-      return { Result: { ...NOTHING, FunctionRequestId: id } }
-    }
-    const ran = await call.platform.run(found.name, event).catch((error: unknown) => {
-      if (error instanceof Throttled) return error.message
-      throw error
+  Invoke(call, values: Values) {
+    return invoke(call.platform, values, (p) => {
+      const found = findFunction(call, p)
+      if (!found.live) checkReady(found, 'FailedOperation.FunctionStatusError')
+      return found.name
     })
-    if (typeof ran === 'string') {
-      // The code that function URLs answer with, too (product/583/39848).
-      const ErrMsg = JSON.stringify({ errorCode: 432, errorMessage: ran })
-      return { Result: { ...NOTHING, RetMsg: ErrMsg, ErrMsg, InvokeResult: 432 } }
-    }
-    const { id, error, result, ms, logs } = ran
-    const answered = error === undefined ? (result ?? 'null') : JSON.stringify({ errorCode: -1, errorMessage: error })
-    return {
-      Result: {
-        Log: logs.join('\n'),
-        RetMsg: answered,
-        ErrMsg: error === undefined ? '' : answered,
-        MemUsage: 0,
-        Duration: ms,
-        BillDuration: ms,
-        FunctionRequestId: id,
-        InvokeResult: error === undefined ? 0 : -1,
-      },
-    }
   },
 
   GetFunctionEventInvokeConfig(call, values: Values) {
@@ -107,6 +76,48 @@ export const RUNS: Readonly<Record<string, Action>> = {
     deploy(call)
     return {}
   },
+}
+
+/** Runs a function, or hands an event over (product/583/17243); `find` tells which one, by its own name. */
+export async function invoke(
+  platform: Pick<Platform, 'run' | 'push'>,
+  values: Values,
+  find: (p: Parameters) => string,
+): Promise<object> {
+  const others = { ...NAMESPACE, Qualifier: ['$LATEST', '$DEFAULT'], LogType: [ANY], RoutingKey: [] }
+  const p = new Parameters(values, ['FunctionName', 'InvocationType', 'ClientContext'], others)
+  const name = find(p)
+  const type = p.text('InvocationType') ?? 'RequestResponse'
+  if (type !== 'RequestResponse' && type !== 'Event')
+    throw new ApiError('InvalidParameterValue.InvokeType', 'InvocationType is RequestResponse or Event.')
+  const event = readEvent(p.text('ClientContext') ?? '{}', type === 'Event' ? MAX_ASYNC : MAX_SYNC)
+  if (type === 'Event') {
+    const id = await platform.push(name, event)
+    return { Result: { ...NOTHING, FunctionRequestId: id } }
+  }
+  const ran = await platform.run(name, event).catch((error: unknown) => {
+    if (error instanceof Throttled) return error.message
+    throw error
+  })
+  if (typeof ran === 'string') {
+    // The code that function URLs answer with, too (product/583/39848).
+    const ErrMsg = JSON.stringify({ errorCode: 432, errorMessage: ran })
+    return { Result: { ...NOTHING, RetMsg: ErrMsg, ErrMsg, InvokeResult: 432 } }
+  }
+  const { id, error, result, ms, logs } = ran
+  const answered = error === undefined ? (result ?? 'null') : JSON.stringify({ errorCode: -1, errorMessage: error })
+  return {
+    Result: {
+      Log: logs.join('\n'),
+      RetMsg: answered,
+      ErrMsg: error === undefined ? '' : answered,
+      MemUsage: 0,
+      Duration: ms,
+      BillDuration: ms,
+      FunctionRequestId: id,
+      InvokeResult: error === undefined ? 0 : -1,
+    },
+  }
 }
 
 /** "Empty if it is asynchronous." */

@@ -5,6 +5,8 @@ import type { Policy } from '../cos/policy.ts'
 export interface FunctionSpec {
   /** Its key under `functions`. */
   name: string
+  /** Its name where it is deployed. */
+  deployedAs?: string
   /** `file.export`; the file is at the root of the deployed folder. */
   handler: string
   /** Seconds. */
@@ -74,6 +76,7 @@ export async function readServerless(file: string | URL, env: Readonly<Record<st
     })
     return {
       name,
+      ...(spec.name !== undefined && { deployedAs: resolve(text(spec.name, `${name}.name`)) }),
       handler: text(spec.handler, `${name}.handler`),
       timeout: positive(spec.timeout ?? inputs.timeout ?? 3, `${name}.timeout`),
       memory: positive(spec.memorySize ?? inputs.memorySize ?? 128, `${name}.memorySize`),

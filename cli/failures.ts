@@ -1,0 +1,24 @@
+import { appendFileSync } from 'node:fs'
+
+/** The file that `run --from` takes. */
+export interface Failures {
+  /** How many were written. */
+  count(): number
+  /** `code`: of an error; `unfinished` or `dead-letter`. */
+  add(key: string, failure: { code: string; message: string }): void
+}
+
+/**
+ * Appends failures to a file, one JSON object a line, so that any key survives. It is written at once, for a run may be killed;
+ * without a failure there is no file.
+ */
+export function openFailures(file: string, clock: () => number): Failures {
+  let count = 0
+  return {
+    count: () => count,
+    add(key, { code, message }) {
+      appendFileSync(file, `${JSON.stringify({ key, code, message, at: new Date(clock()).toISOString() })}\n`)
+      count++
+    },
+  }
+}
