@@ -39,8 +39,9 @@ export interface DayCount {
   /** How many calls DAILY_LIMIT left then, and how many of them were taken since. */
   left: number
   taken: number
-  /** Taken, but their receipts are not written yet, so no list shows them. */
+  /** Taken, but their receipts are not written yet, so no list shows them; and how many it were when the last list began. */
   unlisted: number
+  carried: number
   /** The list under way. */
   listing?: Promise<void> | undefined
 }
@@ -62,7 +63,7 @@ export function createInvocation(config: Config, options: InvocationOptions): In
 }
 
 export function createDayCount(): DayCount {
-  return { day: '', at: 0, left: 0, taken: 0, unlisted: 0 }
+  return { day: '', at: 0, left: 0, taken: 0, unlisted: 0, carried: 0 }
 }
 
 /** Adds the time that `work` takes to the time of its stage. */

@@ -9,8 +9,8 @@ const FRESH = 5_000
 const PAUSE = 100
 
 /**
- * Takes so many calls from what DAILY_LIMIT leaves today, and from the invocation's allowance. `listed` must follow once their receipts are written, or will not
- * be. Without a `dayCount` the receipts are listed each time; with one again after five seconds, or when half of what was left
+ * Takes so many calls from what DAILY_LIMIT leaves today, and from the invocation's allowance. `listed` must follow once their
+ * receipts are written, or will not be. Without a `dayCount` the receipts are listed each time; with one again after five seconds, or when half of what was left
  * is taken: so close to the limit each call is preceded by a list, as without.
  * @throws MattingError limit-reached, unavailable
  */
@@ -34,8 +34,9 @@ async function takeOfDay(invocation: Invocation, calls: number): Promise<void> {
     if ((await countPaid(invocation, today(invocation), enough)) > enough) throw new MattingError('limit-reached')
     return
   }
-  for (;;) {
-    const isFresh = known.day === today(invocation) && now() - known.at < FRESH
+  for (let isNew = false; ; isNew = true) {
+    // A list that took longer than that is as good as one can be.
+    const isFresh = known.day === today(invocation) && (isNew || now() - known.at < FRESH)
     const few = known.taken + calls <= known.left / 2
     const first = known.taken === 0 && calls <= known.left
     if (isFresh && !known.listing && (few || first)) {
@@ -43,8 +44,8 @@ async function takeOfDay(invocation: Invocation, calls: number): Promise<void> {
       known.unlisted += calls
       return
     }
-    // What others of this process have taken may come back.
-    if (isFresh && known.taken === 0 && known.unlisted === 0) throw new MattingError('limit-reached')
+    // Of what was not listed yet some may not be paid, and some was listed all the same: the next list tells.
+    if (isFresh && known.taken === 0 && known.carried === 0) throw new MattingError('limit-reached')
     if (isFresh && known.taken === 0) {
       if (now() + PAUSE > deadline) throw new MattingError('limit-reached')
       await sleep(PAUSE)
@@ -64,10 +65,12 @@ export function listed({ dayCount }: Invocation, calls: number): void {
 async function list(invocation: Invocation, known: DayCount, calls: number): Promise<void> {
   const { config, now } = invocation
   const day = today(invocation)
-  const { unlisted } = known
+  // What others pay while it is listed may not be in it.
+  const at = now()
+  const { unlisted: carried } = known
   const paid = await countPaid(invocation, day, config.dailyLimit - calls)
-  // Some of those may be listed as well by now. They are counted twice until the next list, so never too few.
-  Object.assign(known, { day, at: now(), left: config.dailyLimit - paid - unlisted, taken: 0 })
+  // Some of what is carried may be listed as well. It is counted twice until the next list, so never too few.
+  Object.assign(known, { day, at, carried, left: config.dailyLimit - paid - carried, taken: 0 })
 }
 
 function today({ store }: Invocation): string {
