@@ -50,6 +50,8 @@ export interface QueueOptions {
   /** Pause before a retry, in milliseconds; SCF waits one minute. */
   retryDelay: number
   clock: Clock
+  /** Called when an event was given up. */
+  onDead?: (letter: DeadLetter) => void
 }
 
 export interface Queue {
@@ -129,6 +131,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
       dead.push(letter)
       await save(join(deadDir, `${at.replaceAll(':', '')}-${job.id}.json`), letter)
       await rm(file, { force: true })
+      options.onDead?.(letter)
     }
   }
 

@@ -41,6 +41,9 @@ export interface ScfOptions {
   variables: Way
 }
 
+/** What a listener is told: that an invocation has ended, or that an event was given up. */
+export type Told = { ran: Ran; event: unknown } | { letter: DeadLetter }
+
 export interface Scf {
   port: number
   /** Receives an object's event. Resolves when it is safe on disk. */
@@ -54,6 +57,8 @@ export interface Scf {
   /** The functions that run, and what goes to them. */
   serverless(): Serverless
   invocations(): InvocationRecord[]
+  /** Tells of each invocation and each event that was given up, from now on. Returns how to end it. */
+  watch(listener: (told: Told) => void): () => void
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
   drop(ids: readonly string[]): Promise<void>
@@ -81,6 +86,10 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     invocations.push(invocation)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
   }
+  const listeners = new Set<(told: Told) => void>()
+  const tell = (told: Told) => {
+    for (const listener of listeners) listener(told)
+  }
   const role = createRole(keys, clock)
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
   const functions = new Map<string, { spec: FunctionSpec; target: ScfFunction }>()
@@ -105,7 +114,18 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
             },
           }
         : policies.get(spec.name)
-      const settings = { spec, dist: code, instances: options.instances, variables, hosts, skew, clock, onInvocation }
+      const onEnd = (ran: Ran, event: unknown) => tell({ ran, event })
+      const settings = {
+        spec,
+        dist: code,
+        instances: options.instances,
+        variables,
+        hosts,
+        skew,
+        clock,
+        onInvocation,
+        onEnd,
+      }
       const given = role(spec.name, may)
       const credentials = (instance: number) => (policy && !policy() ? {} : given(instance))
       functions.set(spec.name, { spec, target: createFunction({ ...settings, role: credentials }) })
@@ -123,7 +143,8 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     return find(name).invoke(event, retry)
   }
   const settings = (name: string) => functions.get(name)?.spec
-  const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock })
+  const onDead = (letter: DeadLetter) => tell({ letter })
+  const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock, onDead })
   const byUrl = (event: unknown) => (serverless.urls[0] === undefined ? undefined : invoke(serverless.urls[0], event))
   const server = createUrlServer(byUrl, options.paths, options.pages, hosts)
   // With Node's default backlog of 511, some of a thousand simultaneous connections would be reset.
@@ -156,6 +177,10 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     apply,
     serverless: () => serverless,
     invocations: () => [...invocations],
+    watch(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     deadLetters: queue.deadLetters,
     drop: queue.drop,
     waiting: queue.waiting,
