@@ -38,7 +38,7 @@ export interface Cos {
   /** Tells of each request just before it is answered, from now on. Returns how to end it. */
   watch(listener: (record: RequestRecord) => void): () => void
   /** What is stored, for whoever shows it: no request is made, and none is recorded. */
-  objects: Pick<Objects, 'get' | 'from' | 'bytes'>
+  objects: Pick<Objects, 'get' | 'from' | 'stream'>
   /** Removes objects, uploads, bill and requests. Buckets and their settings stay. */
   reset(): Promise<void>
   close(): Promise<void>

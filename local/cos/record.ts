@@ -15,7 +15,7 @@ export interface RequestRecord {
   key: string
   /** The SecretId of the key that signed; '' if none did. */
   by: string
-  /** Origin of the web page that asked; '' if none did, or it hides. */
+  /** Origin of the web page that asked, or `same-site` for one that hides it, on this machine; '' for others. */
   page: string
   /** How many cutouts were billed. */
   paid: number
@@ -51,7 +51,8 @@ export class Requests {
 }
 
 /** After a redirect from another port browsers name no origin, but the Referer. Its path may hold anything, so it is left out. */
-export function pageOf({ origin, referer }: IncomingHttpHeaders): string {
+export function pageOf({ origin, referer, 'sec-fetch-site': site }: IncomingHttpHeaders): string {
   const url = origin === undefined || origin === 'null' ? referer : origin
-  return url !== undefined && URL.canParse(url) ? new URL(url).origin : ''
+  if (url !== undefined && URL.canParse(url)) return new URL(url).origin
+  return site === 'same-site' ? site : ''
 }

@@ -5,7 +5,7 @@ import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
-import { cosEvent, eventName } from './event.ts'
+import { cosEvent, eventName, keyOf } from './event.ts'
 import { createFunction, type InvocationRecord, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
 import { createRole } from './role.ts'
@@ -57,8 +57,8 @@ export interface Scf {
   /** The functions that run, and what goes to them. */
   serverless(): Serverless
   invocations(): InvocationRecord[]
-  /** What an invocation was about. It holds signatures. */
-  eventOf(invocation: InvocationRecord): unknown
+  /** The key that an event, a dead letter or an invocation is about; '' if it names none. */
+  keyOf(of: unknown): string
   /** The events that are waiting or being handled. They hold signatures. */
   pending(): { event: unknown; failures: number; since?: number }[]
   /** Tells of each invocation and each event that was given up, from now on. Returns how to end it. */
@@ -84,7 +84,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
   const { dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: InvocationRecord[] = []
   /** What each was about. */
-  const events = new WeakMap<InvocationRecord, unknown>()
+  const events = new WeakMap<object, unknown>()
   const onInvocation = (invocation: InvocationRecord, event: unknown) => {
     invocations.push(invocation)
     events.set(invocation, event)
@@ -182,7 +182,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     apply,
     serverless: () => serverless,
     invocations: () => [...invocations],
-    eventOf: (invocation) => events.get(invocation),
+    keyOf: (of) => keyOf(events.get(Object(of)) ?? of, options),
     pending: queue.pending,
     watch(listener) {
       listeners.add(listener)
