@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     ...options.environment,
     ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }),
   }
-  const cloud = await startCloud({ ...options, environment, clock })
+  const cloud = await startCloud({ ...options, environment, clock, ...(receiver && { receiver }) })
   if (cloud.misconfigured) {
     await cloud.close()
     throw new Error(`The functions are misconfigured:\n${cloud.misconfigured}`)

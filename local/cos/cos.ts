@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
 import { holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
+import { welcome } from '../welcome.ts'
 import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
 import type { BillItem, ProcessingCount } from './bill.ts'
 import { type Asked, cors, preflight } from './cors.ts'
@@ -180,11 +181,15 @@ async function answerTo(
   }
   const refused = guard(readTarget(message).host, message.headers, pages, isOwn)
   if (refused) throw new Refusal('AccessDenied', refused)
+  const greeting = welcome(message, state.pages.own)
+  if (greeting) return greeting
   outcome.origin = message.headers.origin
   const request = readRequest(message, id, state)
   outcome.path = safeTarget(request)
   outcome.key = request.key
-  outcome.cors = state.buckets.get(request.bucket)?.cors
+  // The page of the local cloud works whatever a bucket's rules say: they are about other pages.
+  if (outcome.origin === undefined || outcome.origin !== state.pages.own)
+    outcome.cors = state.buckets.get(request.bucket)?.cors
   if (request.method === 'OPTIONS') {
     outcome.operation = 'OptionsObject'
     return preflight(request, outcome.cors)
