@@ -63,6 +63,8 @@ export interface Photo {
   /** ISO 8601 */
   modified: string
   type: string
+  /** A URL of the photo at the size of a card, for an hour or so. */
+  small: string
   /** Of this version of the photo. */
   cutouts: readonly PhotoCutout[]
   /** Why it is not cut out again: the failure that was noted for this version. */
