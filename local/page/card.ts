@@ -20,7 +20,13 @@ export interface Card {
 export function card(scene: Scene, key: string, signal: AbortSignal, weighed: () => void): Card {
   const { text, remembered, photos } = scene
   const name = nameOf(key)
-  const pictures = element('div', { class: 'pictures' })
+  // Of their size from the start, so that nothing jumps.
+  const pictures = element(
+    'div',
+    { class: 'pictures' },
+    element('div', { class: 'tile' }),
+    element('div', { class: 'tile' }),
+  )
   const size = element('span', { class: 'size' })
   const node = element(
     'li',
@@ -109,7 +115,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const both = compare(scene, name, look.ground)
     both.photo.src = photo.small
     both.photo.referrerPolicy = 'origin'
-    pictures.replaceChildren(both.node)
+    pictures.replaceChildren(both.frame)
     await load(photo, layout, lookText(layout, look, false), both.cutout, both.node)
   }
 

@@ -5,7 +5,7 @@ export const chinese: Text = {
   title: '本地云 · cos-goods-matting',
   brand: '本地云',
   skip: '跳到照片',
-  headline: '放进商品照片，拿到抠图。',
+  headline: ['放进商品照片，', '拿到抠图。'],
   lead: '每件商品只抠一次、只付一次费，再以任意尺寸、任意底色展示。这里的一切都在你的电脑上运行。',
   settings: '设置',
   chooseLanguage: '语言',

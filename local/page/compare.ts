@@ -6,6 +6,8 @@ import type { Scene } from './scene.ts'
 export function compare({ text }: Scene, name: string, ground: string) {
   const photo = element('img', { class: 'photo', alt: '', decoding: 'async' })
   const cutout = element('img', { alt: text.cutoutOf(name), decoding: 'async' })
+  // The frame takes the photo's shape, so that both lie on each other to the pixel.
+  photo.onload = () => node.style.setProperty('--shape', `${photo.naturalWidth / photo.naturalHeight}`)
   const box = element('input', {
     type: 'range',
     min: 0,
@@ -27,6 +29,7 @@ export function compare({ text }: Scene, name: string, ground: string) {
     box.setAttribute('aria-valuetext', text.percent(Number(box.value)))
   }
   move()
+  node.style.setProperty('--shape', '1')
   paint(node, ground)
-  return { node, photo, cutout }
+  return { frame: element('div', { class: 'frame' }, node), node, photo, cutout }
 }

@@ -4,7 +4,7 @@ export const english = {
   title: 'Local cloud · cos-goods-matting',
   brand: 'local cloud',
   skip: 'Skip to the photos',
-  headline: 'Product photos in. Cutouts out.',
+  headline: ['Product photos in.', 'Cutouts out.'],
   lead: 'Each product is cut out once, paid for once, and shown at any size, on any ground. Here all of it runs on your machine.',
   settings: 'Settings',
   chooseLanguage: 'Language',
@@ -166,5 +166,11 @@ export const english = {
 /** What every language has to say. */
 export type Text = Widen<typeof english>
 type Widen<T> = {
-  [K in keyof T]: T[K] extends string ? string : T[K] extends (...given: never[]) => string ? T[K] : Widen<T[K]>
+  [K in keyof T]: T[K] extends readonly string[]
+    ? readonly string[]
+    : T[K] extends string
+      ? string
+      : T[K] extends (...given: never[]) => string
+        ? T[K]
+        : Widen<T[K]>
 }

@@ -25,18 +25,16 @@ export function gallery(scene: Scene): HTMLElement {
   const trouble = element('p', { class: 'trouble', role: 'alert', hidden: true })
   const more = element('button', { type: 'button', class: 'wide', click: () => void photos.loadMore() }, text.more)
   const controls = follow(element('div', { class: 'bar' }), scene.place, signal, (place) =>
-    place?.access === 'presets' ? [modes(), element('p', {}, text.presetsOnly)] : [looks(), modes()],
+    place?.access === 'presets' ? [element('p', {}, text.presetsOnly)] : [looks()],
   )
 
-  function modes(): HTMLElement {
-    return choices({
-      legend: text.showAs,
-      choices: MODES.map((value) => ({ value, label: text.modes[value] })),
-      current: remembered.mode.value,
-      choose: remembered.mode.set,
-      hideLegend: true,
-    })
-  }
+  const modes = choices({
+    legend: text.showAs,
+    choices: MODES.map((value) => ({ value, label: text.modes[value] })),
+    current: remembered.mode.value,
+    choose: remembered.mode.set,
+    hideLegend: true,
+  })
   function looks(): HTMLElement {
     const { look } = remembered
     return looking({ text, look: () => look.value, change: look.set, widths: CARD_WIDTHS, full: false })
@@ -96,7 +94,7 @@ export function gallery(scene: Scene): HTMLElement {
     arrange(list, nodes)
     empty.hidden = nodes.length > 0 || photos.trouble.value !== undefined
     write(count, photos.more.value ? text.photoCountMore(keys.length) : text.photoCount(keys.length))
-    count.hidden = keys.length === 0
+    count.hidden = controls.hidden = modes.hidden = keys.length === 0
     more.hidden = !photos.more.value
     weigh()
   }
@@ -110,7 +108,7 @@ export function gallery(scene: Scene): HTMLElement {
   return element(
     'section',
     { class: 'gallery', 'aria-labelledby': 'photos', id: 'gallery', tabindex: -1 },
-    element('div', { class: 'head' }, element('h2', { id: 'photos' }, text.photos), count),
+    element('div', { class: 'head' }, element('h2', { id: 'photos' }, text.photos), count, modes),
     controls,
     trouble,
     list,

@@ -1,6 +1,7 @@
 import { choices, select } from './control.ts'
 import { element, write } from './element.ts'
 import { icon } from './icon.ts'
+import { logo } from './illustration.ts'
 import { type Language, TEXTS, THEMES } from './remembered.ts'
 import type { Scene } from './scene.ts'
 
@@ -38,13 +39,6 @@ export function header({ text, remembered, live, signal }: Scene): HTMLElement {
       }),
     ),
   )
-}
-
-/** A tile of which a product is left over. */
-function logo(): SVGElement {
-  const svg = icon('photo')
-  svg.setAttribute('class', 'logo')
-  return svg
 }
 
 /** Tells when the cloud has gone. */

@@ -52,6 +52,17 @@ export function illustration(label: string): SVGElement {
   )
 }
 
+/** Half photo, half cutout. */
+export function logo(): SVGElement {
+  return draw(
+    'svg',
+    { viewBox: '0 0 28 28', class: 'logo', 'aria-hidden': 'true' },
+    draw('rect', { width: 28, height: 28, rx: 8, class: 'tile' }),
+    draw('path', { d: 'M8 8.5h10l-.8 9.5a2 2 0 0 1-2 1.8h-4.4a2 2 0 0 1-2-1.8z', class: 'cup' }),
+    draw('path', { d: 'M18 11c4-1 4.5 5.5-.6 5.5', class: 'ear' }),
+  )
+}
+
 function mug(scale: number): SVGElement {
   return draw(
     'g',

@@ -78,7 +78,13 @@ function draw(signal: AbortSignal): void {
       element(
         'section',
         { class: 'hero' },
-        element('div', { class: 'words' }, element('h1', {}, text.headline), element('p', {}, text.lead), meter(scene)),
+        element(
+          'div',
+          { class: 'words' },
+          element('h1', {}, ...text.headline.map((line) => element('span', {}, line))),
+          element('p', {}, text.lead),
+        ),
+        meter(scene),
         drop(scene),
       ),
       element(

@@ -113,7 +113,7 @@ export function openSheet(scene: Scene, key: string): void {
     const both = compare(scene, name, look.value.ground)
     both.photo.src = there.small
     both.photo.referrerPolicy = 'origin'
-    before.replaceChildren(both.node)
+    before.replaceChildren(both.frame)
     look.watch(end.signal, (now) => paint(both.node, now.ground))
     const { url } = await api.image(key, 'plain,width=640,format=webp')
     const { src } = await pictures.fetch(`${there.etag} ${url}`, url, {
