@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto'
 import { type Layout, layoutName } from './layout.ts'
+import { quietly } from './quietly.ts'
 
 /** COS allows 850 bytes of key (product/436/13324). */
 export const MAX_KEY = 850
@@ -71,6 +72,18 @@ export function cutoutFolder(prefix: string, key: string): string {
 /** The same folder, and the one before 1.0 if it was another. */
 export function cutoutFolders(prefix: string, key: string): string[] {
   return [...new Set([cutoutFolder(prefix, key), folder(prefix, key, LONGEST_OLDER)])]
+}
+
+/**
+ * The key of the source whose cutout this is, or something that belongs to its cutout. Undefined if it is no cutout's key, or the
+ * source's was too long to be read back.
+ */
+export function sourceIn(prefix: string, cutout: string): string | undefined {
+  const end = cutout.startsWith(prefix) ? (KEY.exec(cutout)?.index ?? 0) : 0
+  const spelt = cutout.slice(prefix.length, end)
+  if (spelt === '' || spelt.startsWith('_long/')) return undefined
+  // It is ASCII, and `_` stands only before two hex digits; what somebody put there by hand may be anything.
+  return quietly(() => decodeURIComponent(spelt.replaceAll('_', '%')))
 }
 
 function folder(prefix: string, key: string, longest: number): string {

@@ -202,7 +202,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       await scf.reset(warm)
       await cos.reset()
     }
-    const control = createControl({ cos, scf, faults, clock, reset })
+    const environment = () => scf.serverless().functions[0]?.environment ?? {}
+    const put = { cosUrl, imageUrl, credentials: CREDENTIALS, environment }
+    const control = createControl({ cos, scf, faults, clock, reset, put })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
     const { port: controlPort } = control.address() as AddressInfo

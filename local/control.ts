@@ -7,6 +7,7 @@ import type { Cos } from './cos/cos.ts'
 import { parseReadings } from './cos/readings.ts'
 import { type Faults, parseFaults } from './faults.ts'
 import { guard } from './guard.ts'
+import { type PutOptions, putPhoto } from './put.ts'
 import type { Scf } from './scf/scf.ts'
 
 export interface ControlOptions {
@@ -15,10 +16,11 @@ export interface ControlOptions {
   faults: Faults
   clock: Clock
   reset: () => Promise<void>
+  put: PutOptions
 }
 
 /** The control API: shows what the local cloud did, and sets the faults. It answers this machine only. */
-export function createControl({ cos, scf, faults, clock, reset }: ControlOptions): Server {
+export function createControl({ cos, scf, faults, clock, reset, put }: ControlOptions): Server {
   const routes: Record<string, (body: unknown) => unknown> = {
     'GET /api/bill': () => ({ calls: cos.bill().length, items: cos.bill(), processing: cos.processing() }),
     'GET /api/functions': () => {
@@ -66,6 +68,11 @@ export function createControl({ cos, scf, faults, clock, reset }: ControlOptions
     if (guard(request.headers.host ?? '', request.headers, own))
       return void answer(403, { error: 'The control API answers only this machine.' })
     const [path] = (request.url ?? '/').split('?')
+    if (request.method === 'PUT' && !path?.startsWith('/api/')) {
+      const said = await putPhoto(request, put).catch((error: unknown) => ({ error: String(Object(error).message) }))
+      if (typeof said !== 'string') return void answer(400, said)
+      return void response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end(said)
+    }
     const route = routes[`${request.method} ${path}`]
     if (!route) return void answer(404, { error: 'There is no such route.', routes: Object.keys(routes) })
     try {

@@ -1,13 +1,15 @@
 import { access, constants, mkdir } from 'node:fs/promises'
-import { imageUrl } from '../lib/access.ts'
+import { styleText } from 'node:util'
 import { createCos } from '../lib/cos.ts'
-import { decode } from '../lib/spelling.ts'
 import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { readOptions, USAGE } from './options.ts'
+import { addressOf } from './put.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
+import { type Line, lines, type Tone } from './talk.ts'
 
+const SAMPLE = 'uploads/mug.jpg'
 /** Signs the events that `--events` shows. */
 const EVENTS_SECRET = `whsec_${Buffer.from('a secret of this machine alone').toString('base64')}`
 
@@ -21,7 +23,10 @@ async function main(): Promise<void> {
   const receiver =
     options.events &&
     (await startReceiver({ port: port && port + 3, secret: EVENTS_SECRET, print: console.log, now: clock.now }))
-  const environment = { ...options.environment, ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }) }
+  const environment: Record<string, string> = {
+    ...options.environment,
+    ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }),
+  }
   const cloud = await startCloud({ ...options, environment, clock })
   if (cloud.misconfigured) {
     await cloud.close()
@@ -38,14 +43,33 @@ control API  ${cloud.controlUrl}/api/bill`)
   if (cloud.apiUrl)
     console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
   if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)
+  let trying = options.sample
+  // What becomes of the sample is told below.
+  const isNews = ({ text }: Line) => !trying || !text.startsWith(`photo        ${SAMPLE} `)
+  if (!options.quiet) cloud.scf.watch((told) => lines(told).filter(isNews).forEach(print))
   if (options.sample) await tryIt(cloud, environment)
+  trying = false
+  const folder = environment.SOURCE_PREFIXES ?? 'uploads/'
+  if (options.sample) console.log(`your own     curl -T photo.jpg ${cloud.controlUrl}/${folder.split(',')[0]}`)
   console.log('\nCtrl-C ends the local cloud.')
 }
 
+const COLOURS: Readonly<Record<Tone, Parameters<typeof styleText>[0]>> = {
+  made: 'green',
+  there: 'dim',
+  refused: 'yellow',
+  failed: 'red',
+}
+
+function print({ tone, text }: Line): void {
+  // It heeds NO_COLOR and FORCE_COLOR.
+  console.log(process.stdout.hasColors?.() ? styleText(COLOURS[tone], text) : text)
+}
+
 /** Puts a sample photo, and prints what became of it. */
-async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, string>): Promise<void> {
+async function tryIt(cloud: Cloud, environment: Record<string, string>): Promise<void> {
   const { cosUrl, cos, scf } = cloud
-  const source = 'uploads/mug.jpg'
+  const source = SAMPLE
   const client = createCos({
     endpoint: cosUrl,
     credentials: CREDENTIALS,
@@ -61,7 +85,7 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
   )
   await scf.idle()
   const paid = cos.bill().length - before
-  const last = scf.invocations().at(-1)
+  const last = scf.invocations().findLast(({ logs }) => logs.some((line) => line.includes(JSON.stringify(source))))
   const { cutouts = [], why, message } = Object(JSON.parse(last?.logs.at(-1) ?? '{}'))
   for (const key of cutouts) {
     // It is not there if CUTOUT_BUCKET is set.
@@ -73,12 +97,7 @@ async function tryIt(cloud: Cloud, { ACCESS, URL_KEYS = '' }: Record<string, str
     return
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
-  const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(decode(URL_KEYS)) ?? []
-  const grant = { layout: 'plain', key: source, expires: Math.floor(Date.now() / 1000) + 3_600 }
-  const signed = ACCESS === 'signed' && id && secret
-  console.log(
-    `image URL    ${signed ? imageUrl(cloud.imageUrl, grant, id, secret) : `${cloud.imageUrl}/plain/${source}`}`,
-  )
+  console.log(`image URL    ${addressOf(cloud.imageUrl, environment, source)}`)
 }
 
 function kilobytes(bytes: number): string {

@@ -10,6 +10,7 @@ export const USAGE = `npm start -- [options]
   --set NAME=VALUE   a variable of the functions, instead of the one in serverless.yml; may be repeated
   --events           receive the functions' events on N+3 and print them
   --no-sample        do not put a sample photo
+  --quiet            do not tell of each photo and each image URL
   --retry-delay S    seconds before an event is delivered again; the vendor waits 60 (1)
   --event-keys FORM  how events hold keys: encoded or raw (encoded)
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
@@ -31,6 +32,7 @@ export function readOptions(args: string[]) {
       empty: { type: 'boolean', default: false },
       events: { type: 'boolean', default: false },
       'no-sample': { type: 'boolean', default: false },
+      quiet: { type: 'boolean', default: false },
       'retry-delay': { type: 'string', default: '1' },
       'event-keys': { type: 'string', default: 'encoded' },
       'last-modified': { type: 'string', default: 'end' },
@@ -53,6 +55,7 @@ export function readOptions(args: string[]) {
     environment: Object.fromEntries(values.set.map(readSetting)),
     events: values.events || values.empty,
     sample: !values['no-sample'] && !values.empty,
+    quiet: values.quiet,
     retryDelay: number(values['retry-delay'], '--retry-delay', 0, 3_600) * 1000,
     eventKeys: oneOf(values['event-keys'], '--event-keys', ['encoded', 'raw']),
     lastModified: oneOf(values['last-modified'], '--last-modified', ['start', 'end']),
@@ -73,6 +76,7 @@ function number(text: string, name: string, min: number, max: number): number {
 function readSetting(text: string): [name: string, value: string] {
   const [, name, value] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
   if (name === undefined || value === undefined) throw new Error(`--set: expected NAME=VALUE, not ${text}`)
+  if (/^COS_(?:BUCKET|REGION|ENDPOINT)$/.test(name)) throw new Error(`--set: ${name} is the local cloud's`)
   // A misspelt ACCESS would leave every layout open to everybody.
   const names = variableNames()
   if (!names.has(name)) throw new Error(`--set: there is no variable ${name}; there are ${[...names].join(', ')}`)

@@ -1,6 +1,18 @@
-import type { FaultPreset, Image, Meter, Photo, Photos, Place, Story, Upload, UploadRequest } from './wire.ts'
+import type {
+  Fault,
+  FaultPreset,
+  ImageAnswer,
+  Meter,
+  PhotoAnswer,
+  Photos,
+  Place,
+  Story,
+  UploadAsk,
+  UploadGrant,
+} from './wire.ts'
 
-export type Fault = FaultPreset['faults'][number]
+/** A fault that is set. */
+export type StruckFault = Fault & { struck: number }
 
 /** The control port refused; `message` is its reason. */
 export class Refused extends Error {
@@ -29,14 +41,14 @@ export function createApi(offline: () => string) {
     meter: () => ask<Meter>('/api/meter'),
     photos: (limit: number, after?: string) =>
       ask<Photos>(`/api/photos${query({ limit: String(limit), ...(after !== undefined && { after }) })}`),
-    photo: (key: string) => ask<Photo>(`/api/photo${query({ key })}`),
+    photo: (key: string) => ask<PhotoAnswer>(`/api/photo${query({ key })}`),
     remove: (key: string) => ask<object>(`/api/photos${query({ key })}`, 'DELETE'),
-    image: (key: string, text: string) => ask<Image>(`/api/image${query({ key, text })}`),
+    image: (key: string, text: string) => ask<ImageAnswer>(`/api/image${query({ key, text })}`),
     story: (key: string) => ask<Story>(`/api/story${query({ key })}`),
-    upload: (body: UploadRequest) => ask<Upload>('/api/uploads', 'POST', body),
+    upload: (body: UploadAsk) => ask<UploadGrant>('/api/uploads', 'POST', body),
     faultPresets: () => ask<FaultPreset[]>('/api/faults/presets'),
-    faults: () => ask<Fault[]>('/api/faults'),
-    setFaults: (faults: readonly Fault[]) => ask<Fault[]>('/api/faults', 'PUT', faults),
+    faults: () => ask<StruckFault[]>('/api/faults'),
+    setFaults: (faults: readonly Fault[]) => ask<StruckFault[]>('/api/faults', 'PUT', faults),
   }
 }
 export type Api = ReturnType<typeof createApi>

@@ -150,7 +150,7 @@ export const english = {
   missed: (n: number) => `${n} lines were left out, because this page was too slow`,
   who: { page: 'page', function: 'function', other: 'other' },
   outcomes: { running: 'running', ok: 'ok', error: 'error', timeout: 'out of time', crash: 'crashed' },
-  instance: (n: number) => `instance ${n}`,
+  instance: (n: string) => `instance ${n}`,
   cold: 'cold',
   warm: 'warm',
   retryNumber: (n: number) => `retry ${n}`,

@@ -1,4 +1,4 @@
-import type { Fault } from './api.ts'
+import type { StruckFault } from './api.ts'
 import { toggle } from './control.ts'
 import { element, freshId, write } from './element.ts'
 import type { Scene } from './scene.ts'
@@ -25,10 +25,10 @@ export function faults({ text, api, live, signal, announce }: Scene): HTMLElemen
   }
 
   /** What is set is on, whoever has set it. */
-  function show(set: readonly Fault[]): void {
+  function show(set: readonly StruckFault[]): void {
     for (const [{ faults }, { box, struck }] of switches) {
       const found = faults.map((fault) => set.find((one) => one.on === fault.on && one.kind === fault.kind))
-      const times = found.reduce((sum, one) => sum + Number(one?.struck ?? 0), 0)
+      const times = found.reduce((sum, one) => sum + (one?.struck ?? 0), 0)
       box.checked = found.length > 0 && found.every((one) => one !== undefined)
       write(struck, times > 0 ? text.struck(times) : '')
     }

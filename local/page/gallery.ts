@@ -71,6 +71,16 @@ export function gallery(scene: Scene): HTMLElement {
     })
   }
 
+  let drawing = false
+  /** Once a frame, however many photos come. */
+  function drawSoon(): void {
+    if (drawing) return
+    drawing = true
+    requestAnimationFrame(() => {
+      drawing = false
+      if (!signal.aborted) draw()
+    })
+  }
   function draw(): void {
     const keys = photos.keys.value
     const wanted = new Set(keys)
@@ -98,9 +108,10 @@ export function gallery(scene: Scene): HTMLElement {
     more.hidden = !photos.more.value
     weigh()
   }
-  photos.keys.watch(signal, draw)
-  photos.more.watch(signal, draw)
-  uploads.list.watch(signal, draw)
+  draw()
+  photos.keys.watch(signal, drawSoon)
+  photos.more.watch(signal, drawSoon)
+  uploads.list.watch(signal, drawSoon)
   photos.trouble.watch(signal, (why) => {
     trouble.hidden = why === undefined
     write(trouble, why ?? '')

@@ -46,7 +46,7 @@ export function log({ text, live, signal }: Scene): HTMLElement {
       if (!line || line.number > seen || !isOf(kind, line)) continue
       const row = rows.get(line) ?? drawLine(text, line)
       rows.set(line, row)
-      if (row.textContent?.toLowerCase().includes(words)) shown.push(row)
+      if (words === '' || row.textContent?.toLowerCase().includes(words)) shown.push(row)
     }
     if (shown.length === 0 && live.lines.length > 0) write(note, text.logNone)
     note.hidden = note.textContent === ''
@@ -90,8 +90,8 @@ function isOf(kind: Kind, line: Line): boolean {
 }
 
 function isRefusal(line: Line): boolean {
-  if (line.type === 'request') return line.told.status >= 400 && line.told.code !== ''
-  return line.type === 'invocation' && line.told.why !== ''
+  if (line.type === 'request') return line.told.status >= 400 && line.told.code !== undefined
+  return line.type === 'invocation' && line.told.why !== undefined
 }
 
 function drawLine(text: Text, line: Line): HTMLElement {
@@ -109,7 +109,7 @@ function drawLine(text: Text, line: Line): HTMLElement {
     const { method, operation, key, status, ms, who, paid, code } = line.told
     return row(
       'request',
-      `${method} ${key || operation}`,
+      `${method} ${key ?? operation}`,
       [`${status}`, code, `${Math.round(ms)} ms`, text.who[who]],
       paid,
     )
@@ -119,9 +119,9 @@ function drawLine(text: Text, line: Line): HTMLElement {
     const again = retry > 0 && text.retryNumber(retry)
     return row(
       'invocation',
-      `${name} ${key}`,
+      `${name} ${key ?? ''}`,
       [
-        text.outcomes[outcome],
+        outcomeOf(text, outcome),
         why,
         `${Math.round(ms)} ms`,
         text.instance(instance),
@@ -132,5 +132,9 @@ function drawLine(text: Text, line: Line): HTMLElement {
     )
   }
   if (line.type === 'announced') return row('announced', `${line.told.type} ${line.told.key}`, [line.told.id])
-  return row('missed', text.missed(line.told.count), [])
+  return row('missed', text.missed(line.told.events), [])
+}
+
+function outcomeOf({ outcomes }: Text, outcome: string): string {
+  return Object.entries(outcomes).find(([name]) => name === outcome)?.[1] ?? outcome
 }

@@ -1,4 +1,4 @@
-import { type Api, Refused } from './api.ts'
+import type { Api } from './api.ts'
 import { type Cell, cell } from './cell.ts'
 import type { Photo } from './wire.ts'
 
@@ -63,17 +63,16 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
   }
 
   async function look(key: string): Promise<void> {
-    try {
-      const found = await api.photo(key)
-      const known = photo(key).value
+    const { photo: found } = await api.photo(key)
+    const known = keys.value.includes(key)
+    if (found) {
       take(found)
-      if (!known && !keys.value.includes(key)) keys.set([key, ...keys.value])
-    } catch (error) {
-      if (!(error instanceof Refused && error.status === 404)) return
-      photo(key).set(undefined)
-      cells.delete(key)
-      if (keys.value.includes(key)) keys.set(keys.value.filter((one) => one !== key))
+      if (!known) keys.set([key, ...keys.value])
+      return
     }
+    photo(key).set(undefined)
+    cells.delete(key)
+    if (known) keys.set(keys.value.filter((one) => one !== key))
   }
 
   return {
@@ -93,7 +92,7 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
         gathering = false
         const batch = [...dirty]
         dirty.clear()
-        for (const one of batch) await look(one)
+        for (const one of batch) await look(one).catch(() => {})
       }, GATHER_MS)
     },
   }

@@ -1,7 +1,7 @@
 import { element } from './element.ts'
 import { icon } from './icon.ts'
 import type { Scene } from './scene.ts'
-import type { Story, StoryStep } from './wire.ts'
+import type { Step, Story } from './wire.ts'
 
 const ICONS = { done: 'check', waiting: 'dot', failed: 'cross', missing: 'dash' } as const
 
@@ -23,7 +23,7 @@ export function story({ text, api }: Scene, key: string) {
       element('ol', {}, ...told.steps.map((step) => drawStep(step, began))),
     ]
   }
-  function drawStep({ step, at, ms, state, text: facts }: StoryStep, began: string | undefined): HTMLElement {
+  function drawStep({ step, at, ms, state, text: facts }: Step, began: string | undefined): HTMLElement {
     const later = at !== undefined && began !== undefined ? Date.parse(at) - Date.parse(began) : undefined
     const when = later === undefined ? '' : later === 0 && at ? at.slice(11, 19) : `+${time(later)}`
     return element(

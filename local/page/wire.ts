@@ -7,46 +7,39 @@ export interface Place {
   bucket: string
   region: string
   /** SOURCE_PREFIXES: new photos go into the first. */
-  folders: readonly string[]
-  presets: readonly PlacePreset[]
-  access: 'signed' | 'presets' | 'open'
+  folders: string[]
+  /** `layout` is the short name, such as `c1-p20x10`; `words` are those of PRESETS. */
+  presets: { name: string; layout: string; words: string }[]
+  access: string
   /** Whether announcements are sent. */
   events: boolean
   version: string
 }
 
-export interface PlacePreset {
-  name: string
-  /** The layout's short name, such as `plain` or `c1-p20x10`. */
-  layout: string
-  /** What it says, as in PRESETS. */
-  words: string
-}
-
-/** `POST /api/uploads`: the vendor's PUT alone, after which the trigger cuts out; or method two, which cuts out at once. */
-export interface UploadRequest {
+/** `POST /api/uploads`: the PUT alone, after which the trigger cuts out; or method two, which cuts out at once. */
+export interface UploadAsk {
   name: string
   type: string
   size: number
   way: 'plain' | 'two'
-  /** Of way `two`: the presets to be made; default those of the folder. */
-  preset?: string
-  /** Of way `two`: the MD5 of the bytes in hex, which that signature covers. */
+  /** Of way `two`: the MD5 of the bytes in hex. It is part of what is signed, and the ETag before the photo is there. */
   md5?: string
+  /** Of way `two`: the preset to be made; default those of the folder. */
+  preset?: string
   /** Whether another photo of this name may be overwritten. */
   replace?: boolean
 }
 
-export interface Upload {
+export interface UploadGrant {
   key: string
   url: string
   /** To be sent as they are. */
   headers: Record<string, string>
-  /** What the URL is for. It is `plain`, though `two` was asked for, where there is nothing to pay for. */
+  /** What the URL is for: `plain` although `two` was asked for, where there is nothing to pay for. */
   way: 'plain' | 'two'
 }
 
-export interface PhotoCutout {
+export interface Cutout {
   /** The layout's short name. */
   layout: string
   key: string
@@ -63,35 +56,41 @@ export interface Photo {
   /** ISO 8601 */
   modified: string
   type: string
-  /** A URL of the photo at the size of a card, for an hour or so. */
+  /** Presigned: the photo itself, and in 640 pixels. The same for a quarter of an hour, so that browsers keep it. */
+  photoUrl: string
   small: string
   /** Of this version of the photo. */
-  cutouts: readonly PhotoCutout[]
-  /** Why it is not cut out again: the failure that was noted for this version. */
+  cutouts: Cutout[]
+  /** Why it is not cut out: the failure that was noted for this version. */
   mark?: { code: string; message: string }
+}
+
+/** `GET /api/photo?key=`: without `photo` if there is none, because browsers tell of each 404 as of an error. */
+export interface PhotoAnswer {
+  photo?: Photo
 }
 
 /** `GET /api/photos?after=KEY&limit=N` */
 export interface Photos {
-  photos: readonly Photo[]
+  photos: Photo[]
   /** To be sent as `after`; missing on the last page. */
   after?: string
 }
 
 /** `GET /api/image?key=&text=`; `text` is a preset or words, such as `plain,width=400,format=webp`. */
-export interface Image {
+export interface ImageAnswer {
   url: string
   /** The whole `<img srcset>`. */
   img: string
-  /** Those of `img`; empty if the configuration allows no other width, and `img` has no srcset. */
-  widths: readonly number[]
+  /** Those of `img`. Empty where none may be asked for; then `img` has no srcset. */
+  widths: number[]
   sizes: string
 }
 
-export type Step = 'uploaded' | 'event' | 'look' | 'claim' | 'paid' | 'stored' | 'announced' | 'shown'
+export type StepName = 'uploaded' | 'event' | 'look' | 'claim' | 'paid' | 'stored' | 'announced' | 'shown'
 
-export interface StoryStep {
-  step: Step
+export interface Step {
+  step: StepName
   /** ISO 8601 */
   at?: string
   ms?: number
@@ -102,77 +101,72 @@ export interface StoryStep {
 /** `GET /api/story?key=` */
 export interface Story {
   sentence: string
-  steps: readonly StoryStep[]
+  steps: Step[]
 }
 
 /** `GET /api/meter` */
 export interface Meter {
   /** Cutouts that were paid for. */
   paid: number
-  /** Cutouts that were asked for and found, or made by another payer meanwhile. */
+  /** Cutouts that were asked for, and were there or made by another payer meanwhile; since the local cloud started. */
   saved: number
-  /** Calls of basic image processing, which is charged apart. */
-  processing: number
+  /** Basic image processing, which is charged apart. */
+  processing: { calls: number; bytes: number }
 }
 
-/** One switch: `PUT /api/faults` with the `faults` of all that are on. */
-export interface FaultPreset {
-  name: 'lost-answer' | 'slow-down' | 'slow-matting' | 'duplicate-events' | 'killed-instance'
-  faults: readonly Record<string, string | number>[]
-}
-
-/** A request on the wire to COS, when it is answered. */
-export interface LiveRequest {
-  at: string
-  method: string
-  operation: string
-  /** Decoded; '' for a request about the bucket. */
-  key: string
-  /** 0 if no answer was sent. */
-  status: number
-  ms: number
-  /** By the key that signed: a presigned URL of the page, a function's role, anybody else. */
-  who: 'page' | 'function' | 'other'
-  /** How many cutouts were billed. */
-  paid: number
-  /** The vendor's code of a refusal; '' otherwise. */
-  code: string
-}
-
-/** An invocation of a function: when it begins (`running`), and when it has ended. */
-export interface LiveInvocation {
-  id: string
-  function: string
-  instance: number
-  cold: boolean
-  retry: number
-  ms: number
-  outcome: 'running' | 'ok' | 'error' | 'timeout' | 'crash'
-  /** Of the photo; '' if it is not known. */
-  key: string
-  paid: number
-  /** What was thrown, or why nothing was made; '' otherwise. */
-  why: string
-}
-
-/** An announcement that a receiver has taken. */
-export interface LiveAnnounced {
-  type: string
-  key: string
-  id: string
-}
-
-/** `GET /api/live`: `event` is the name, `data` the JSON. `missed`: this reader was too slow, and is to load everything again. */
+/** What happens inside, `GET /api/live`: the type of each event, and its data. */
 export interface LiveEvents {
-  request: LiveRequest
-  invocation: LiveInvocation
-  announced: LiveAnnounced
+  /** A request to COS, just before it is answered. */
+  request: {
+    method: string
+    operation: string
+    /** Decoded; missing for a request about the bucket. */
+    key?: string
+    /** Without signature and token. */
+    path: string
+    /** 0 if it was not answered. */
+    status: number
+    ms: number
+    /** A web page of the local cloud, the role of a function, anybody else. */
+    who: 'page' | 'function' | 'other'
+    /** How many cutouts were billed. */
+    paid: number
+    /** The vendor's code of a refusal. */
+    code?: string
+  }
+  /** When it begins (`running`), and when it has ended. */
+  invocation: {
+    function: string
+    id: string
+    instance: string
+    cold: boolean
+    retry: number
+    ms: number
+    outcome: string
+    key?: string
+    paid: number
+    /** What was thrown, or why nothing was made. */
+    why?: string
+  }
+  /** An announcement that came to the receiver of `--events`. */
+  announced: { type: string; key: string; id: string }
+  /** Something of it changed. */
   photo: { key: string }
   meter: Meter
-  missed: { count: number }
+  /** This reader was too slow or away, so it has to look at everything anew. */
+  missed: { events: number }
 }
 
-/** The body of every answer that is not 2xx. */
-export interface Problem {
-  error: string
+export type FaultPresetName = 'lost-answer' | 'slow-down' | 'slow-matting' | 'duplicate-events' | 'killed-instance'
+
+/** A switch: `PUT /api/faults` with the faults of all that are on. */
+export interface FaultPreset {
+  name: FaultPresetName
+  faults: Fault[]
+}
+
+export interface Fault {
+  on: string
+  kind: string
+  [more: string]: unknown
 }

@@ -38,7 +38,9 @@ export interface FunctionOptions {
   skew: () => number
   clock: Clock
   /** Called when an invocation starts. The object is completed while the invocation runs. */
-  onInvocation: (invocation: InvocationRecord) => void
+  onInvocation: (invocation: InvocationRecord, event: unknown) => void
+  /** Called when it has ended. */
+  onEnd?: (ran: Ran, event: unknown) => void
 }
 
 export interface ScfFunction {
@@ -91,6 +93,7 @@ export function createFunction({
   skew,
   clock,
   onInvocation,
+  onEnd,
 }: FunctionOptions): ScfFunction {
   const [module, method] = spec.handler.split('.')
   const file = fileURLToPath(new URL(`${module}.js`, dist))
@@ -173,7 +176,7 @@ export function createFunction({
       logs: [],
     }
     instance.current = invocation
-    onInvocation(invocation)
+    onInvocation(invocation, event)
     const { outcome, error, result } = await run(instance, payload, invocation.id)
     Object.assign(invocation, {
       outcome,
@@ -181,7 +184,9 @@ export function createFunction({
       ...(error !== undefined && { error }),
     })
     release(instance)
-    return { ...invocation, ...(result !== undefined && { result }) }
+    const ran = { ...invocation, ...(result !== undefined && { result }) }
+    onEnd?.(ran, event)
+    return ran
   }
 
   return {

@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
@@ -6,9 +5,10 @@ import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
-import { cosEvent, eventName } from './event.ts'
+import { cosEvent, eventName, keyOf } from './event.ts'
 import { createFunction, type InvocationRecord, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
+import { createRole } from './role.ts'
 import type { CosTrigger, FunctionSpec, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
 import type { Way } from './variables.ts'
@@ -41,6 +41,9 @@ export interface ScfOptions {
   variables: Way
 }
 
+/** What a listener is told: that an invocation has begun or ended, or that an event was given up. */
+export type Told = { began: InvocationRecord; event: unknown } | { ran: Ran; event: unknown } | { letter: DeadLetter }
+
 export interface Scf {
   port: number
   /** Receives an object's event. Resolves when it is safe on disk. */
@@ -54,6 +57,12 @@ export interface Scf {
   /** The functions that run, and what goes to them. */
   serverless(): Serverless
   invocations(): InvocationRecord[]
+  /** The key that an event, a dead letter or an invocation is about; '' if it names none. */
+  keyOf(of: unknown): string
+  /** The events that are waiting or being handled. They hold signatures. */
+  pending(): { event: unknown; failures: number; since?: number }[]
+  /** Tells of each invocation and each event that was given up, from now on. Returns how to end it. */
+  watch(listener: (told: Told) => void): () => void
   deadLetters(): DeadLetter[]
   /** Removes dead letters, by id. */
   drop(ids: readonly string[]): Promise<void>
@@ -69,17 +78,22 @@ export interface Scf {
 }
 
 const KEPT_INVOCATIONS = 10_000
-/** How long the role's credentials are valid, and after what time an instance receives new ones, in milliseconds. */
-const ROLE_LIFE = 3_600_000
-const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
   const { dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: InvocationRecord[] = []
-  const onInvocation = (invocation: InvocationRecord) => {
+  /** What each was about. */
+  const events = new WeakMap<object, unknown>()
+  const onInvocation = (invocation: InvocationRecord, event: unknown) => {
     invocations.push(invocation)
+    events.set(invocation, event)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
+    tell({ began: invocation, event })
+  }
+  const listeners = new Set<(told: Told) => void>()
+  const tell = (told: Told) => {
+    for (const listener of listeners) listener(told)
   }
   const role = createRole(keys, clock)
   const skew = () => faults.draw(['Instance']).reduce((sum, { kind, ms = 0 }) => sum + (kind === 'skew' ? ms : 0), 0)
@@ -105,7 +119,18 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
             },
           }
         : policies.get(spec.name)
-      const settings = { spec, dist: code, instances: options.instances, variables, hosts, skew, clock, onInvocation }
+      const onEnd = (ran: Ran, event: unknown) => tell({ ran, event })
+      const settings = {
+        spec,
+        dist: code,
+        instances: options.instances,
+        variables,
+        hosts,
+        skew,
+        clock,
+        onInvocation,
+        onEnd,
+      }
       const given = role(spec.name, may)
       const credentials = (instance: number) => (policy && !policy() ? {} : given(instance))
       functions.set(spec.name, { spec, target: createFunction({ ...settings, role: credentials }) })
@@ -123,7 +148,8 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     return find(name).invoke(event, retry)
   }
   const settings = (name: string) => functions.get(name)?.spec
-  const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock })
+  const onDead = (letter: DeadLetter) => tell({ letter })
+  const queue = await createQueue({ dir, invoke, retries: 2, settings, retryDelay: options.retryDelay, clock, onDead })
   const byUrl = (event: unknown) => (serverless.urls[0] === undefined ? undefined : invoke(serverless.urls[0], event))
   const server = createUrlServer(byUrl, options.paths, options.pages, hosts)
   // With Node's default backlog of 511, some of a thousand simultaneous connections would be reset.
@@ -156,6 +182,12 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     apply,
     serverless: () => serverless,
     invocations: () => [...invocations],
+    keyOf: (of) => keyOf(events.get(Object(of)) ?? of, options),
+    pending: queue.pending,
+    watch(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     deadLetters: queue.deadLetters,
     drop: queue.drop,
     waiting: queue.waiting,
@@ -194,28 +226,4 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
     event.key.startsWith(trigger.prefix) &&
     event.key.endsWith(trigger.suffix)
   )
-}
-
-/** Temporary credentials of the execution role, renewed well before they end: of a function, and then of its instances. */
-function createRole(keys: Map<string, Key>, clock: Clock) {
-  return (name: string, policy: Policy | undefined) => {
-    const given = new Map<number, { since: number; environment: Record<string, string> }>()
-    return (instance: number): Record<string, string> => {
-      const now = clock.now()
-      const known = given.get(instance)
-      if (known && now - known.since < ROLE_REFRESH) return known.environment
-      for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
-      const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
-      // Real tokens hold `+`, `/` and `=`, which must survive a URL.
-      const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
-      keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
-      const environment = {
-        TENCENTCLOUD_SECRETID: id,
-        TENCENTCLOUD_SECRETKEY: secret,
-        TENCENTCLOUD_SESSIONTOKEN: token,
-      }
-      given.set(instance, { since: now, environment })
-      return environment
-    }
-  }
 }
