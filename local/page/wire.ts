@@ -65,6 +65,11 @@ export interface Photo {
   mark?: { code: string; message: string }
 }
 
+/** `GET /api/photo?key=`: without `photo` if there is none, because browsers tell of each 404 as of an error. */
+export interface PhotoAnswer {
+  photo?: Photo
+}
+
 /** `GET /api/photos?after=KEY&limit=N` */
 export interface Photos {
   photos: Photo[]
