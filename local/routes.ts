@@ -11,7 +11,7 @@ import { FAULT_PRESETS } from './faults.ts'
 import { describeImage } from './image.ts'
 import { createLive } from './live.ts'
 import { createMeter } from './meter.ts'
-import type { Photo, Place } from './page/wire.ts'
+import type { Photo, PhotoAnswer, Place } from './page/wire.ts'
 import { createPhotos } from './photos.ts'
 import type { Receiver } from './receiver.ts'
 import type { Scf } from './scf/scf.ts'
@@ -73,7 +73,10 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     'GET /api/place': place,
     'GET /api/meter': meter.read,
     'GET /api/photos': (query) => photos.list(query.get('after') ?? '', Number(query.get('limit') ?? Number.NaN)),
-    'GET /api/photo': photo,
+    'GET /api/photo': (query): PhotoAnswer => {
+      const found = photos.one(query.get('key') ?? '')
+      return found ? { photo: found } : {}
+    },
     'DELETE /api/photos': async (query) => {
       const { key } = photo(query)
       const time = { deadline: now() + 20_000, now, random: Math.random }

@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { drawSample, SAMPLES, type SampleName } from './sample.ts'
 
 export interface PageOptions {
   /** Where the page's sources are: index.html, main.ts and page.css. */
@@ -13,7 +14,7 @@ export interface PageFile {
   body: string | Uint8Array
 }
 
-/** The files of the page by their paths, bundled when the first is asked for; undefined for any other path. */
+/** The files of the page and the sample photos by their paths, made when they are first asked for; undefined for any other path. */
 export function createPage({ folder, cosUrl, imageUrl }: PageOptions): (path: string) => Promise<PageFile | undefined> {
   const there = `${cosUrl} ${imageUrl}`
   // Keys and metadata come from strangers: were one ever shown as more than text, it could still run and fetch nothing.
@@ -28,7 +29,7 @@ export function createPage({ folder, cosUrl, imageUrl }: PageOptions): (path: st
     "frame-ancestors 'none'",
   ].join('; ')
   const headers = (type: string) => ({
-    'content-type': `${type}; charset=utf-8`,
+    'content-type': type.startsWith('text/') ? `${type}; charset=utf-8` : type,
     'content-security-policy': policy,
     'x-content-type-options': 'nosniff',
     'referrer-policy': 'no-referrer',
@@ -58,7 +59,15 @@ export function createPage({ folder, cosUrl, imageUrl }: PageOptions): (path: st
     made.catch(() => bundles.delete(source))
     return made
   }
+  const samples = new Map<SampleName, Promise<Uint8Array>>()
+  function sample(name: SampleName): Promise<Uint8Array> {
+    const drawn = samples.get(name) ?? drawSample(name).then(({ jpeg }) => jpeg)
+    samples.set(name, drawn)
+    return drawn
+  }
   return async (path) => {
+    const name = SAMPLES.find((one) => path === `/api/samples/${one}`)
+    if (name) return { headers: headers('image/jpeg'), body: await sample(name) }
     if (path === '/') return { headers: headers('text/html'), body: await readFile(new URL('index.html', folder)) }
     if (path === '/page.js') return { headers: headers('text/javascript'), body: await bundled('main.ts') }
     if (path === '/page.css') return { headers: headers('text/css'), body: await bundled('page.css') }

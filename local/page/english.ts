@@ -79,6 +79,7 @@ export const english = {
   dismiss: 'Dismiss',
   dismissFor: (name: string) => `Dismiss ${name}`,
   retry: 'Try again',
+  replace: 'Replace it',
   offline: 'The local cloud did not answer.',
   kilobytes: (n: string) => `${n} kB`,
   insteadOf: (size: string) => `instead of ${size}`,
@@ -131,11 +132,12 @@ export const english = {
   },
   faultHelp: {
     'lost-answer':
-      'The vendor cuts and bills, and its answer is lost: the function looks for the cutout, and does not pay again.',
-    'slow-down': 'The vendor answers SlowDown and does nothing: the same call is sent again, and billed once.',
-    'slow-matting': 'Each cut takes longer: whoever asks meanwhile waits for it, and gets the same cutout.',
+      'Every second answer is lost, after the vendor has cut and billed: the function finds the cutout, and does not pay again.',
+    'slow-down': 'Every tenth request is answered SlowDown, and nothing is done: it is sent again, and billed once.',
+    'slow-matting': 'Each cut takes three seconds more: whoever asks meanwhile waits, and gets the same cutout.',
     'duplicate-events': 'Each event comes twice: the second finds the claim or the cutout, and pays nothing.',
-    'killed-instance': 'The function dies right after it has paid: its retry finds the cutout that was bought.',
+    'killed-instance':
+      'Every second time the function dies right after it has paid: its retry finds the cutout that was bought.',
   },
   struck: (n: number) => (n === 1 ? 'struck once' : `struck ${n} times`),
   log: 'Live log',

@@ -109,7 +109,7 @@ function drawLine(text: Text, line: Line): HTMLElement {
     const { method, operation, key, status, ms, who, paid, code } = line.told
     return row(
       'request',
-      `${method} ${key ?? operation}`,
+      `${method} ${short(key ?? operation)}`,
       [`${status}`, code, `${Math.round(ms)} ms`, text.who[who]],
       paid,
     )
@@ -119,7 +119,7 @@ function drawLine(text: Text, line: Line): HTMLElement {
     const again = retry > 0 && text.retryNumber(retry)
     return row(
       'invocation',
-      `${name} ${key ?? ''}`,
+      `${name} ${short(key ?? '')}`,
       [
         outcomeOf(text, outcome),
         why,
@@ -131,8 +131,13 @@ function drawLine(text: Text, line: Line): HTMLElement {
       paid,
     )
   }
-  if (line.type === 'announced') return row('announced', `${line.told.type} ${line.told.key}`, [line.told.id])
+  if (line.type === 'announced') return row('announced', `${line.told.type} ${short(line.told.key)}`, [line.told.id])
   return row('missed', text.missed(line.told.events), [])
+}
+
+/** A key without the length of its fingerprints. */
+function short(key: string): string {
+  return key.replace(/[\da-f]{32}/g, (etag) => `${etag.slice(0, 8)}…`)
 }
 
 function outcomeOf({ outcomes }: Text, outcome: string): string {

@@ -2,7 +2,7 @@
  * The MD5 of bytes, in hex (RFC 1321). Browsers have none, and COS wants Content-MD5; a method-two upload is signed with it.
  * No secret depends on it.
  */
-export function md5(bytes: Uint8Array): string {
+export async function md5(bytes: Uint8Array): Promise<string> {
   const padded = new Uint8Array((((bytes.length + 8) >>> 6) + 1) * 64)
   padded.set(bytes)
   padded[bytes.length] = 0x80
@@ -11,9 +11,16 @@ export function md5(bytes: Uint8Array): string {
   words[words.length - 2] = bytes.length << 3
   words[words.length - 1] = bytes.length / 2 ** 29
   const sum = new Uint32Array([0x67452301, 0xefcdab89, 0x98badcfe, 0x10325476])
-  for (let block = 0; block < words.length; block += 16) mix(sum, words.subarray(block, block + 16))
+  for (let block = 0; block < words.length; block += 16) {
+    // A large photo takes a while, in which the page still answers.
+    if (block > 0 && block % AT_ONCE === 0) await new Promise((go) => setTimeout(go))
+    mix(sum, words.subarray(block, block + 16))
+  }
   return [...new Uint8Array(sum.buffer)].map((byte) => byte.toString(16).padStart(2, '0')).join('')
 }
+
+/** Words mixed in one go: 2 MiB. */
+const AT_ONCE = 512 * 1024
 
 const TURNS = [7, 12, 17, 22, 5, 9, 14, 20, 4, 11, 16, 23, 6, 10, 15, 21]
 const SINES = Uint32Array.from({ length: 64 }, (_, i) => Math.floor(Math.abs(Math.sin(i + 1)) * 2 ** 32))

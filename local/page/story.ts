@@ -24,8 +24,7 @@ export function story({ text, api }: Scene, key: string) {
     ]
   }
   function drawStep({ step, at, ms, state, text: facts }: Step, began: string | undefined): HTMLElement {
-    const later = at !== undefined && began !== undefined ? Date.parse(at) - Date.parse(began) : undefined
-    const when = later === undefined ? '' : later === 0 && at ? at.slice(11, 19) : `+${time(later)}`
+    const when = at === undefined || began === undefined ? '' : since(new Date(at), new Date(began))
     return element(
       'li',
       { 'data-state': state },
@@ -36,6 +35,12 @@ export function story({ text, api }: Scene, key: string) {
     )
   }
   return { node, look }
+}
+
+/** How long after; or the time of day, for the first and for what lies far from it. */
+function since(at: Date, began: Date): string {
+  const later = at.getTime() - began.getTime()
+  return later > 0 && later < 60_000 ? `+${time(later)}` : at.toTimeString().slice(0, 8)
 }
 
 function time(ms: number): string {

@@ -5,6 +5,8 @@ import type { Way } from './remembered.ts'
 
 /** So many at a time: more would only share the line, and let all of them seem to stand still. */
 const AT_ONCE = 3
+/** The answer where another photo has the name. */
+const TAKEN = 409
 
 /** A file on its way into the bucket. */
 export interface Upload {
@@ -12,12 +14,16 @@ export interface Upload {
   /** Shows the file before it is anywhere. */
   preview: string
   state: Cell<UploadState>
-  /** Tries again what failed. */
-  again: () => void
+  /** Tries again what failed. @param replace whether another photo of this name may go */
+  again: (replace: boolean) => void
   /** Forgets it. */
   dismiss: () => void
 }
-export type UploadState = { at: 'queued' } | { at: 'sending'; percent: number } | { at: 'failed'; why: string }
+/** `taken`: another photo has its name. */
+export type UploadState =
+  | { at: 'queued' }
+  | { at: 'sending'; percent: number }
+  | { at: 'failed'; why: string; taken: boolean }
 
 interface UploadsOptions {
   api: Api
@@ -55,22 +61,25 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
     }
     // Asked when it is dropped, not when its turn has come: the switch may have moved since.
     const chosen = way()
+    let replace = false
     async function send(): Promise<void> {
       try {
         state.set({ at: 'sending', percent: 0 })
         if (!file.type.startsWith('image/')) throw new Error(words.notPicture())
         const { name, type, size } = file
-        const asked = { name, type, size, way: chosen }
-        const bytes = chosen === 'two' ? new Uint8Array(await file.arrayBuffer()) : undefined
-        const { key, url, headers } = await api.upload({ ...asked, ...(bytes && { md5: md5(bytes) }) })
+        // With it the same photo may come again, which pays nothing.
+        const hash = await md5(new Uint8Array(await file.arrayBuffer()))
+        const { key, url, headers } = await api.upload({ name, type, size, way: chosen, md5: hash, replace })
         await put(file, url, headers, words.offline, (percent) => state.set({ at: 'sending', percent }))
         await done(key)
         dismiss()
       } catch (error) {
-        state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error) })
+        const taken = error instanceof Refused && error.status === TAKEN
+        state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error), taken })
       }
     }
-    const again = () => {
+    const again = (over: boolean) => {
+      replace = over
       state.set({ at: 'queued' })
       waiting.push(send)
       next()

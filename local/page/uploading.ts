@@ -20,15 +20,20 @@ function draw({ text, signal }: Scene, { name, preview, state, again, dismiss }:
   const words = element('span', {})
   const bar = element('progress', { max: 100, 'aria-label': name })
   const side = element('div', { class: 'tile note' }, words, bar)
+  const anew = element('button', {
+    type: 'button',
+    click: () => again(state.value.at === 'failed' && state.value.taken),
+  })
   const buttons = element(
     'div',
     { class: 'row' },
-    element('button', { type: 'button', click: again }, text.retry),
+    anew,
     element('button', { type: 'button', 'aria-label': text.dismissFor(name), click: dismiss }, text.dismiss),
   )
   const image = element('img', { src: preview, alt: '', loading: 'lazy', decoding: 'async' })
   image.onerror = () => image.replaceWith(icon('photo'))
   state.watch(signal, (now) => {
+    if (now.at === 'failed') write(anew, now.taken ? text.replace : text.retry)
     if (now.at === 'failed') side.replaceChildren(icon('warning'), element('strong', {}, text.failed), words, buttons)
     else if (!bar.isConnected) side.replaceChildren(words, bar)
     write(words, wordsOf(text, now))
