@@ -1,9 +1,8 @@
 import { Agent } from 'node:http'
-import { CommonClient } from 'tencentcloud-sdk-nodejs-common'
 import { type Answer, type Listed, readPage } from '../lib/answer.ts'
 import { MattingError } from '../lib/errors.ts'
 import { readBody, send, within } from '../lib/http.ts'
-import { createRequests, MAX_BODY } from '../lib/request.ts'
+import { createRequests } from '../lib/request.ts'
 import type { Credentials } from '../lib/sign.ts'
 
 const VERSIONS = { cam: '2019-01-16', scf: '2018-04-16', cls: '2020-10-16' } as const
@@ -42,6 +41,8 @@ export interface Account {
   sleep: (ms: number) => Promise<unknown>
 }
 
+/** Of what is asked for by its URL; the local cloud's list of 10,000 invocations is longer than an answer of COS's. */
+const MAX_ANSWER = 256 * 1024 * 1024
 /** How long one step may wait for the vendor, in milliseconds. */
 const PATIENCE = 120_000
 
@@ -55,6 +56,8 @@ export async function call(
   { service, action, params }: ApiCall,
 ): Promise<Fields> {
   const { secretId, secretKey, token } = credentials
+  // Loaded only here: it takes longer than most commands.
+  const { CommonClient } = await import('tencentcloud-sdk-nodejs-common')
   const client = new CommonClient(`${service}.tencentcloudapi.com`, VERSIONS[service], {
     credential: { secretId, secretKey, ...(token && { token }) },
     region,
@@ -114,15 +117,15 @@ export async function ask(
   throw new MattingError('denied', `${what}: ${answer.status} ${code}`)
 }
 
-/** GETs a URL without following where it leads. @throws MattingError unavailable */
-export async function get(url: string): Promise<Answer> {
+/** GETs a URL, or POSTs nothing to it, without following where it leads. @throws MattingError unavailable */
+export async function get(url: string, method: 'GET' | 'POST' = 'GET'): Promise<Answer> {
   const { protocol, hostname, port, host, pathname, search } = new URL(url)
   // Browsers know these names, resolvers do not (RFC 6761, 6.3).
   const machine = hostname.endsWith('.localhost') ? '127.0.0.1' : hostname
-  const request = { protocol, hostname: machine, port, path: `${pathname}${search}`, headers: { host } }
+  const request = { method, protocol, hostname: machine, port, path: `${pathname}${search}`, headers: { host } }
   try {
     const response = await send({ ...request, signal: within(PATIENCE) })
-    return { status: response.statusCode ?? 0, headers: response.headers, body: await readBody(response, MAX_BODY) }
+    return { status: response.statusCode ?? 0, headers: response.headers, body: await readBody(response, MAX_ANSWER) }
   } catch (cause) {
     throw new MattingError('unavailable', `${host} does not answer: ${Object(cause).message}`, { cause })
   }

@@ -1,7 +1,8 @@
-import { Argument, Command, CommanderError, InvalidArgumentError } from '@commander-js/extra-typings'
+import { existsSync } from 'node:fs'
+import { Argument, Command, CommanderError, InvalidArgumentError, Option } from '@commander-js/extra-typings'
 import type { Environment } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
-import { type Operator, openOperator, openTerminal, type Place, ROOT } from './operator.ts'
+import type { Operator, Place } from './operator.ts'
 
 /** How a command ended, as its exit code; none if all went well. */
 type Ending = number | undefined
@@ -18,6 +19,7 @@ export async function main(args: readonly string[], shell: Environment): Promise
     { yes, ...place }: Place & { yes?: boolean | undefined },
     work: (operator: Operator) => Promise<Ending>,
   ) => {
+    const { openOperator, openTerminal } = await import('./operator.ts')
     const operator = await openOperator(place, shell, openTerminal({ json: place.json, yes }))
     code = (await work(operator)) ?? 0
   }
@@ -27,7 +29,10 @@ export async function main(args: readonly string[], shell: Environment): Promise
   } catch (error) {
     // Commander has said it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
-    if (!(error instanceof MattingError)) console.error(error)
+    const [, missing] = /^Cannot find package '([^']+)'/.exec(String(Object(error).message)) ?? []
+    // A peer of the package, which not everybody needs.
+    if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)
+    else if (!(error instanceof MattingError)) console.error(error)
     else console.error(error.message)
     return error instanceof MattingError && error.code === 'bad-request' ? 2 : 1
   }
@@ -108,6 +113,93 @@ function createProgram(run: Run) {
     })
 
   program
+    .command('explain')
+    .description('says why a photo has no cutout, and all that is known of it')
+    .argument('<key>', 'key of the photo')
+    .action(async (key, _, command) => {
+      await run({ ...command.optsWithGlobals(), running: true }, async (operator) => {
+        const { explain, printExplanation } = await import('./explain.ts')
+        tell(operator, await explain(operator, key), printExplanation)
+        return 0
+      })
+    })
+
+  program
+    .command('check')
+    .description('says whether a photo, an image URL or an event would be allowed, and what it would cost')
+    .argument('<what>', 'key of a photo, image URL, or file of an event (.json)')
+    .action(async (what, _, command) => {
+      await run({ ...command.optsWithGlobals(), running: true }, async (operator) => {
+        const { check, printChecked } = await import('./check.ts')
+        const checked = await check(operator, what)
+        tell(operator, checked, printChecked)
+        return checked.every(({ allowed }) => allowed) ? 0 : 1
+      })
+    })
+
+  program
+    .command('url')
+    .description('prints the image URL of a photo, or an <img> with several widths')
+    .argument('<key>', 'key of the photo')
+    .option('--preset <text>', 'preset, or layout and view: card,width=320', 'plain')
+    .option('--widths <list>', 'widths in pixels, separated by commas', widths, [])
+    .option('--expires <time>', 'with ACCESS=signed: how long it is good, such as 15m, 12h or 30d', time, 3_600)
+    .option('--origin <url>', "the image function's, or that of the CDN in front of it")
+    .option('--key-id <id>', 'which of URL_KEYS signs; the first')
+    .action(async (key, _, command) => {
+      const { preset, widths, expires, origin, keyId, ...place } = command.optsWithGlobals()
+      await run({ ...place, running: true }, async (operator) => {
+        const { address } = await import('./address.ts')
+        const told = await address(operator, key, { preset, widths, expires, origin, keyId })
+        tell(operator, told, ({ url, set }) => [set?.img ?? url])
+        return 0
+      })
+    })
+
+  program
+    .command('bill')
+    .description('adds up the paid calls of some days, by their receipts')
+    .option('--from <day>', 'first day, UTC (the first of the month)', day)
+    .option('--to <day>', 'last day (today)', day)
+    .addOption(
+      new Option('--by <what>', 'one line for each')
+        .choices(['day', 'layout', 'asker', 'folder'])
+        .default('day' as const),
+    )
+    .option('--csv', 'for a spreadsheet')
+    .option('--price <amount>', 'of one call, such as "0.01 CNY" (MATTING_PRICE)')
+    .action(async (_, command) => {
+      const { from, to, by, csv: isCsv, price: said, ...place } = command.optsWithGlobals()
+      await run({ ...place, running: true }, async (operator) => {
+        const { csv, printBill, readBill } = await import('./bill.ts')
+        const { readPrice } = await import('./price.ts')
+        const known = said ?? operator.variable('MATTING_PRICE')
+        const price = known === undefined ? undefined : readPrice(known)
+        const bill = await readBill(operator, { from, to, by, price })
+        if (isCsv && !operator.terminal.json) for (const line of csv(bill, by)) console.log(line)
+        else tell(operator, bill, (bill) => printBill(bill, price))
+        return 0
+      })
+    })
+
+  program
+    .command('replay')
+    .description('gives the events of dead letters to the upload function again')
+    .argument('[file]', 'letters as JSON, or - for standard input; with --local those of its queue')
+    .option('--dry-run', 'only count them')
+    .action(async (file, _, command) => {
+      const { dryRun = false, ...place } = command.optsWithGlobals()
+      await run({ ...place, running: true }, async (operator) => {
+        const { replay } = await import('./replay.ts')
+        const told = await replay(operator, file, dryRun)
+        tell(operator, told, ({ letters, events, unreadable }) => [
+          `${letters} letters, ${unreadable} of them unreadable; ${events} events ${dryRun ? 'would be' : 'were'} given to the upload function again`,
+        ])
+        return told.unreadable > 0 ? 1 : 0
+      })
+    })
+
+  program
     .command('policy')
     .description('prints the policy that somebody needs, as JSON')
     .addArgument(new Argument('<who>', 'for whom').choices(['role', 'deployer', 'operator', 'delivery', 'uploader']))
@@ -126,9 +218,39 @@ const SET = ['--set <name=value>', 'with --local: a variable of the functions; m
 
 /** What is in the clone, built now, so that nothing older is deployed. */
 async function code(isBuilt: boolean) {
-  if (isBuilt) await import(new URL('build.mjs', ROOT).href)
+  const { ROOT } = await import('./operator.ts')
+  const builder = new URL('build.mjs', ROOT)
+  // The package comes built.
+  if (isBuilt && existsSync(builder)) await import(builder.href)
   const { readCode } = await import('./function.ts')
   return readCode(new URL('dist/', ROOT))
+}
+
+/** Prints a result: as JSON, or as lines for people. */
+function tell<T>({ terminal }: Operator, result: T, lines: (result: T) => Iterable<string>): void {
+  if (terminal.json) console.log(JSON.stringify(result, null, 2))
+  else for (const line of lines(result)) terminal.print(line)
+}
+
+/** @throws InvalidArgumentError */
+function widths(text: string): number[] {
+  const all = text.split(',').map(Number)
+  if (all.every((width) => Number.isInteger(width) && width > 0 && width <= 10_000)) return all
+  throw new InvalidArgumentError('Expected numbers such as 320,640.')
+}
+
+/** In seconds. @throws InvalidArgumentError */
+function time(text: string): number {
+  const [, number, unit = 's'] = /^(\d{1,6})([smhd])?$/.exec(text) ?? []
+  if (!Number(number)) throw new InvalidArgumentError('Expected a time such as 15m, 12h or 30d.')
+  return Number(number) * ({ s: 1, m: 60, h: 3_600, d: 86_400 }[unit] ?? 1)
+}
+
+/** @throws InvalidArgumentError */
+function day(text: string): string {
+  const time = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN
+  if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(text)) return text
+  throw new InvalidArgumentError('Expected a day such as 2026-11-26.')
 }
 
 /** @throws InvalidArgumentError */

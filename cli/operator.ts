@@ -3,7 +3,6 @@ import { homedir } from 'node:os'
 import { createInterface } from 'node:readline/promises'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { styleText } from 'node:util'
-import { ProfileCredential } from 'tencentcloud-sdk-nodejs-common'
 import type { Config, Environment } from '../lib/config.ts'
 import { variableNames } from '../lib/environment.ts'
 import { MattingError } from '../lib/errors.ts'
@@ -170,8 +169,9 @@ export function localVariables(port: number, set: readonly string[] = []): Envir
 /** The operator's keys, from the places where the vendor's own tools look for them. @throws MattingError misconfigured */
 export async function readKeys(env: Environment): Promise<Credentials> {
   const { TENCENTCLOUD_SECRET_ID: id, TENCENTCLOUD_SECRET_KEY: key, TENCENTCLOUD_SESSION_TOKEN: session } = env
-  const profile = await new ProfileCredential().getCredential()
-  const { secretId, secretKey, token } = id && key ? { secretId: id, secretKey: key, token: session } : profile
+  if (id && key) return { secretId: id, secretKey: key, ...(session && { token: session }) }
+  const { ProfileCredential } = await import('tencentcloud-sdk-nodejs-common')
+  const { secretId, secretKey, token } = await new ProfileCredential().getCredential()
   if (!secretId || !secretKey)
     throw new MattingError(
       'misconfigured',

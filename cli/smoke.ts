@@ -6,6 +6,7 @@ import { MattingError } from '../lib/errors.ts'
 import { plain } from '../lib/layout.ts'
 import { tryKey } from '../lib/source.ts'
 import { type Account, ask, type BucketCall, get, objects, text, until } from './api.ts'
+import { ROOT } from './operator.ts'
 import type { Stage } from './stage.ts'
 import { findUrl } from './url.ts'
 
@@ -19,7 +20,7 @@ export async function smoke(account: Account, { config, ...stage }: Stage): Prom
   const key = tryKey(folder, randomUUID())
   const at = (name: string, key: string, method: BucketCall['method']) =>
     ({ bucket: name, door: 'cos', method, key }) satisfies BucketCall
-  const photo = await readFile(new URL('sample.jpg', import.meta.url))
+  const photo = await readFile(new URL('cli/sample.jpg', ROOT))
   const put = await ask(account, { ...at(bucket, key, 'PUT'), body: photo, type: 'image/jpeg' })
   const source = { key, etag: text(put.headers.etag).replaceAll('"', '') }
   const layouts = onUpload.find(([prefix]) => key.startsWith(prefix))?.[1] ?? []

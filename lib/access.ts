@@ -37,9 +37,9 @@ export interface ImageSetOptions {
   widths: readonly number[]
   /** The width that the picture has on the page, as in CSS: `(max-width: 600px) 100vw, 320px`. */
   sizes: string
-  /** Width and height of the picture, or their ratio: the browser keeps the room, so that nothing jumps. */
-  width: number
-  height: number
+  /** Width and height of the picture, or their ratio: with them the browser keeps the room, so that nothing jumps. */
+  width?: number
+  height?: number
   alt: string
   /** For ACCESS=signed. */
   signer?: { id: string; secret: string; expires: number }
@@ -65,7 +65,9 @@ export function imageSet(origin: string, options: ImageSetOptions): ImageSet {
   const src = urls.at(-1) ?? address(layout)
   const srcset = urls.map((url, i) => `${url} ${sorted[i]}w`).join(', ')
   const attributes = { src, ...(srcset && { srcset, sizes }), width, height, alt, loading: 'lazy' }
-  const pairs = Object.entries(attributes).map(([name, value]) => `${name}="${escapeHtml(String(value))}"`)
+  const pairs = Object.entries(attributes).flatMap(([name, value]) =>
+    value === undefined ? [] : `${name}="${escapeHtml(String(value))}"`,
+  )
   return { src, srcset, sizes, img: `<img ${pairs.join(' ')}>` }
 }
 

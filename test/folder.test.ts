@@ -40,7 +40,14 @@ describe('two clouds on one folder', () => {
 
   test('of many that start at the same moment, one has it, also by another name of the folder', async () => {
     const dir = folder()
-    const names = [dir, `${dir}/`, join(dir, '..', dir.slice(tmpdir().length)), dir]
+    const linked = join(folder(), 'link')
+    symlinkSync(tmpdir(), linked)
+    const names = [
+      join(linked, dir.slice(tmpdir().length)),
+      `${dir}/`,
+      join(dir, '..', dir.slice(tmpdir().length)),
+      dir,
+    ]
     const started = await Promise.allSettled(names.map((name) => startLab({ dir: name, keep: true })))
     expect(started.filter(({ status }) => status === 'fulfilled')).toHaveLength(1)
   })

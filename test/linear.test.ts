@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { safePath } from '../functions/image/request.ts'
 import { readGrant } from '../lib/access.ts'
+import { safePath } from '../lib/asked.ts'
 import { etagPart, isCutout, versionIn } from '../lib/cutout.ts'
 import { readExternal } from '../lib/external.ts'
 import { parseLayout } from '../lib/layout.ts'

@@ -13,6 +13,7 @@ const VARIES: readonly [RegExp, string][] = [
   [/\b\d+(\.\d+)?( ?ms| ?s\b| seconds?)/g, '<ms>'],
   [/(sig|q-signature|exp|q-sign-time|q-key-time)=[^&\s"]+/g, '$1=<varies>'],
   [/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>'],
+  [/\b[\d,]+ bytes/g, '<bytes>'],
 ]
 
 const text = await readFile('docs/operate.md', 'utf8')
@@ -42,13 +43,15 @@ describe('docs/operate.md: what is printed there is what is printed', () => {
 
   async function run(command: string): Promise<string> {
     if (command === 'echo $?') return String(code)
-    const [, args = ''] = /^npx cos-goods-matting (.*)$/.exec(command) ?? []
+    let [, args = ''] = /^npx cos-goods-matting (.*)$/.exec(command) ?? []
     expect(args, command).toContain('--local')
     const lines: string[] = []
     const spies = (['log', 'error'] as const).map((method) =>
       vi.spyOn(console, method).mockImplementation((line) => void lines.push(String(line))),
     )
-    const words = Array.from(args.matchAll(/'([^']*)'|(\S+)/g), ([, quoted, word]) => quoted ?? word ?? '')
+    // Image URLs are on the next port.
+    args = args.replace('127.0.0.1:4511', `127.0.0.1:${port + 1}`)
+    const words = Array.from(args.matchAll(/["']([^"']*)["']|(\S+)/g), ([, quoted, word]) => quoted ?? word ?? '')
     code = await main([...words, '--port', String(port)], {})
     for (const spy of spies) spy.mockRestore()
     return lines.join('\n').trimEnd()

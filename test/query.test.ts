@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { toRequest } from '../functions/image/event.ts'
-import { readRequest } from '../functions/image/request.ts'
 import { imageUrl } from '../lib/access.ts'
+import { readRequest } from '../lib/asked.ts'
 import { readConfig } from '../lib/config.ts'
 import { MattingError } from '../lib/errors.ts'
 

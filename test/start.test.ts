@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readOptions } from '../local/options.ts'
-import { send } from './helpers/cloud.ts'
+import { photo, send } from './helpers/cloud.ts'
 
 interface Started {
   output: () => string
@@ -57,7 +57,7 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
-  it('puts a sample, tells what happened to it, and stays until Ctrl-C; one beside it is refused; a second start pays nothing, and prints a signed URL where one is needed', async () => {
+  it('puts a sample, tells what happened to it and to what comes, and stays until Ctrl-C; one beside it is refused; a second start pays nothing, is --quiet, and prints a signed URL where one is needed', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
     await first.until(/Ctrl-C/)
@@ -68,6 +68,12 @@ describe('npm start', () => {
     expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'image/png'])
     const [bill = ''] = await first.until(/http:\S+\/api\/bill/)
     expect(await (await fetch(bill)).json()).toMatchObject({ calls: 1, items: [{ source: 'uploads/mug.jpg' }] })
+    await first.until(/^image {8}GET \/plain\/uploads\/mug\.jpg → 302 hit in \d+ ms\n/m)
+    const [put = ''] = await first.until(/http:\S+\/uploads\/$/m)
+    await fetch(`${put}own.jpg`, { method: 'PUT', body: new Uint8Array(await photo()) })
+    await first.until(/^photo {8}uploads\/own\.jpg → plain in \d+ ms, 1 paid\n/m)
+    // What became of the sample is told once.
+    expect(first.output()).not.toMatch(/^photo +uploads\/mug/m)
     const beside = start('--port', '0', '--data', data)
     expect(await beside.exit).toBe(1)
     expect(beside.output()).toBe(
@@ -77,7 +83,7 @@ describe('npm start', () => {
     expect(await first.exit).toBe(0)
     const key = 'URL_KEYS=encoded(shop:0123456789abcd%3D%3D)'
     const signed = ['--set', 'ACCESS=signed', '--set', key, '--variables', 'split']
-    const second = start('--port', '0', '--data', data, ...signed)
+    const second = start('--port', '0', '--data', data, '--quiet', ...signed)
     await second.until(/Ctrl-C/)
     expect(second.output()).toMatch(/calls paid +0: the cutout of this photo was already there/)
     const [, signedUrl = ''] = await second.until(/image URL {4}(\S+)/)
@@ -85,6 +91,7 @@ describe('npm start', () => {
     expect((await fetch(signedUrl.replace(/\?.*/, ''), { redirect: 'manual' })).status).toBe(403)
     second.interrupt()
     expect(await second.exit).toBe(0)
+    expect(second.output()).not.toMatch(/^(?:photo|image) {8}/m)
   })
 
   it('--events receives events, at an address of its own; --origin lets a page ask; --no-sample puts nothing', async () => {
@@ -160,6 +167,9 @@ describe('npm start', () => {
     [['--origin', 'http://a.example/page'], /^--origin: expected [^\n]*$/],
     [['--origin', 'file:///page.html'], /^--origin: expected [^\n]*$/],
     [['--set', 'ACESS=signed'], /^--set: there is no variable ACESS; there are COS_BUCKET, [^\n]*$/],
+    [['--set', 'COS_BUCKET=photos-1'], "--set: COS_BUCKET is the local cloud's"],
+    [['--set', 'COS_REGION=ap-beijing'], "--set: COS_REGION is the local cloud's"],
+    [['--set', 'COS_ENDPOINT=http://127.0.0.1'], "--set: COS_ENDPOINT is the local cloud's"],
     [['--empty', '--set', 'ACCESS=open'], /^--set: with --empty, [^\n]*$/],
     [['--set', 'ACCESS'], '--set: expected NAME=VALUE, not ACCESS'],
     [['--prot', '1'], /^Unknown option '--prot'[^\n]*$/],

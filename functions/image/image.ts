@@ -1,4 +1,5 @@
 import { hash } from 'node:crypto'
+import { type Asked, readRequest, safePath } from '../../lib/asked.ts'
 import type { Config } from '../../lib/config.ts'
 import { MattingError } from '../../lib/errors.ts'
 import type { Picture } from '../../lib/external.ts'
@@ -12,7 +13,6 @@ import { encodeKey } from '../../lib/sign.ts'
 import { formatFor, operations, type View } from '../../lib/view.ts'
 import type { HttpRequest, HttpResponse } from './event.ts'
 import { json, OPEN, timing } from './problem.ts'
-import { type Asked, readRequest, safePath } from './request.ts'
 
 export interface ImageInvocation extends Invocation {
   /** Asks for a picture elsewhere; undefined if there is none. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
+import { safePath } from '../../lib/asked.ts'
 import type { Config } from '../../lib/config.ts'
 import { createSettings, type Settings } from '../../lib/environment.ts'
 import { MattingError } from '../../lib/errors.ts'
@@ -11,7 +12,6 @@ import { isSelfTest, type SelfTest, selfTest } from '../../lib/selftest.ts'
 import { toRequest, toResult, type UrlResult } from './event.ts'
 import { type ImageInvocation, image } from './image.ts'
 import { problem } from './problem.ts'
-import { safePath } from './request.ts'
 
 const settings = createSettings(process.env)
 /** Cache of the results under one configuration; they change only with the photo. */

@@ -67,6 +67,26 @@ export async function* listClaims(cos: Cos, cutoutFolder: string) {
   }
 }
 
+/** An attempt as it stands, for people to read. */
+export interface Attempt {
+  asker: string
+  /** From when until when it holds, by COS's clock; milliseconds since the epoch. */
+  written: number
+  until: number
+  standing: 'held' | 'over' | 'failed'
+  failure?: Code
+}
+
+/** Reads an attempt; undefined if it was never claimed. @throws MattingError unavailable */
+export async function readAttempt(cos: Cos, key: string, standard: number): Promise<Attempt | undefined> {
+  const found = await cos.get(key)
+  if (!found) return undefined
+  const { asker = '', seconds = standard, failure } = readClaim(found.body)
+  const until = found.written + seconds * 1000 + ROUNDING
+  const standing = failure !== undefined ? 'failed' : found.read < until ? 'held' : 'over'
+  return { asker, written: found.written, until, standing, ...(failure && { failure }) }
+}
+
 /** Tries to claim an attempt. @throws MattingError as `look` does */
 export async function claim(cos: Cos, key: string, mine: Claim): Promise<Look> {
   const written = await cos
@@ -116,11 +136,12 @@ export async function release(cos: Cos, key: string, mine: Claim, failure: Code)
 }
 
 /** A claim that cannot be read holds as long as one of ours would. */
-function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'seconds' | 'photo' | 'failure'>> {
+function readClaim(text: string): { id?: unknown } & Partial<Pick<Claim, 'asker' | 'seconds' | 'photo' | 'failure'>> {
   try {
-    const { id, seconds, photo, failure } = Object(JSON.parse(text))
+    const { id, asker, seconds, photo, failure } = Object(JSON.parse(text))
     return {
       id,
+      ...(typeof asker === 'string' && { asker }),
       ...(typeof seconds === 'number' && { seconds }),
       ...((photo === 'awaited' || photo === 'seen') && { photo }),
       ...(isCode(failure) && { failure }),

@@ -10,7 +10,8 @@ import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts
 export { failureFolders } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
-export { readReceipts } from './receipt.ts'
+export { type Billed, readReceipts } from './receipt.ts'
+export { type Report, report } from './report.ts'
 export type { Source } from './work.ts'
 
 export interface Cutout {

@@ -148,29 +148,59 @@ async function writeTally(store: Cos, day: string, tally: Tally): Promise<void> 
   await store.put(tallyKey(day), JSON.stringify(tally), { type: 'application/json' }).catch(() => {})
 }
 
+/** How many receipts are read at the same moment. */
+const READ_AT_ONCE = 32
+
+/** A receipt, and the keys of its cutouts that were billed. */
+export interface Billed {
+  receipt: Receipt
+  billed: string[]
+}
+
 /**
- * The receipts of a day, each with the number of its cutouts that were billed. A call without an answer was billed for the
- * cutouts that are there and that no other receipt accounts for.
+ * The receipts of a day. A call without an answer was billed for the cutouts that are there and that no other receipt accounts
+ * for.
  */
-export async function readReceipts(store: Cos, day: string): Promise<{ receipt: Receipt; billed: number }[]> {
+export async function readReceipts(store: Cos, day: string): Promise<Billed[]> {
   const receipts: Receipt[] = []
-  for await (const { key } of store.list(`${RECEIPTS}${day}/`)) {
-    const found = await store.get(key)
-    const receipt = found && readReceipt(found.body)
-    if (receipt) receipts.push(receipt)
-  }
+  for await (const receipt of receiptsUnder(store, `${RECEIPTS}${day}/`)) receipts.push(receipt)
   const accounted = new Set(receipts.flatMap(({ outcome, cutouts }) => (outcome === 'bought' ? cutouts : [])))
-  const billed: { receipt: Receipt; billed: number }[] = []
+  const billed: Billed[] = []
   for (const receipt of receipts) {
-    let count = receipt.outcome === 'bought' ? receipt.cutouts.length : 0
+    const found = receipt.outcome === 'bought' ? receipt.cutouts : []
     for (const cutout of receipt.outcome === 'sent' ? receipt.cutouts : []) {
       if (accounted.has(cutout) || !(await store.head(cutout))) continue
       accounted.add(cutout)
-      count++
+      found.push(cutout)
     }
-    billed.push({ receipt, billed: count })
+    billed.push({ receipt, billed: found })
   }
   return billed
+}
+
+/** The receipts of one source that were written between two times, in milliseconds since the epoch, both within a day. */
+export async function receiptsOf(store: Cos, source: string, from: number, to: number): Promise<Receipt[]> {
+  const day = new Date(from).toISOString().slice(0, 10)
+  const folder = `${RECEIPTS}${day}/`
+  const found: Receipt[] = []
+  for await (const receipt of receiptsUnder(store, folder, folder + timeIn(day, from), folder + timeIn(day, to)))
+    if (receipt.source === source) found.push(receipt)
+  return found
+}
+
+/** Those whose keys lie behind `after`, and not behind `end`; grants lie behind all times. */
+async function* receiptsUnder(store: Cos, folder: string, after = '', end = ''): AsyncGenerator<Receipt> {
+  const read = (keys: readonly string[]) =>
+    Promise.all(keys.map(async (key) => readReceipt((await store.get(key))?.body ?? '')))
+  let keys: string[] = []
+  for await (const { key } of store.list(folder, after)) {
+    if (end !== '' && key > `${end}~`) break
+    keys.push(key)
+    if (keys.length < READ_AT_ONCE) continue
+    yield* (await read(keys)).filter((receipt) => receipt !== undefined)
+    keys = []
+  }
+  yield* (await read(keys)).filter((receipt) => receipt !== undefined)
 }
 
 /** Undefined if `writeReceipt` did not write this. */

@@ -58,9 +58,9 @@ export async function checkBill(
       }
       const items = evidence.bill.filter(({ fileid }) => cutouts.includes(fileid))
       const own = receipts.filter(({ receipt }) => receipt.source === photo.key && receipt.etag === md5(body))
-      const counted = own.reduce((sum, { billed }) => sum + billed, 0)
+      const counted = own.reduce((sum, { billed }) => sum + billed.length, 0)
       // Whoever had no answer counts the cutouts that exist, each once, however often it was paid.
-      const open = own.reduce((sum, { receipt, billed }) => sum + receipt.cutouts.length - billed, 0)
+      const open = own.reduce((sum, { receipt, billed }) => sum + receipt.cutouts.length - billed.length, 0)
       const lying = new Set(items.flatMap(({ fileid }) => (keys.has(fileid) ? [fileid] : []))).size
       const again = photo.fate === 'resent' ? LAYOUTS.length : 0
       const days = new Set(own.map(({ receipt }) => receipt.at.slice(0, 10))).size

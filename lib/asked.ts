@@ -1,12 +1,12 @@
-import { readGrant } from '../../lib/access.ts'
-import type { Config } from '../../lib/config.ts'
-import { MattingError } from '../../lib/errors.ts'
-import { readExternal } from '../../lib/external.ts'
-import { type Layout, parseLayout } from '../../lib/layout.ts'
-import type { Fallbacks } from '../../lib/preset.ts'
-import { readings } from '../../lib/readings.ts'
-import { isUnder, refuseKey } from '../../lib/source.ts'
-import { isViewWord, parseView, printView, VIEW_WORDS, type View } from '../../lib/view.ts'
+import { readGrant } from './access.ts'
+import type { Config } from './config.ts'
+import { MattingError } from './errors.ts'
+import { readExternal } from './external.ts'
+import { type Layout, parseLayout } from './layout.ts'
+import type { Fallbacks } from './preset.ts'
+import { readings } from './readings.ts'
+import { isUnder, refuseKey } from './source.ts'
+import { isViewWord, parseView, printView, VIEW_WORDS, type View } from './view.ts'
 
 /** Query parameters of other image services. Ignored, they would look like a bug; all others are ignored. */
 const WISHES: readonly string[] = ['w', 'h', 'width', 'height', 'format', 'quality']

@@ -1,0 +1,127 @@
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { compile } from '../compile.mjs'
+
+const run = promisify(execFile)
+const tsc = resolve('node_modules/typescript/bin/tsc')
+
+/** A project beside this clone's modules, in which the package is installed. */
+let project: string
+let files: string[]
+beforeAll(async () => {
+  await Promise.all([compile(), run(process.execPath, [tsc, '-p', 'tsconfig.types.json'])])
+  project = await mkdtemp(join(tmpdir(), 'package-'))
+  const options = ['pack', '--json', '--ignore-scripts', '--offline', '--pack-destination', project]
+  const { stdout } = await run('npm', options, { env: { ...process.env, npm_config_update_notifier: 'false' } })
+  const [packed] = JSON.parse(stdout)
+  files = packed.files.map(({ path }: { path: string }) => path)
+  await mkdir(join(project, 'node_modules/cos-goods-matting'), { recursive: true })
+  await run('tar', [
+    '-xzf',
+    join(project, packed.filename),
+    '--strip-components=1',
+    '-C',
+    join(project, 'node_modules/cos-goods-matting'),
+  ])
+  for (const name of await readdir('node_modules'))
+    if (!name.startsWith('.')) await symlink(resolve('node_modules', name), join(project, 'node_modules', name))
+  await writeFile(join(project, 'package.json'), '{ "type": "module" }')
+})
+afterAll(() => rm(project, { recursive: true, force: true }))
+
+async function runs(name: string, text: string): Promise<string> {
+  await writeFile(join(project, name), text)
+  return (await run(process.execPath, [name], { cwd: project })).stdout
+}
+
+describe('the package', () => {
+  it('holds what runs, and neither sources nor tests', () => {
+    expect(files).toEqual(
+      expect.arrayContaining([
+        'build/index.mjs',
+        'build/types/index.d.ts',
+        'dist/upload.js',
+        'serverless.yml',
+        'LICENSE',
+        'README.md',
+      ]),
+    )
+    expect(files.filter((file) => /^(lib|local|functions|test|node_modules)\/|(?<!\.d)\.ts$/.test(file))).toEqual([])
+  })
+
+  it('runs every block of docs/library.md', async () => {
+    const blocks = [...(await readFile('docs/library.md', 'utf8')).matchAll(/```js\n(.*?)```/gs)].map(
+      ([, code = '']) => code,
+    )
+    expect(blocks).toHaveLength(2)
+    const [door = '', cloud = ''] = blocks
+    const [url, img, signature, presigned] = (await runs('door.js', door)).split('\n')
+    expect(url).toMatch(/^https:\/\/images\.example\.com\/plain\/uploads\/mug\.jpg\?exp=\d+&kid=shop&sig=/)
+    expect(img).toMatch(/^<img .*card%2Cwidth%3D320.* alt="A mug"/)
+    expect(signature).toMatch(/^[\da-f]{40}$/)
+    expect(presigned).toContain('q-signature=')
+    expect(await runs('own-cloud.js', cloud)).toMatch(/paid: 1 \}\n1\n$/)
+  })
+
+  it('signs as the vendor’s vectors say', async () => {
+    const all = JSON.parse(await readFile('test/fixtures/q-sign.json', 'utf8'))
+    const { input, expected } = all.find(({ input }: { input: { secretKey?: string } }) => input.secretKey)
+    const text = `import { sign, signingKey } from 'cos-goods-matting'
+const input = ${JSON.stringify(input)}
+console.log(sign(input, signingKey(input, ...input.keyTime.split(';').map(Number))).signature)`
+    expect(await runs('vector.js', text)).toBe(`${expected.signature}\n`)
+  })
+
+  it('has types for strict TypeScript', async () => {
+    const text = `
+import { type Code, type Config, createInvocation, type Credentials, imageSet, imageUrl, MattingError, plain, presign, presignUpload, type PresignedUpload, readConfig, sign, signHeaders, signingKey, upload } from 'cos-goods-matting'
+import { type Cloud, startCloud } from 'cos-goods-matting/cloud'
+const credentials: Credentials = { secretId: 'local-id', secretKey: 'local-secret' }
+const config: Config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' })
+const invocation = createInvocation(config, { credentials, now: Date.now, random: Math.random, uuid: () => crypto.randomUUID(), deadline: 1 })
+export const leave: Promise<PresignedUpload | undefined> = presignUpload(invocation, { key: 'uploads/a.jpg', md5: '0'.repeat(32), type: 'image/jpeg', size: 1 }, [plain], credentials)
+export const cloud: Promise<Cloud> = startCloud({ port: 0, data: 'x' })
+export const code: Code = new MattingError('denied').code
+export const all = [imageSet, imageUrl, presign, sign, signHeaders, signingKey, upload]
+// @ts-expect-error a layout is no text
+export const wrong = upload(invocation, 'uploads/a.jpg', { body: Buffer.from(''), type: 'image/jpeg' }, ['plain'])
+`
+    await writeFile(join(project, 'strict.ts'), text)
+    const strict = {
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      noUncheckedIndexedAccess: true,
+      skipLibCheck: false,
+    }
+    const compilerOptions = {
+      ...strict,
+      module: 'NodeNext',
+      target: 'ES2023',
+      lib: ['ES2023'],
+      types: ['node'],
+      noEmit: true,
+    }
+    await writeFile(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['strict.ts'] }))
+    const told = await run(process.execPath, [tsc], { cwd: project }).catch((error: unknown) => error)
+    expect(Object(told).stdout).toBe('')
+  })
+
+  it('has the command, and says in one line what the local cloud lacks', async () => {
+    const bin = join(project, 'node_modules/cos-goods-matting/cli/cos-goods-matting.mjs')
+    const { stdout } = await run(process.execPath, [bin, 'policy', 'delivery'], {
+      env: { PATH: '', COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou' },
+    })
+    expect(JSON.parse(stdout).statement[0].action).toEqual(['name/cos:GetObject'])
+    for (const name of ['sharp', 'yaml']) await rm(join(project, 'node_modules', name))
+    const lacking = await run(process.execPath, [bin, 'policy', 'role']).catch((error: unknown) => error)
+    expect(Object(lacking).stderr).toBe('The command needs yaml: npm install yaml\n')
+    const text = `import { startCloud } from 'cos-goods-matting/cloud'\nawait startCloud({ port: 0, data: 'x' }).catch((error) => console.log(error.message))`
+    expect(await runs('lacks.js', text)).toBe(
+      'The local cloud needs sharp and yaml: npm install --save-dev sharp yaml\n',
+    )
+  })
+})
