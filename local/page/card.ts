@@ -141,6 +141,8 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
       weigh({ bytes, raw })
     } catch (error) {
       if (!wanted()) return
+      // The next change of the photo tries again.
+      drawn = ''
       const why = error instanceof Error ? error.message : String(error)
       tile.replaceChildren(
         element(
