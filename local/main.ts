@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   const stop = () => cloud.close().finally(() => process.exit(0))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   console.log(`
+page         ${cloud.controlUrl}/
 COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>

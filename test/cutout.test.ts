@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { cutoutFolders, cutoutKey, isCutout, olderKeys, versionIn } from '../lib/cutout.ts'
+import { besideCutout, cutoutFolders, cutoutKey, isCutout, olderKeys, sourceIn, versionIn } from '../lib/cutout.ts'
 import { layoutName, plain } from '../lib/layout.ts'
 
 const etag = '0123456789abcdef0123456789abcdef'
@@ -60,10 +60,23 @@ describe('cutoutKey', () => {
     fc.assert(
       fc.property(source, layout, (source, layout) => {
         fc.pre(Buffer.byteLength(source.key) <= 200)
-        const folder = /^cutouts\/(.*)\/[^/]*$/.exec(cutoutKey('cutouts/', source, layout))?.[1] ?? ''
-        expect(decodeURIComponent(folder.replaceAll('_', '%'))).toBe(source.key)
+        const cutout = cutoutKey('cutouts/', source, layout)
+        expect(sourceIn('cutouts/', cutout)).toBe(source.key)
+        expect(sourceIn('cutouts/', besideCutout(cutout, 'card.webp'))).toBe(source.key)
+        expect(sourceIn('other/', cutout)).toBeUndefined()
       }),
     )
+  })
+
+  it.each([
+    'uploads/mug.jpg',
+    'cutouts/uploads/mug.jpg',
+    `cutouts/${etag}-plain.png`,
+    `cutouts/uploads/_E7/${etag}-plain.png`,
+    `cutouts/uploads/100%/${etag}-plain.png`,
+    cutoutKey('cutouts/', { key: '红'.repeat(270), etag }, plain),
+  ])('does not tell the source of %s', (key) => {
+    expect(sourceIn('cutouts/', key)).toBeUndefined()
   })
 
   it('differs whenever key, content or layout differ', () => {
