@@ -57,7 +57,7 @@ export const chinese: Text = {
   format: '格式',
   auto: '自动',
   quality: '质量',
-  trim: '裁到商品边缘',
+  trim: '裁边',
   presetsOnly: 'ACCESS=presets：只能展示 PRESETS 里写明的内容。',
   empty: '这里还没有照片',
   emptyHelp: '把照片拖到上面，或者用一张示例。一秒后抠图就在这里。',

@@ -57,7 +57,7 @@ export const english = {
   format: 'Format',
   auto: 'auto',
   quality: 'Quality',
-  trim: 'Trim to the product',
+  trim: 'Trim',
   presetsOnly: 'ACCESS=presets: only what PRESETS names can be shown.',
   empty: 'Nothing here yet',
   emptyHelp: 'Drop a photo above, or take a sample. A second later its cutout is here.',
