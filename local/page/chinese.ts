@@ -73,6 +73,12 @@ export const chinese: Text = {
   queued: '排队中',
   cutting: '正在抠图',
   refused: '未能抠图',
+  marks: {
+    'not-an-image': '无法当作图片读取。',
+    'too-large': '照片太大。',
+    'no-product': '没有找到商品。',
+    refused: '厂商拒绝了它。',
+  },
   noView: '无法展示',
   failed: '未能上传',
   notPicture: '这不是图片。',

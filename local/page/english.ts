@@ -73,6 +73,12 @@ export const english = {
   queued: 'Waits for its turn',
   cutting: 'Being cut out',
   refused: 'Not cut out',
+  marks: {
+    'not-an-image': 'It cannot be read as a picture.',
+    'too-large': 'It is too large.',
+    'no-product': 'No product was found in it.',
+    refused: 'The vendor refuses it.',
+  },
   noView: 'Cannot be shown',
   failed: 'Not uploaded',
   notPicture: 'This is not a picture.',
