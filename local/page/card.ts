@@ -1,10 +1,10 @@
 import { compare } from './compare.ts'
 import { element, write } from './element.ts'
-import { icon } from './icon.ts'
+import { icon, note } from './icon.ts'
 import { lookText } from './look.ts'
 import { paint } from './looking.ts'
 import { isFinished } from './photos.ts'
-import { kilobytes, nameOf, type Scene } from './scene.ts'
+import { kilobytes, nameOf, reasonOf, type Scene } from './scene.ts'
 import type { Photo } from './wire.ts'
 
 /** A photo and its cutout. */
@@ -70,26 +70,24 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
   }
 
   function photoImage(photo: Photo): HTMLImageElement {
-    return element('img', {
+    const image = element('img', {
       src: photo.small,
       alt: text.photoOf(name),
       loading: 'lazy',
       decoding: 'async',
       referrerpolicy: 'origin',
+      // What is no picture has none to show.
+      error: () => image.replaceWith(icon('photo')),
     })
+    return image
   }
 
   function drawWaiting(photo: Photo): void {
-    const why = photo.mark && `${photo.mark.code}: ${photo.mark.message}`
     const tile = photo.mark
-      ? element(
-          'div',
-          { class: 'tile note' },
-          icon('warning'),
-          element('strong', {}, text.refused),
-          element('span', { lang: 'en' }, why),
-        )
-      : element('div', { class: 'tile note working' }, element('span', {}, text.cutting))
+      ? note(text.refused, reasonOf(text, photo.mark))
+      : element('div', { class: 'note' }, text.cutting)
+    tile.classList.add('tile')
+    tile.classList.toggle('working', photo.mark === undefined)
     pictures.replaceChildren(element('div', { class: 'tile' }, photoImage(photo)), tile)
     write(size, '')
     weigh(undefined)
@@ -141,16 +139,10 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
       weigh({ bytes, raw })
     } catch (error) {
       if (!wanted()) return
+      // The next change of the photo tries again.
+      drawn = ''
       const why = error instanceof Error ? error.message : String(error)
-      tile.replaceChildren(
-        element(
-          'div',
-          { class: 'note' },
-          icon('warning'),
-          element('strong', {}, text.noView),
-          element('span', { lang: 'en' }, why),
-        ),
-      )
+      tile.replaceChildren(note(text.noView, why))
       write(size, '')
       weigh(undefined)
     } finally {

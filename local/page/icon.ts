@@ -1,3 +1,5 @@
+import { element } from './element.ts'
+
 const SVG = 'http://www.w3.org/2000/svg'
 
 /** Strokes on a field of 24 by 24. */
@@ -39,4 +41,9 @@ export function icon(name: IconName): SVGSVGElement {
     svg.append(path)
   }
   return svg
+}
+
+/** What went wrong, where a picture would be. */
+export function note(title: string, why: string): HTMLElement {
+  return element('div', { class: 'note' }, icon('warning'), element('strong', {}, title), element('span', {}, why))
 }

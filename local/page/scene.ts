@@ -6,7 +6,7 @@ import type { Photos } from './photos.ts'
 import type { Pictures } from './picture.ts'
 import type { Remembered } from './remembered.ts'
 import type { Uploads } from './upload.ts'
-import type { Meter, Place } from './wire.ts'
+import type { Meter, Photo, Place } from './wire.ts'
 
 /** What every part of the page is drawn from. A change of language draws all of it anew. */
 export interface Scene {
@@ -32,6 +32,11 @@ export interface Scene {
 /** The last part of a key, for people. */
 export function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/', key.length - 2) + 1)
+}
+
+/** Why a photo is not cut out, in words. */
+export function reasonOf({ marks }: Text, { code, message }: NonNullable<Photo['mark']>): string {
+  return Object.entries(marks).find(([name]) => name === code)?.[1] ?? `${code}: ${message}`
 }
 
 /** Kilobytes as people read them: 9.4, 94, 1,240. */

@@ -3,11 +3,12 @@ import { compare } from './compare.ts'
 import { choices } from './control.ts'
 import { copyField } from './copy.ts'
 import { element, freshId, write } from './element.ts'
-import { icon } from './icon.ts'
+import { icon, note } from './icon.ts'
 import { type Look, lookText, WIDTHS } from './look.ts'
 import { looking, paint } from './looking.ts'
+import { isFinished } from './photos.ts'
 import { removal } from './removal.ts'
-import { kilobytes, nameOf, type Scene } from './scene.ts'
+import { kilobytes, nameOf, reasonOf, type Scene } from './scene.ts'
 import { story } from './story.ts'
 
 /** One photo, looked at closely: how a shop would show it, what to put into a shop's page, and what happened to it. */
@@ -63,10 +64,18 @@ export function openSheet(scene: Scene, key: string): void {
     const words = place.value?.access === 'presets' ? layout.value : lookText(layout.value, look.value, true)
     const want = `${there.etag} ${words}`
     make.hidden = isMade() !== undefined || pay
+    dialog.classList.toggle('refused', there.mark !== undefined)
     if (!make.hidden) {
       shown = ''
-      ground.replaceChildren(make)
+      const waiting = !isFinished(there) && element('span', {}, text.cutting)
+      ground.replaceChildren(
+        there.mark
+          ? note(text.refused, reasonOf(text, there.mark))
+          : element('div', { class: 'ask-first' }, waiting, make),
+      )
       for (const field of [url, img]) field.set('')
+      download.removeAttribute('href')
+      for (const part of [bytes, facts]) write(part, '')
       return
     }
     if (want === shown) return

@@ -19,11 +19,11 @@ export interface Upload {
   /** Forgets it. */
   dismiss: () => void
 }
-/** `taken`: another photo has its name. */
+/** `replace` where another photo has its name; there is none for what is no picture. */
 export type UploadState =
   | { at: 'queued' }
   | { at: 'sending'; percent: number }
-  | { at: 'failed'; why: string; taken: boolean }
+  | { at: 'failed'; why: string; remedy: 'retry' | 'replace' | undefined }
 
 interface UploadsOptions {
   api: Api
@@ -65,7 +65,6 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
     async function send(): Promise<void> {
       try {
         state.set({ at: 'sending', percent: 0 })
-        if (!file.type.startsWith('image/')) throw new Error(words.notPicture())
         const { name, type, size } = file
         // With it the same photo may come again, which pays nothing.
         const hash = await md5(new Uint8Array(await file.arrayBuffer()))
@@ -74,8 +73,8 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
         await done(key)
         dismiss()
       } catch (error) {
-        const taken = error instanceof Refused && error.status === TAKEN
-        state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error), taken })
+        const remedy = error instanceof Refused && error.status === TAKEN ? 'replace' : 'retry'
+        state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error), remedy })
       }
     }
     const again = (over: boolean) => {
@@ -85,7 +84,8 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
       next()
     }
     const upload: Upload = { name: file.name, preview, state, again, dismiss }
-    waiting.push(send)
+    if (file.type.startsWith('image/')) waiting.push(send)
+    else state.set({ at: 'failed', why: words.notPicture(), remedy: undefined })
     return upload
   }
 

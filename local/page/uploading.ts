@@ -22,7 +22,7 @@ function draw({ text, signal }: Scene, { name, preview, state, again, dismiss }:
   const side = element('div', { class: 'tile note' }, words, bar)
   const anew = element('button', {
     type: 'button',
-    click: () => again(state.value.at === 'failed' && state.value.taken),
+    click: () => again(state.value.at === 'failed' && state.value.remedy === 'replace'),
   })
   const buttons = element(
     'div',
@@ -33,7 +33,10 @@ function draw({ text, signal }: Scene, { name, preview, state, again, dismiss }:
   const image = element('img', { src: preview, alt: '', loading: 'lazy', decoding: 'async' })
   image.onerror = () => image.replaceWith(icon('photo'))
   state.watch(signal, (now) => {
-    if (now.at === 'failed') write(anew, now.taken ? text.replace : text.retry)
+    if (now.at === 'failed') {
+      anew.hidden = now.remedy === undefined
+      write(anew, now.remedy === 'replace' ? text.replace : text.retry)
+    }
     if (now.at === 'failed') side.replaceChildren(icon('warning'), element('strong', {}, text.failed), words, buttons)
     else if (!bar.isConnected) side.replaceChildren(words, bar)
     write(words, wordsOf(text, now))
