@@ -1,8 +1,9 @@
 // Compiles build/: the package's doors and the command as JavaScript. What is deployed is dist/, which build.mjs makes.
 
 import { mkdirSync, readdirSync, statSync } from 'node:fs'
-import { rename, writeFile } from 'node:fs/promises'
+import { readFile, rename, writeFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
+import { bundlePage } from './page.mjs'
 
 const root = new URL('.', import.meta.url)
 const command = new URL('build/command.mjs', root)
@@ -31,7 +32,17 @@ export async function compile() {
     logLevel: 'warning',
     write: false,
   })
-  mkdirSync(new URL('build/', root), { recursive: true })
+  const page = {
+    'page.js': await bundlePage('main.ts'),
+    'page.css': await bundlePage('page.css'),
+    'index.html': await readFile(new URL('local/page/index.html', root)),
+  }
+  mkdirSync(new URL('build/page/', root), { recursive: true })
+  for (const [name, contents] of Object.entries(page)) {
+    const path = fileURLToPath(new URL(`build/page/${name}`, root))
+    await writeFile(`${path}.${process.pid}`, contents)
+    await rename(`${path}.${process.pid}`, path)
+  }
   // The command last: its time tells whether all is new.
   const last = fileURLToPath(command)
   for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === last) - Number(b.path === last))) {

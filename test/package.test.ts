@@ -67,6 +67,18 @@ describe('the package', () => {
     expect(await runs('own-cloud.js', cloud)).toMatch(/paid: 1 \}\n1\n$/)
   })
 
+  it('serves the page of the local cloud without what bundles it', async () => {
+    const text = `import { startCloud } from 'cos-goods-matting/cloud'
+const cloud = await startCloud({ port: 0, data: 'of-the-page' })
+for (const path of ['/', '/page.js', '/page.css', '/api/place']) {
+  const answer = await fetch(cloud.controlUrl + path)
+  console.log(answer.status, (await answer.text()).length > 300)
+}
+await cloud.close()`
+    await rm(join(project, 'node_modules/esbuild'))
+    expect(await runs('page.js', text)).toBe('200 true\n'.repeat(4))
+  })
+
   it('signs as the vendor’s vectors say', async () => {
     const all = JSON.parse(await readFile('test/fixtures/q-sign.json', 'utf8'))
     const { input, expected } = all.find(({ input }: { input: { secretKey?: string } }) => input.secretKey)
