@@ -473,7 +473,7 @@ describe('the story of a photo', () => {
       announced: 'missing',
       shown: 'missing',
     })
-    expect((await story(key)).sentence).toBe('It is waiting; 0 paid calls so far.')
+    expect((await story(key)).sentence).toBe('It has none yet: its event is waiting, or being handled.')
   })
 
   it('that was cut out, announced, and shown', async () => {
@@ -490,7 +490,7 @@ describe('the story of a photo', () => {
     })
     await fetch(`${cloud.imageUrl}/plain/${key}`)
     const told = await story(key)
-    expect(told.sentence).toBe('Cut out: 1 cutout, 1 paid call.')
+    expect(told.sentence).toBe('It has its cutout: plain.')
     expect(told.steps.at(-1)).toMatchObject({ step: 'shown', state: 'done', text: 'A cutout was fetched, once.' })
     expect(told.steps[4].text).toBe('1 paid, the last by method three (stored).')
   })
@@ -504,7 +504,9 @@ describe('the story of a photo', () => {
       stored: 'failed',
       announced: 'done',
     })
-    expect((await story(key)).sentence).toBe('It cannot be cut out: The photo cannot be read as an image.')
+    expect((await story(key)).sentence).toMatch(
+      /^It has none because of not-an-image: The photo cannot be read as an image\. Store it again;/,
+    )
     const { mark } = (await one(key)).photo
     expect(mark).toEqual({ code: 'not-an-image', message: 'The photo cannot be read as an image.' })
   })
@@ -513,7 +515,9 @@ describe('the story of a photo', () => {
     cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
     await cloud.upload(key, await photo())
     expect(await states(key)).toMatchObject({ event: 'failed', claim: 'missing', paid: 'missing', stored: 'missing' })
-    expect((await story(key)).sentence).toMatch(/^Its event was given up: .*The vendor refused the call/)
+    expect((await story(key)).sentence).toMatch(
+      /^It has none because its event was given up: The vendor refused the call/,
+    )
   })
 
   it('whose answer was lost, and which was paid once all the same', async () => {
