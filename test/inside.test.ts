@@ -2,7 +2,11 @@ import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { readConfig } from '../lib/config.ts'
+import { explain } from '../lib/explain.ts'
+import { createInvocation } from '../lib/invocation.ts'
 import { encode } from '../lib/sign.ts'
+import { CREDENTIALS } from '../local/cloud.ts'
 import { PAGE } from '../local/grant.ts'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
@@ -493,6 +497,30 @@ describe('the story of a photo', () => {
     expect(told.sentence).toBe('It has its cutout: plain.')
     expect(told.steps.at(-1)).toMatchObject({ step: 'shown', state: 'done', text: 'A cutout was fetched, once.' })
     expect(told.steps[4].text).toBe('1 paid, the last by method three (stored).')
+  })
+
+  it('says what the command explain says, and makes no request', async () => {
+    const env = cloud.scf.serverless().functions[0]?.environment ?? {}
+    const time = { now: cloud.clock.now, random: Math.random, uuid: () => 'x', deadline: Number.POSITIVE_INFINITY }
+    const invocation = createInvocation(readConfig(env), { credentials: CREDENTIALS, ...time })
+    await cloud.upload(key, await photo())
+    await cloud.upload('uploads/text.jpg', Buffer.from('no picture at all'))
+    for (const name of [key, 'uploads/text.jpg']) {
+      const { why, advice } = await explain(invocation, name)
+      const before = cloud.cos.requests().length
+      expect((await story(name)).sentence).toBe([why, advice].filter(Boolean).join(' '))
+      expect(cloud.cos.requests()).toHaveLength(before)
+    }
+  })
+
+  it('that its own metadata keep from being cut out', async () => {
+    const headers = { 'x-cos-meta-matting': 'off', 'content-type': 'image/jpeg' }
+    const seconds = Math.floor(cloud.clock.now() / 1000)
+    const url = cloud.bucket.presign(key, seconds - 60, seconds + 60, { method: 'PUT', headers })
+    expect((await fetch(url, { method: 'PUT', headers, body: new Uint8Array(await photo()) })).status).toBe(200)
+    await cloud.scf.idle()
+    expect(await states(key)).toMatchObject({ event: 'done', look: 'failed', claim: 'missing', paid: 'missing' })
+    expect((await story(key)).steps[2].text).toContain('skipped it: off by its metadata')
   })
 
   it('that cannot be cut out', async () => {
