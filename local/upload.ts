@@ -45,7 +45,7 @@ export async function grantUpload(json: unknown, options: UploadOptions): Promis
   const { cos, cosUrl, configured, credentials, clock } = options
   const ask = readAsk(json)
   const config = configured.upload()
-  if (!config) throw new Refused(409, 'No function takes photos yet: one is deployed with a trigger of type cos.')
+  if (!config) throw new Refused(503, 'No function takes photos yet: one is deployed with a trigger of type cos.')
   const key = keyFor(ask.name, config)
   const there = cos.objects.get(config.bucket, key)
   const same = there !== undefined && there.etag === ask.md5

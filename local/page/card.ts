@@ -1,10 +1,9 @@
 import { compare } from './compare.ts'
 import { element, write } from './element.ts'
 import { icon, note } from './icon.ts'
-import { lookText } from './look.ts'
 import { paint } from './looking.ts'
 import { isFinished } from './photos.ts'
-import { kilobytes, nameOf, reasonOf, type Scene } from './scene.ts'
+import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import type { Photo } from './wire.ts'
 
 /** A photo and its cutout. */
@@ -53,6 +52,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     photos.photo(key).watch(signal, draw)
     remembered.look.watch(signal, draw)
     remembered.mode.watch(signal, draw)
+    scene.place.watch(signal, draw)
   }
 
   /** Draws what is not drawn yet. */
@@ -62,7 +62,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const look = remembered.look.value
     const mode = remembered.mode.value
     const layout = photo.cutouts.some((one) => one.layout === 'plain') ? 'plain' : (photo.cutouts[0]?.layout ?? '')
-    const want = [photo.etag, layout, photo.mark?.code, mode, Object.values(look)].join()
+    const want = [photo.etag, layout, photo.mark?.code, mode, Object.values(look), scene.place.value?.access].join()
     if (want === drawn) return
     drawn = want
     if (!isFinished(photo) || layout === '') drawWaiting(photo)
@@ -105,7 +105,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const old = pictures.querySelector('.ground img')
     if (old instanceof HTMLImageElement && old.src) image.src = old.src
     pictures.replaceChildren(kept ?? element('div', { class: 'tile' }, photoImage(photo)), tile)
-    await load(photo, layout, lookText(layout, look, false), image, tile)
+    await load(photo, layout, wordsOf(scene, layout, look, false), image, tile)
   }
 
   async function drawCompare(photo: Photo, layout: string): Promise<void> {
@@ -114,7 +114,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     both.photo.src = photo.small
     both.photo.referrerPolicy = 'origin'
     pictures.replaceChildren(both.frame)
-    await load(photo, layout, lookText(layout, look, false), both.cutout, both.node)
+    await load(photo, layout, wordsOf(scene, layout, look, false), both.cutout, both.node)
   }
 
   async function load(
@@ -130,7 +130,10 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     try {
       tile.classList.add('working')
       const { url } = await scene.api.image(key, words)
-      const { src, bytes, type } = await scene.pictures.fetch(`${photo.etag} ${url}`, url, { urgent: false, wanted })
+      const { src, bytes, type } = await scene.pictures.fetch(`${photo.etag} ${words} ${key}`, url, {
+        urgent: false,
+        wanted,
+      })
       if (!wanted()) return
       image.src = src
       const raw = cutout?.size ?? 0

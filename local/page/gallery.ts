@@ -102,7 +102,7 @@ export function gallery(scene: Scene): HTMLElement {
       nodes.push(there.card.node)
     }
     arrange(list, nodes)
-    empty.hidden = nodes.length > 0 || photos.trouble.value !== undefined
+    empty.hidden = nodes.length > 0 || !photos.known.value || photos.trouble.value !== undefined
     write(count, photos.more.value ? text.photoCountMore(keys.length) : text.photoCount(keys.length))
     count.hidden = controls.hidden = modes.hidden = keys.length === 0
     more.hidden = !photos.more.value
@@ -111,6 +111,7 @@ export function gallery(scene: Scene): HTMLElement {
   draw()
   photos.keys.watch(signal, drawSoon)
   photos.more.watch(signal, drawSoon)
+  photos.known.watch(signal, drawSoon)
   uploads.list.watch(signal, drawSoon)
   photos.trouble.watch(signal, (why) => {
     trouble.hidden = why === undefined

@@ -29,6 +29,9 @@ const QUALITY = 80
 const MARGIN = 4
 const FIRST: Look = { ground: GROUNDS.sand, width: 320, format: 'webp', quality: QUALITY, trim: true }
 
+/** How a cutout is compared with its photo. */
+export const COMPARED: Look = { ...FIRST, ground: GROUNDS.checker, width: 640, trim: false }
+
 /** Reads what was remembered; what is none is as at first. */
 export function readLook(json: unknown): Look {
   const { ground, width, format, quality, trim } = Object(json)

@@ -14,6 +14,8 @@ export interface Photos {
   photo(key: string): Cell<Photo | undefined>
   /** Whether there are more than those. */
   more: Cell<boolean>
+  /** Whether it is known which there are. */
+  known: Cell<boolean>
   /** What forbids to show them. */
   trouble: Cell<string | undefined>
   /** Begins anew: what happened meanwhile is not known. */
@@ -30,6 +32,7 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
   const keys = cell<readonly string[]>([])
   const cells = new Map<string, Cell<Photo | undefined>>()
   const more = cell(false)
+  const known = cell(false)
   const trouble = cell<string | undefined>(undefined)
   const dirty = new Set<string>()
   let gathering = false
@@ -57,6 +60,7 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
       more.set(after !== undefined)
       trouble.set(undefined)
       keys.set([...keep, ...fresh])
+      known.set(true)
     } catch (error) {
       trouble.set(error instanceof Error ? error.message : String(error))
     }
@@ -64,21 +68,22 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
 
   async function look(key: string): Promise<void> {
     const { photo: found } = await api.photo(key)
-    const known = keys.value.includes(key)
+    const listed = keys.value.includes(key)
     if (found) {
       take(found)
-      if (!known) keys.set([key, ...keys.value])
+      if (!listed) keys.set([key, ...keys.value])
       return
     }
     photo(key).set(undefined)
     cells.delete(key)
-    if (known) keys.set(keys.value.filter((one) => one !== key))
+    if (listed) keys.set(keys.value.filter((one) => one !== key))
   }
 
   return {
     keys,
     photo,
     more,
+    known,
     trouble,
     look,
     reload: () => load(undefined, []),

@@ -2,6 +2,7 @@ import type { Api } from './api.ts'
 import type { Cell } from './cell.ts'
 import type { Text } from './english.ts'
 import type { Live } from './live.ts'
+import { type Look, lookText } from './look.ts'
 import type { Photos } from './photos.ts'
 import type { Pictures } from './picture.ts'
 import type { Remembered } from './remembered.ts'
@@ -32,6 +33,11 @@ export interface Scene {
 /** The last part of a key, for people. */
 export function nameOf(key: string): string {
   return key.slice(key.lastIndexOf('/', key.length - 2) + 1)
+}
+
+/** The words of an image URL: with ACCESS=presets nothing may be added to a preset. */
+export function wordsOf({ place }: Scene, layout: string, look: Look, grounded: boolean): string {
+  return place.value?.access === 'presets' ? layout : lookText(layout, look, grounded)
 }
 
 /** Why a photo is not cut out, in words. */

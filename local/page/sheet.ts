@@ -4,11 +4,11 @@ import { choices } from './control.ts'
 import { copyField } from './copy.ts'
 import { element, freshId, write } from './element.ts'
 import { icon, note } from './icon.ts'
-import { type Look, lookText, WIDTHS } from './look.ts'
+import { COMPARED, type Look, WIDTHS } from './look.ts'
 import { looking, paint } from './looking.ts'
 import { isFinished } from './photos.ts'
 import { removal } from './removal.ts'
-import { kilobytes, nameOf, reasonOf, type Scene } from './scene.ts'
+import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import { story } from './story.ts'
 
 /** One photo, looked at closely: how a shop would show it, what to put into a shop's page, and what happened to it. */
@@ -61,7 +61,7 @@ export function openSheet(scene: Scene, key: string): void {
   async function show(pay: boolean): Promise<void> {
     const there = photo.value
     if (!there) return
-    const words = place.value?.access === 'presets' ? layout.value : lookText(layout.value, look.value, true)
+    const words = wordsOf(scene, layout.value, look.value, true)
     const want = `${there.etag} ${words}`
     make.hidden = isMade() !== undefined || pay
     dialog.classList.toggle('refused', there.mark !== undefined)
@@ -85,7 +85,7 @@ export function openSheet(scene: Scene, key: string): void {
     trouble.hidden = true
     try {
       const answer = await api.image(key, words)
-      const picture = await pictures.fetch(`${there.etag} ${answer.url}`, answer.url, { urgent: true, wanted })
+      const picture = await pictures.fetch(`${want} ${key}`, answer.url, { urgent: true, wanted })
       if (!wanted()) return
       image.src = picture.src
       await image.decode()
@@ -124,14 +124,19 @@ export function openSheet(scene: Scene, key: string): void {
     both.photo.referrerPolicy = 'origin'
     before.replaceChildren(both.frame)
     look.watch(end.signal, (now) => paint(both.node, now.ground))
-    const { url } = await api.image(key, 'plain,width=640,format=webp')
-    const { src } = await pictures.fetch(`${there.etag} ${url}`, url, {
+    const words = wordsOf(scene, 'plain', COMPARED, false)
+    const { url } = await api.image(key, words)
+    const { src } = await pictures.fetch(`${there.etag} ${words} ${key}`, url, {
       urgent: true,
       wanted: () => !end.signal.aborted,
     })
     both.cutout.src = src
   }
 
+  const controls =
+    place.value?.access === 'presets'
+      ? element('p', { class: 'help' }, text.presetsOnly)
+      : looking({ text, look: () => look.value, change: look.set, widths: WIDTHS, full: true })
   const title = freshId()
   const before = element('div', { class: 'before' })
   stage.append(before, ground)
@@ -157,12 +162,7 @@ export function openSheet(scene: Scene, key: string): void {
         stage,
         trouble,
         element('p', { class: 'weight', role: 'status' }, element('span', {}, text.result), bytes, facts),
-        element(
-          'div',
-          { class: 'panel' },
-          layouts,
-          looking({ text, look: () => look.value, change: look.set, widths: WIDTHS, full: true }),
-        ),
+        element('div', { class: 'panel' }, layouts, controls),
       ),
       element(
         'div',
