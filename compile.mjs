@@ -53,7 +53,7 @@ export async function compile() {
     await utimes(`${path}.${process.pid}`, newest, newest)
     await rename(`${path}.${process.pid}`, path)
   }
-  return outputFiles.map(({ path }) => basename(path))
+  return ['page', ...outputFiles.map(({ path }) => basename(path))]
 }
 
 /** Whether the sources are not those that the compiled command was made of. A package has no sources, so there they always are. */
