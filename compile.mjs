@@ -1,9 +1,10 @@
 // Compiles build/: the package's doors and the command as JavaScript. What is deployed is dist/, which build.mjs makes.
 
 import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs'
-import { readdir, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { bundlePage } from './page.mjs'
 
 const root = new URL('.', import.meta.url)
 const command = new URL('build/command.mjs', root)
@@ -34,7 +35,17 @@ export async function compile() {
     logLevel: 'warning',
     write: false,
   })
-  mkdirSync(new URL('build/', root), { recursive: true })
+  const page = {
+    'page.js': await bundlePage('main.ts'),
+    'page.css': await bundlePage('page.css'),
+    'index.html': await readFile(new URL('local/page/index.html', root)),
+  }
+  mkdirSync(new URL('build/page/', root), { recursive: true })
+  for (const [name, contents] of Object.entries(page)) {
+    const path = fileURLToPath(new URL(`build/page/${name}`, root))
+    await writeFile(`${path}.${process.pid}`, contents)
+    await rename(`${path}.${process.pid}`, path)
+  }
   // The command last: its time, which is that of the newest source, tells whether all is new.
   const last = fileURLToPath(command)
   for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === last) - Number(b.path === last))) {
@@ -42,7 +53,7 @@ export async function compile() {
     await utimes(`${path}.${process.pid}`, newest, newest)
     await rename(`${path}.${process.pid}`, path)
   }
-  return outputFiles.map(({ path }) => basename(path))
+  return ['page', ...outputFiles.map(({ path }) => basename(path))]
 }
 
 /** Whether the sources are not those that the compiled command was made of. A package has no sources, so there they always are. */

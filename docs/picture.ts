@@ -1,4 +1,4 @@
-// Makes the picture of the README, from image URLs of the local cloud and the samples: npx tsx docs/picture.ts
+// Makes the pictures of the README from the samples, by image URLs and by the page of the local cloud: npx tsx docs/picture.ts
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -64,6 +64,16 @@ try {
   await sharp(shot)
     .png({ palette: true, quality: 90 })
     .toFile(fileURLToPath(new URL('shop.png', import.meta.url)))
+
+  const local = await browser.newPage({ viewport: { width: 1280, height: 940 }, deviceScaleFactor: 1.5, locale: 'en' })
+  await local.goto(cloud.controlUrl)
+  await local
+    .locator('.ground:not(.working) img[src]')
+    .nth(PRODUCTS.length - 1)
+    .waitFor()
+  await sharp(await local.screenshot())
+    .webp({ quality: 82 })
+    .toFile(fileURLToPath(new URL('page.webp', import.meta.url)))
 } finally {
   await browser.close()
   await cloud.close()

@@ -53,18 +53,18 @@ export interface ImageSet {
   img: string
 }
 
-/** The image URLs of all widths, as HTML's `srcset` (HTML, 4.8.4.2.1). `src` is the widest. */
+/** The image URLs of all widths, as HTML's `srcset` (HTML, 4.8.4.2.1). `src` is the widest; without widths, there is only `src`. */
 export function imageSet(origin: string, options: ImageSetOptions): ImageSet {
   const { layout, key, widths, sizes, width, height, alt, signer } = options
   const sorted = [...widths].sort((a, b) => a - b)
-  const urls = sorted.map((width) => {
-    const text = `${layout},width=${width}`
+  const address = (text: string) => {
     if (!signer) return openUrl(origin, text, key)
     return imageUrl(origin, { layout: text, key, expires: signer.expires }, signer.id, signer.secret)
-  })
-  const src = urls.at(-1) ?? ''
+  }
+  const urls = sorted.map((width) => address(`${layout},width=${width}`))
+  const src = urls.at(-1) ?? address(layout)
   const srcset = urls.map((url, i) => `${url} ${sorted[i]}w`).join(', ')
-  const attributes = { src, srcset, sizes, width, height, alt, loading: 'lazy' }
+  const attributes = { src, ...(srcset && { srcset, sizes }), width, height, alt, loading: 'lazy' }
   const pairs = Object.entries(attributes).flatMap(([name, value]) =>
     value === undefined ? [] : `${name}="${escapeHtml(String(value))}"`,
   )

@@ -9,7 +9,9 @@ import { type Cos, type Key, startCos } from './cos/cos.ts'
 import type { Policy } from './cos/policy.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
+import type { Pages } from './guard.ts'
 import { createMatte, type Matte } from './matte/matte.ts'
+import type { Receiver } from './receiver.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless, type Serverless } from './scf/serverless.ts'
 import type { Way } from './scf/variables.ts'
@@ -58,6 +60,8 @@ export interface CloudOptions {
   environment?: Record<string, string>
   serverless?: URL
   clock?: Clock
+  /** Receives the functions' events, so that the page can show them. */
+  receiver?: Receiver
 }
 
 export interface Cloud {
@@ -97,7 +101,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const keys = new Map<string, Key>([[CREDENTIALS.secretId, { secret: CREDENTIALS.secretKey }]])
   const policies = new Map<string, Policy>()
   const hosts = new Map(options.hosts)
-  const pages = { ports: new Set<number>(), origins: options.origins ?? [] }
+  const pages: Pages = { ports: new Set(), origins: options.origins ?? [] }
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
@@ -201,18 +205,20 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       await cos.reset()
     }
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
-    const put = { cosUrl, imageUrl, credentials: CREDENTIALS, environment }
-    const control = createControl({ cos, scf, faults, clock, reset, put })
+    const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment }
+    const control = createControl({ cos, scf, faults, clock, reset, ...place, receiver: options.receiver })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
     const { port: controlPort } = control.address() as AddressInfo
+    const controlUrl = `http://127.0.0.1:${controlPort}`
     pages.ports.add(controlPort)
+    pages.own = controlUrl
     opened.unshift({ close: () => control.close().closeAllConnections() })
     return {
       cosUrl,
       imageUrl,
       apiUrl: `http://127.0.0.1:${api.port}`,
-      controlUrl: `http://127.0.0.1:${controlPort}`,
+      controlUrl,
       cos,
       scf,
       faults,

@@ -38,6 +38,15 @@ const KINDS = [
 ] as const
 export type FaultKind = (typeof KINDS)[number]
 
+/** Trouble worth watching, each with a name. */
+export const FAULT_PRESETS: readonly { name: string; faults: readonly Fault[] }[] = [
+  { name: 'lost-answer', faults: [{ on: 'GoodsMatting', kind: 'lose-answer', rate: 0.5 }] },
+  { name: 'slow-down', faults: [{ on: '*', kind: 'slow-down', rate: 0.1 }] },
+  { name: 'slow-matting', faults: [{ on: 'GoodsMatting', kind: 'delay', ms: 3_000 }] },
+  { name: 'duplicate-events', faults: [{ on: 'Event', kind: 'duplicate' }] },
+  { name: 'killed-instance', faults: [{ on: 'GoodsMatting', kind: 'kill', rate: 0.5 }] },
+]
+
 export interface Faults {
   set(faults: Fault[], seed?: number): void
   /** The faults that are set, and how often each has struck. */

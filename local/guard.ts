@@ -6,6 +6,8 @@ export interface Pages {
   ports: Set<number>
   /** Origins of further pages, such as `http://localhost:8080`. */
   origins: readonly string[]
+  /** The local cloud's own page, once it is there. */
+  own?: string
 }
 
 /** Names that always mean this machine; browsers resolve names below localhost to it without asking (RFC 6761, 6.3). */

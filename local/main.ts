@@ -27,7 +27,7 @@ async function main(): Promise<void> {
     ...options.environment,
     ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }),
   }
-  const cloud = await startCloud({ ...options, environment, clock })
+  const cloud = await startCloud({ ...options, environment, clock, ...(receiver && { receiver }) })
   if (cloud.misconfigured) {
     await cloud.close()
     throw new Error(`The functions are misconfigured:\n${cloud.misconfigured}`)
@@ -36,6 +36,7 @@ async function main(): Promise<void> {
   const stop = () => cloud.close().finally(() => process.exit(0))
   process.once('SIGINT', stop).once('SIGTERM', stop)
   console.log(`
+page         ${cloud.controlUrl}/
 COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>

@@ -18,7 +18,16 @@ export interface Receiver {
   url: string
   /** The last 1,000 events whose signature was valid, repeated ones included. */
   events(): unknown[]
+  /** Tells of each event that it has taken, from now on. Returns how to end it. */
+  watch(listener: (event: Taken) => void): () => void
   close(): void
+}
+
+/** What an event is, and about which photo. */
+export interface Taken {
+  type: string
+  key: string
+  id: string
 }
 
 const KEPT = 1_000
@@ -30,6 +39,7 @@ const TOLERANCE = 300
 export async function startReceiver({ port, secret, print, now = Date.now }: ReceiverOptions): Promise<Receiver> {
   const key = Buffer.from(secret.replace(/^whsec_/, ''), 'base64')
   const events: { id: string; event: unknown }[] = []
+  const listeners = new Set<(event: Taken) => void>()
 
   function receive(headers: IncomingHttpHeaders, body: Buffer): number {
     const wrong = verify(headers, body, key, now())
@@ -42,6 +52,8 @@ export async function startReceiver({ port, secret, print, now = Date.now }: Rec
     const event: unknown = JSON.parse(body.toString())
     events.push({ id, event })
     if (events.length > KEPT) events.shift()
+    const { type, data } = Object(event)
+    for (const listener of listeners) listener({ type: String(type), key: String(Object(Object(data).source).key), id })
     print(`event        ${describe(event)} (id ${id.slice(0, 8)}…${again}; signature good)`)
     return 204
   }
@@ -62,6 +74,10 @@ export async function startReceiver({ port, secret, print, now = Date.now }: Rec
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     events: () => events.map(({ event }) => event),
+    watch(listener) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
     close: () => server.close().closeAllConnections(),
   }
 }

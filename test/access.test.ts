@@ -140,6 +140,12 @@ describe('an image set', () => {
     expect(sizes).toBe('320px')
   })
 
+  it('without widths is the picture as it is', () => {
+    const { src, srcset, img } = imageSet(ORIGIN, { ...page, widths: [] })
+    expect([src, srcset]).toEqual([`${ORIGIN}/card/uploads/shoe%2001%28%E7%BA%A2%29%2B%25.jpg`, ''])
+    expect(attributes(img)).toEqual({ src, width: '1', height: '1', alt: '', loading: 'lazy' })
+  })
+
   it('is one element, whatever the texts are', () => {
     const texts = fc.string({ unit: 'grapheme', maxLength: 30 })
     fc.assert(

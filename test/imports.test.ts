@@ -31,7 +31,7 @@ const forbidden: [from: RegExp, to: RegExp, why: string][] = [
   [/^functions\/image\//, /^(functions\/upload|local|cli)\//, 'functions know lib only'],
   [/^(functions|lib)\//, /^(cos-nodejs-sdk-v5|sharp|yaml|esbuild|tsx)$/, 'runtime bundles stay tiny'],
   [
-    /^local\/((api|cos|matte|scf)\/|(clock|faults|folder|guard|layout|receiver)\.ts$)/,
+    /^local\/((api|cos|matte|scf)\/|(clock|faults|folder|guard|layout|receiver|welcome)\.ts$)/,
     /^(lib|functions|cli)\//,
     'else the local cloud would agree with the mistakes of what it tests',
   ],

@@ -72,6 +72,18 @@ describe('the package', () => {
     expect(await runs('own-cloud.js', cloud)).toMatch(/paid: 1 \}\n1\n$/)
   })
 
+  it('serves the page of the local cloud without what bundles it', async () => {
+    const text = `import { startCloud } from 'cos-goods-matting/cloud'
+const cloud = await startCloud({ port: 0, data: 'of-the-page' })
+for (const path of ['/', '/page.js', '/page.css', '/api/place']) {
+  const answer = await fetch(cloud.controlUrl + path)
+  console.log(answer.status, (await answer.text()).length > 300)
+}
+await cloud.close()`
+    await rm(join(project, 'node_modules/esbuild'), { force: true })
+    expect(await runs('page.js', text)).toBe('200 true\n'.repeat(4))
+  })
+
   it('signs as the vendor’s vectors say', async () => {
     const all = JSON.parse(await readFile('test/fixtures/q-sign.json', 'utf8'))
     const { input, expected } = all.find(({ input }: { input: { secretKey?: string } }) => input.secretKey)
@@ -165,10 +177,20 @@ describe('the command of a clone', () => {
   it('is never older than its sources: changed, changed while it compiles, or removed; also when two start at once', async () => {
     const clone = await mkdtemp(join(tmpdir(), 'clone-'))
     onTestFinished(() => rm(clone, { recursive: true }))
-    const sources = ['cli', 'lib', 'local', 'compile.mjs', 'cloud.ts', 'index.ts', 'package.json', 'package-lock.json']
+    const sources = [
+      'cli',
+      'lib',
+      'local',
+      'compile.mjs',
+      'page.mjs',
+      'cloud.ts',
+      'index.ts',
+      'package.json',
+      'package-lock.json',
+    ]
     for (const name of sources) await cp(name, join(clone, name), { recursive: true })
     await symlink(resolve('node_modules'), join(clone, 'node_modules'))
-    const main = join(clone, 'cli/main.ts')
+    const main = join(clone, 'cli/command.ts')
     const change = async (from: RegExp, to: string) => writeFile(main, (await readFile(main, 'utf8')).replace(from, to))
     const help = async () => (await run(process.execPath, [join(clone, 'cli/cos-goods-matting.mjs'), '--help'])).stdout
     expect(await help()).toContain('Usage: cos-goods-matting')

@@ -3,40 +3,29 @@ import type { AddressInfo } from 'node:net'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { FaultKind } from '../faults.ts'
-import { checkFolder, holdFolder } from '../folder.ts'
+import { holdFolder } from '../folder.ts'
 import { guard } from '../guard.ts'
+import { welcome } from '../welcome.ts'
 import { type Answer, isRefusalCode, newRequestId, Refusal, refusalAnswer } from './answer.ts'
-import { Bill, type BillItem, type ProcessingCount } from './bill.ts'
-import { Buckets } from './buckets.ts'
+import type { BillItem, ProcessingCount } from './bill.ts'
 import { type Asked, cors, preflight } from './cors.ts'
-import { Objects } from './objects.ts'
+import type { Objects } from './objects.ts'
 import { actionsOf, isPaid, needsOf, operationOf, refuseUnknown } from './operation.ts'
 import { allows } from './policy.ts'
-import { defaultReadings, type Readings } from './readings.ts'
+import type { Readings } from './readings.ts'
+import { pageOf, type RequestRecord, Requests } from './record.ts'
 import { type CosRequest, isVendorHost, readRequest, readTarget, safeTarget } from './request.ts'
 import { asRefusal, listen, refuseBroken, send } from './send.ts'
-import type { CosOptions, State } from './state.ts'
+import { type Call, type CosOptions, openState, type State } from './state.ts'
 import { checkStrict } from './strict.ts'
-import { Uploads } from './uploads.ts'
 import { verify } from './verify.ts'
 
 export type { BillItem } from './bill.ts'
+export type { Stored } from './objects.ts'
 export { type Policy, parsePolicy } from './policy.ts'
+export type { RequestRecord } from './record.ts'
 export type { CosOptions, ObjectEvent } from './state.ts'
 export type { Key } from './verify.ts'
-
-export interface RequestRecord {
-  /** ISO 8601 */
-  at: string
-  id: string
-  operation: string
-  method: string
-  /** With the query, but without signature and token. */
-  path: string
-  /** 0 if a fault took the answer away */
-  status: number
-  ms: number
-}
 
 export interface Cos {
   port: number
@@ -47,12 +36,15 @@ export interface Cos {
   readings: Readings
   /** The last 10,000 requests. */
   requests(): RequestRecord[]
+  /** Tells of each request just before it is answered, from now on. Returns how to end it. */
+  watch(listener: (record: RequestRecord) => void): () => void
+  /** What is stored, for whoever shows it: no request is made, and none is recorded. */
+  objects: Pick<Objects, 'get' | 'from' | 'stream'>
   /** Removes objects, uploads, bill and requests. Buckets and their settings stay. */
   reset(): Promise<void>
   close(): Promise<void>
 }
 
-const MAX_RECORDS = 10_000
 /** How long close() and reset() wait for running requests, in milliseconds; the body of one may never end. */
 const CLOSE_LIMIT = 5_000
 
@@ -62,7 +54,7 @@ const CLOSE_LIMIT = 5_000
  */
 export async function startCos(options: CosOptions): Promise<Cos> {
   const under = new Set<Promise<void>>()
-  const records: RequestRecord[] = []
+  const requests = new Requests()
   const server = createServer({ keepAliveTimeout: 60_000, maxHeaderSize: 64 * 1024 })
   // Before the folder is touched, so that a second process on the same port fails here.
   await listen(server, options.port)
@@ -70,7 +62,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   let state: State
   try {
     letGo = await holdFolder(options.dir)
-    state = open(options)
+    state = openState(options)
   } catch (error) {
     letGo()
     server.close()
@@ -79,10 +71,7 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   const { port } = server.address() as AddressInfo
   state.pages.ports.add(port)
   server.on('request', (message, response) => {
-    const done = serve(state, message, response, (record) => {
-      records.push(record)
-      if (records.length > MAX_RECORDS) records.shift()
-    })
+    const done = serve(state, message, response, requests)
     under.add(done)
     done.finally(() => under.delete(done))
   })
@@ -95,13 +84,15 @@ export async function startCos(options: CosOptions): Promise<Cos> {
     bill: () => state.bill.items(),
     processing: () => state.bill.processing.count(),
     readings: state.readings,
-    requests: () => [...records],
+    requests: () => requests.list(),
+    watch: (listener) => requests.watch(listener),
+    objects: state.objects,
     async reset() {
       await settled()
       state.objects.clear()
       state.uploads.clear()
       state.bill.clear()
-      records.length = 0
+      requests.clear()
     },
     async close() {
       const closed = new Promise((resolve) => server.close(resolve))
@@ -114,43 +105,44 @@ export async function startCos(options: CosOptions): Promise<Cos> {
   }
 }
 
-function open(options: CosOptions): State {
-  checkFolder(options.dir)
-  const now = options.now ?? Date.now
-  return {
-    ...options,
-    now,
-    pages: options.pages ?? { ports: new Set(), origins: [] },
-    wait: options.wait ?? sleep,
-    objects: new Objects(options.dir),
-    uploads: new Uploads(options.dir),
-    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
-    bill: new Bill(options.dir),
-    readings: defaultReadings(),
-  }
-}
-
 /** Answers one request, and records it just before the answer is sent. Never rejects. */
 async function serve(
   state: State,
   message: IncomingMessage,
   response: ServerResponse,
-  log: (record: RequestRecord) => void,
+  requests: Requests,
 ): Promise<void> {
   const started = performance.now()
   const at = new Date(state.now()).toISOString()
   const id = newRequestId(state.now())
   const method = message.method ?? ''
   const path = message.url?.startsWith('/') ? (message.url.split('?', 1)[0] ?? '') : ''
-  const outcome: Outcome = { operation: '', method, path, server: 'tencent-cos' }
+  const page = pageOf(message.headers)
+  const outcome: Outcome = { operation: '', method, path, key: '', by: '', paid: 0, code: '', server: 'tencent-cos' }
   let answer: Answer | undefined
   try {
     answer = await answerTo(state, message, id, outcome)
   } catch (error) {
-    answer = refusalAnswer(asRefusal(error, message, outcome.operation), outcome.path.split('?', 1)[0] ?? '', id)
+    const refusal = asRefusal(error, message, outcome.operation)
+    outcome.code = refusal.code
+    answer = refusalAnswer(refusal, outcome.path.split('?', 1)[0] ?? '', id)
   }
   const ms = Math.round(performance.now() - started)
-  log({ at, id, operation: outcome.operation, method, path: outcome.path, status: answer?.status ?? 0, ms })
+  const { operation, key, by, paid, code } = outcome
+  requests.add({
+    at,
+    id,
+    operation,
+    method,
+    path: outcome.path,
+    status: answer?.status ?? 0,
+    ms,
+    key,
+    by,
+    page,
+    paid,
+    code,
+  })
   if (!answer) {
     message.socket.resetAndDestroy()
     return
@@ -169,9 +161,7 @@ async function serve(
   }
 }
 
-interface Outcome extends Asked {
-  operation: string
-  path: string
+interface Outcome extends Asked, Pick<RequestRecord, 'operation' | 'path' | 'key' | 'by' | 'paid' | 'code'> {
   server: 'tencent-ci' | 'tencent-cos'
 }
 
@@ -191,10 +181,15 @@ async function answerTo(
   }
   const refused = guard(readTarget(message).host, message.headers, pages, isOwn)
   if (refused) throw new Refusal('AccessDenied', refused)
+  const greeting = welcome(message, state.pages.own)
+  if (greeting) return greeting
   outcome.origin = message.headers.origin
   const request = readRequest(message, id, state)
   outcome.path = safeTarget(request)
-  outcome.cors = state.buckets.get(request.bucket)?.cors
+  outcome.key = request.key
+  // The page of the local cloud works whatever a bucket's rules say: they are about other pages.
+  if (outcome.origin === undefined || outcome.origin !== state.pages.own)
+    outcome.cors = state.buckets.get(request.bucket)?.cors
   if (request.method === 'OPTIONS') {
     outcome.operation = 'OptionsObject'
     return preflight(request, outcome.cors)
@@ -206,6 +201,7 @@ async function answerTo(
   checkBucket(state, request, outcome.operation)
   const began = state.now()
   const { id: asker, policy, ...signed } = verify(request, state.keys, began)
+  outcome.by = asker.startsWith('local-role-') ? 'function' : 'other'
   // The refusals of the real COS come first, then those of what only the local cloud does not implement.
   if (operation) checkStrict(state, request, actionsOf(operation, request), signed)
   refuseUnknown(operation, request)
@@ -225,11 +221,16 @@ async function answerTo(
   if (error) throw new Refusal(isRefusalCode(error.code) ? error.code : 'InternalError')
   if (has('slow-down')) throw new Refusal('SlowDown')
   if (has('reset')) return undefined
-  if (has('error-in-200') && paid)
+  if (has('error-in-200') && paid) {
+    outcome.code = 'InternalError'
     return { ...refusalAnswer(new Refusal('InternalError'), request.rawPath, id), status: 200 }
+  }
   const race = struck.find(({ kind }) => kind === 'race')?.ms ?? 0
-  const call = { request, began, lose: has('lose-answer') || has('kill'), drop: has('drop-result'), race }
-  const answer = await operation.run(state, call)
+  const lose = has('lose-answer') || has('kill')
+  const call: Call = { request, began, lose, drop: has('drop-result'), race, billed: 0 }
+  const answer = await operation.run(state, call).finally(() => {
+    outcome.paid = call.billed
+  })
   if (has('kill')) state.onKill?.(asker)
   if (!call.lose) return answer
   if (answer.body instanceof Readable) answer.body.destroy()

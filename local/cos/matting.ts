@@ -24,6 +24,7 @@ export async function downloadMatting(state: State, call: Call): Promise<Answer>
   const source = await readSource(state, request)
   const [cutout] = await cut(state, source.image, [layout])
   if (!cutout) throw new Refusal('InternalError')
+  call.billed++
   state.bill.add([
     {
       at: new Date(state.now()).toISOString(),
@@ -136,17 +137,17 @@ export async function applyRules(
     results.push({ ...place, ...about, Size: stored.size, ETag: `"${stored.etag}"` })
   }
   const at = new Date(state.now()).toISOString()
-  state.bill.add(
-    rules.flatMap(({ work, key }, i): BillItem[] => {
-      const { blank = false, advanced = false } = made[i] ?? {}
-      if (isProcessing(work)) {
-        state.bill.processing.add(image.length, advanced)
-        return []
-      }
-      const outcome = i === dropped ? 'dropped' : call.lose ? 'lost' : 'stored'
-      return [{ at, method, source: source.key, etag: source.etag, rule: ruleText(work), fileid: key, outcome, blank }]
-    }),
-  )
+  const items = rules.flatMap(({ work, key }, i): BillItem[] => {
+    const { blank = false, advanced = false } = made[i] ?? {}
+    if (isProcessing(work)) {
+      state.bill.processing.add(image.length, advanced)
+      return []
+    }
+    const outcome = i === dropped ? 'dropped' : call.lose ? 'lost' : 'stored'
+    return [{ at, method, source: source.key, etag: source.etag, rule: ruleText(work), fileid: key, outcome, blank }]
+  })
+  state.bill.add(items)
+  call.billed += items.length
   for (const stored of told) await tell(state, call.request, stored, { kind: 'created', via: 'Put' })
   const place = { Key: source.key, Location: location(call.request, source.bucket, source.key) }
   return { original: { ...place, ETag: `"${etag}"`, ...info }, results }

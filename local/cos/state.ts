@@ -1,12 +1,14 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Faults } from '../faults.ts'
+import { checkFolder } from '../folder.ts'
 import type { Pages } from '../guard.ts'
 import type { Layout } from '../layout.ts'
-import type { Bill } from './bill.ts'
-import type { Buckets } from './buckets.ts'
-import type { Draft, Objects, Stored } from './objects.ts'
-import type { Readings } from './readings.ts'
+import { Bill } from './bill.ts'
+import { Buckets } from './buckets.ts'
+import { type Draft, Objects, type Stored } from './objects.ts'
+import { defaultReadings, type Readings } from './readings.ts'
 import type { CosRequest } from './request.ts'
-import type { Uploads } from './uploads.ts'
+import { Uploads } from './uploads.ts'
 import type { Key } from './verify.ts'
 
 export interface ObjectEvent {
@@ -67,6 +69,23 @@ export interface State extends CosOptions {
   readings: Readings
 }
 
+/** Reads what the folder has. */
+export function openState(options: CosOptions): State {
+  checkFolder(options.dir)
+  const now = options.now ?? Date.now
+  return {
+    ...options,
+    now,
+    pages: options.pages ?? { ports: new Set(), origins: [] },
+    wait: options.wait ?? sleep,
+    objects: new Objects(options.dir),
+    uploads: new Uploads(options.dir),
+    buckets: new Buckets(options.dir, [options.bucket, ...(options.otherBuckets ?? [])], options.region, now()),
+    bill: new Bill(options.dir),
+    readings: defaultReadings(),
+  }
+}
+
 /** One request, and the faults that strike it. */
 export interface Call {
   request: CosRequest
@@ -78,6 +97,8 @@ export interface Call {
   drop: boolean
   /** x-cos-forbid-overwrite overlooks objects that are younger than this, in milliseconds. */
   race: number
+  /** How many cutouts were billed. */
+  billed: number
 }
 
 /** Makes a draft an object, and sends its event. */

@@ -50,3 +50,27 @@ export function cosEvent(event: ObjectEvent, keys: 'encoded' | 'raw'): unknown {
     ],
   }
 }
+
+/** The key that an event is about, be it of COS or of the function URL (`/<layout>/<key>`); '' if it names none. */
+export function keyOf(
+  event: unknown,
+  { eventKeys, paths }: { eventKeys: 'encoded' | 'raw'; paths: 'raw' | 'decoded' },
+) {
+  const { Records, path } = Object(event)
+  const [record] = Array.isArray(Records) ? Records : []
+  const { cosObject, cosBucket } = Object(Object(record).cos)
+  const { name, appid } = Object(cosBucket)
+  const { key } = Object(cosObject)
+  const folder = `/${appid}/${name}/`
+  if (typeof key === 'string' && key.startsWith(folder)) return read(key.slice(folder.length), eventKeys === 'encoded')
+  const [, asked = ''] = /^\/[^/]+\/(.+)$/s.exec(typeof path === 'string' ? path : '') ?? []
+  return read(asked, paths === 'raw')
+}
+
+function read(text: string, encoded: boolean): string {
+  try {
+    return encoded ? decodeURIComponent(text) : text
+  } catch {
+    return text
+  }
+}

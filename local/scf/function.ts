@@ -38,7 +38,7 @@ export interface FunctionOptions {
   skew: () => number
   clock: Clock
   /** Called when an invocation starts. The object is completed while the invocation runs. */
-  onInvocation: (invocation: InvocationRecord) => void
+  onInvocation: (invocation: InvocationRecord, event: unknown) => void
   /** Called when it has ended. */
   onEnd?: (ran: Ran, event: unknown) => void
 }
@@ -176,7 +176,7 @@ export function createFunction({
       logs: [],
     }
     instance.current = invocation
-    onInvocation(invocation)
+    onInvocation(invocation, event)
     const { outcome, error, result } = await run(instance, payload, invocation.id)
     Object.assign(invocation, {
       outcome,

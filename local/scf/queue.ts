@@ -62,6 +62,8 @@ export interface Queue {
   drop(ids: readonly string[]): Promise<void>
   /** How many events are waiting or being handled. */
   waiting(): number
+  /** These events. */
+  pending(): Job[]
   /** Resolves when no event is waiting or being handled. */
   idle(): Promise<void>
   reset(): Promise<void>
@@ -79,6 +81,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
   const deadDir = join(dir, 'dead')
   const timers = new Set<() => void>()
   const running = new Set<Promise<void>>()
+  const pending = new Set<Job>()
   const dead: DeadLetter[] = []
   let epoch = 0
   let closed = false
@@ -93,11 +96,15 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
   for (const name of await files(waitingDir)) schedule(await readJob(waitingDir, name), 0)
 
   function schedule(job: Job, delay: number): void {
+    pending.add(job)
     const stop = clock.after(delay, () => {
       timers.delete(stop)
       // An error here, such as a full disk, must not end the local cloud. The event is delivered at the next start.
       const run = deliver(job).catch((error: unknown) => console.error(`local SCF: ${String(error)}`))
-      run.finally(() => running.delete(run))
+      run.finally(() => {
+        running.delete(run)
+        pending.delete(job)
+      })
       running.add(run)
     })
     timers.add(stop)
@@ -154,6 +161,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
     },
 
     waiting: () => timers.size + running.size,
+    pending: () => [...pending],
 
     async idle() {
       while (timers.size > 0 || running.size > 0) {
@@ -166,6 +174,7 @@ export async function createQueue(options: QueueOptions): Promise<Queue> {
       epoch++
       for (const stop of timers) stop()
       timers.clear()
+      pending.clear()
       dead.length = 0
       for (const folder of [waitingDir, deadDir]) {
         for (const name of await files(folder)) await rm(join(folder, name), { force: true })

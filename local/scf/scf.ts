@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import type { Clock } from '../clock.ts'
@@ -6,9 +5,10 @@ import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
-import { cosEvent, eventName } from './event.ts'
+import { cosEvent, eventName, keyOf } from './event.ts'
 import { createFunction, type InvocationRecord, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
+import { createRole } from './role.ts'
 import type { CosTrigger, FunctionSpec, Serverless } from './serverless.ts'
 import { createUrlServer } from './url.ts'
 import type { Way } from './variables.ts'
@@ -41,8 +41,8 @@ export interface ScfOptions {
   variables: Way
 }
 
-/** What a listener is told: that an invocation has ended, or that an event was given up. */
-export type Told = { ran: Ran; event: unknown } | { letter: DeadLetter }
+/** What a listener is told: that an invocation has begun or ended, or that an event was given up. */
+export type Told = { began: InvocationRecord; event: unknown } | { ran: Ran; event: unknown } | { letter: DeadLetter }
 
 export interface Scf {
   port: number
@@ -57,6 +57,10 @@ export interface Scf {
   /** The functions that run, and what goes to them. */
   serverless(): Serverless
   invocations(): InvocationRecord[]
+  /** The key that an event, a dead letter or an invocation is about; '' if it names none. */
+  keyOf(of: unknown): string
+  /** The events that are waiting or being handled. They hold signatures. */
+  pending(): { event: unknown; failures: number; since?: number }[]
   /** Tells of each invocation and each event that was given up, from now on. Returns how to end it. */
   watch(listener: (told: Told) => void): () => void
   deadLetters(): DeadLetter[]
@@ -74,17 +78,18 @@ export interface Scf {
 }
 
 const KEPT_INVOCATIONS = 10_000
-/** How long the role's credentials are valid, and after what time an instance receives new ones, in milliseconds. */
-const ROLE_LIFE = 3_600_000
-const ROLE_REFRESH = 900_000
 
 /** SCF as seen from outside: runs the built functions of a serverless.yml, their object triggers and their URL. */
 export async function startScf(options: ScfOptions): Promise<Scf> {
   const { dist, dir, keys, policies, hosts, faults, variables, clock } = options
   const invocations: InvocationRecord[] = []
-  const onInvocation = (invocation: InvocationRecord) => {
+  /** What each was about. */
+  const events = new WeakMap<object, unknown>()
+  const onInvocation = (invocation: InvocationRecord, event: unknown) => {
     invocations.push(invocation)
+    events.set(invocation, event)
     if (invocations.length > KEPT_INVOCATIONS) invocations.shift()
+    tell({ began: invocation, event })
   }
   const listeners = new Set<(told: Told) => void>()
   const tell = (told: Told) => {
@@ -177,6 +182,8 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     apply,
     serverless: () => serverless,
     invocations: () => [...invocations],
+    keyOf: (of) => keyOf(events.get(Object(of)) ?? of, options),
+    pending: queue.pending,
     watch(listener) {
       listeners.add(listener)
       return () => void listeners.delete(listener)
@@ -219,28 +226,4 @@ function matches(trigger: CosTrigger, event: ObjectEvent): boolean {
     event.key.startsWith(trigger.prefix) &&
     event.key.endsWith(trigger.suffix)
   )
-}
-
-/** Temporary credentials of the execution role, renewed well before they end: of a function, and then of its instances. */
-function createRole(keys: Map<string, Key>, clock: Clock) {
-  return (name: string, policy: Policy | undefined) => {
-    const given = new Map<number, { since: number; environment: Record<string, string> }>()
-    return (instance: number): Record<string, string> => {
-      const now = clock.now()
-      const known = given.get(instance)
-      if (known && now - known.since < ROLE_REFRESH) return known.environment
-      for (const [id, { expires = now }] of keys) if (expires < now) keys.delete(id)
-      const id = `local-role-${name}-${instance}-${randomBytes(6).toString('hex')}`
-      // Real tokens hold `+`, `/` and `=`, which must survive a URL.
-      const [secret, token] = [randomBytes(16).toString('hex'), `${randomBytes(32).toString('base64')}+/==`]
-      keys.set(id, { secret, token, expires: now + ROLE_LIFE, ...(policy && { policy }) })
-      const environment = {
-        TENCENTCLOUD_SECRETID: id,
-        TENCENTCLOUD_SECRETKEY: secret,
-        TENCENTCLOUD_SESSIONTOKEN: token,
-      }
-      given.set(instance, { since: now, environment })
-      return environment
-    }
-  }
 }

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http'
 import { guard, type Pages } from '../guard.ts'
+import { welcome } from '../welcome.ts'
 import { Throttled } from './function.ts'
 
 /** SCF's limit for a synchronous request, in bytes (product/583/11637). */
@@ -22,6 +23,8 @@ export function createUrlServer(
         .end(JSON.stringify({ errorCode: 1, errorMessage }))
     const refused = guard(request.headers.host ?? '', request.headers, pages, (name) => hosts.has(name))
     if (refused) return void fail(403, refused)
+    const greeting = welcome(request, pages.own)
+    if (greeting) return void response.writeHead(greeting.status, greeting.headers).end(greeting.body)
     try {
       const body = await read(request)
       if (body === undefined) return void response.writeHead(413).end()

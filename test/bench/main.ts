@@ -1,6 +1,7 @@
 // npm run bench [-- --photos DIR]: prints figures to compare by hand, each beside another one that was measured in the same
 // run.
 import { parseArgs } from 'node:util'
+import { benchLive } from './live.ts'
 import { benchMatte } from './matte.ts'
 import { benchSign } from './sign.ts'
 import { benchStart } from './start.ts'
@@ -12,4 +13,5 @@ await benchSign()
 await benchStart()
 await benchWarm()
 await benchView()
+await benchLive()
 await benchMatte(values.photos)

@@ -1,0 +1,34 @@
+import type { Cos } from './cos/cos.ts'
+import { json } from './json.ts'
+import type { Meter } from './page/wire.ts'
+import type { Ran } from './scf/function.ts'
+import type { Scf } from './scf/scf.ts'
+
+/** Counts the calls that were paid, and those that were not needed. */
+export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Meter; clear(): void } {
+  let saved = 0
+  scf.watch((told) => {
+    // What the function wrote comes by another way than what it returned, and may come just after it.
+    if (!('ran' in told)) return
+    setImmediate(() => {
+      saved += savedIn(told.ran)
+    })
+  })
+  return {
+    read() {
+      const { calls, bytes } = processing()
+      return { paid: bill().length, saved, processing: { calls, bytes } }
+    },
+    clear() {
+      saved = 0
+    },
+  }
+}
+
+/** How many cutouts were asked for and not paid for, because they were there, or somebody else made them. */
+function savedIn({ result = '', logs }: Ran): number {
+  if (/"x-matting":"(?:hit|joined)"/.test(result)) return 1
+  return logs.map(json).reduce((sum, { outcome, cutouts, paid }) => {
+    return sum + (outcome === 'cut' && Array.isArray(cutouts) ? cutouts.length - Number(paid ?? 0) : 0)
+  }, 0)
+}

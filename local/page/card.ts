@@ -1,0 +1,161 @@
+import { compare } from './compare.ts'
+import { element, write } from './element.ts'
+import { icon, note } from './icon.ts'
+import { paint } from './looking.ts'
+import { isFinished } from './photos.ts'
+import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import type { Photo } from './wire.ts'
+
+/** A photo and its cutout. */
+export interface Card {
+  node: HTMLElement
+  /** Shows its pictures from now on; a card far down the page shows none. */
+  near(): void
+  /** Bytes of its picture, and of the stored PNG; undefined as long as there is none. */
+  weight: { bytes: number; raw: number } | undefined
+}
+
+/** @param weighed its weight has changed */
+export function card(scene: Scene, key: string, signal: AbortSignal, weighed: () => void): Card {
+  const { text, remembered, photos } = scene
+  const name = nameOf(key)
+  // Of their size from the start, so that nothing jumps.
+  const pictures = element(
+    'div',
+    { class: 'pictures' },
+    element('div', { class: 'tile' }),
+    element('div', { class: 'tile' }),
+  )
+  const size = element('span', { class: 'size' })
+  const node = element(
+    'li',
+    { class: 'card' },
+    pictures,
+    element(
+      'div',
+      { class: 'caption' },
+      element(
+        'button',
+        { type: 'button', class: 'name', title: key, 'aria-label': text.open(name), click: () => scene.open(key) },
+        name,
+      ),
+      size,
+    ),
+  )
+  const made: Card = { node, near, weight: undefined }
+  let isNear = false
+  let drawn = ''
+
+  function near(): void {
+    if (isNear) return
+    isNear = true
+    photos.photo(key).watch(signal, draw)
+    remembered.look.watch(signal, draw)
+    remembered.mode.watch(signal, draw)
+    scene.place.watch(signal, draw)
+  }
+
+  /** Draws what is not drawn yet. */
+  function draw(): void {
+    const photo = photos.photo(key).value
+    if (!photo || !isNear) return
+    const look = remembered.look.value
+    const mode = remembered.mode.value
+    const layout = photo.cutouts.some((one) => one.layout === 'plain') ? 'plain' : (photo.cutouts[0]?.layout ?? '')
+    const want = [photo.etag, layout, photo.mark?.code, mode, Object.values(look), scene.place.value?.access].join()
+    if (want === drawn) return
+    drawn = want
+    if (!isFinished(photo) || layout === '') drawWaiting(photo)
+    else void (mode === 'compare' ? drawCompare(photo, layout) : drawBeside(photo, layout))
+  }
+
+  function photoImage(photo: Photo): HTMLImageElement {
+    const image = element('img', {
+      src: photo.small,
+      alt: text.photoOf(name),
+      loading: 'lazy',
+      decoding: 'async',
+      referrerpolicy: 'origin',
+      // What is no picture has none to show.
+      error: () => image.replaceWith(icon('photo')),
+    })
+    return image
+  }
+
+  function drawWaiting(photo: Photo): void {
+    const tile = photo.mark
+      ? note(text.refused, reasonOf(text, photo.mark))
+      : element('div', { class: 'note' }, text.cutting)
+    tile.classList.add('tile')
+    tile.classList.toggle('working', photo.mark === undefined)
+    pictures.replaceChildren(element('div', { class: 'tile' }, photoImage(photo)), tile)
+    write(size, '')
+    weigh(undefined)
+  }
+
+  async function drawBeside(photo: Photo, layout: string): Promise<void> {
+    const look = remembered.look.value
+    const image = element('img', { alt: text.cutoutOf(name), decoding: 'async' })
+    const tile = element('div', { class: 'tile ground' }, image)
+    paint(tile, look.ground)
+    const here = pictures.querySelector('.tile img')
+    // Only its cutout changes with the look; the photo stays as it is.
+    const kept =
+      here instanceof HTMLImageElement && here.getAttribute('src') === photo.small ? here.parentElement : undefined
+    const old = pictures.querySelector('.ground img')
+    if (old instanceof HTMLImageElement && old.src) image.src = old.src
+    pictures.replaceChildren(kept ?? element('div', { class: 'tile' }, photoImage(photo)), tile)
+    await load(photo, layout, wordsOf(scene, layout, look, false), image, tile)
+  }
+
+  async function drawCompare(photo: Photo, layout: string): Promise<void> {
+    const look = { ...remembered.look.value, trim: false }
+    const both = compare(scene, name, look.ground)
+    both.photo.src = photo.small
+    both.photo.referrerPolicy = 'origin'
+    pictures.replaceChildren(both.frame)
+    await load(photo, layout, wordsOf(scene, layout, look, false), both.cutout, both.node)
+  }
+
+  async function load(
+    photo: Photo,
+    layout: string,
+    words: string,
+    image: HTMLImageElement,
+    tile: HTMLElement,
+  ): Promise<void> {
+    const mine = drawn
+    const wanted = () => drawn === mine && !signal.aborted
+    const cutout = photo.cutouts.find((one) => one.layout === layout)
+    try {
+      tile.classList.add('working')
+      const { url } = await scene.api.image(key, words)
+      const { src, bytes, type } = await scene.pictures.fetch(`${photo.etag} ${words} ${key}`, url, {
+        urgent: false,
+        wanted,
+      })
+      if (!wanted()) return
+      image.src = src
+      const raw = cutout?.size ?? 0
+      const format = type.replace('image/', '').toUpperCase().replace('WEBP', 'WebP').replace('JPEG', 'JPG')
+      size.replaceChildren(`${format} ${kilobytes(text, bytes)} `, element('s', {}, `PNG ${kilobytes(text, raw)}`))
+      weigh({ bytes, raw })
+    } catch (error) {
+      if (!wanted()) return
+      // The next change of the photo tries again.
+      drawn = ''
+      const why = error instanceof Error ? error.message : String(error)
+      tile.replaceChildren(note(text.noView, why))
+      write(size, '')
+      weigh(undefined)
+    } finally {
+      tile.classList.remove('working')
+    }
+  }
+
+  function weigh(weight: Card['weight']): void {
+    made.weight = weight
+    weighed()
+  }
+  return made
+}

@@ -1,0 +1,109 @@
+import type { Api } from './api.ts'
+import { type Cell, cell } from './cell.ts'
+import type { Photo } from './wire.ts'
+
+const PAGE = 24
+/** Several changes of one photo come at once, as its claim, its cutout and its receipt do; it is looked at once for all of them. */
+const GATHER_MS = 80
+
+/** The photos of the bucket, as far as they are shown, kept up to date. */
+export interface Photos {
+  /** In the order in which they are shown: what arrived while the page is open, newest first, then by key. */
+  keys: Cell<readonly string[]>
+  /** The photo itself; undefined once it is gone. */
+  photo(key: string): Cell<Photo | undefined>
+  /** Whether there are more than those. */
+  more: Cell<boolean>
+  /** Whether it is known which there are. */
+  known: Cell<boolean>
+  /** What forbids to show them. */
+  trouble: Cell<string | undefined>
+  /** Begins anew: what happened meanwhile is not known. */
+  reload(): Promise<void>
+  loadMore(): Promise<void>
+  /** Something of it has changed. */
+  changed(key: string): void
+  /** Looks at a photo now, and puts it in front if it is new. */
+  look(key: string): Promise<void>
+}
+
+/** @param finished a photo that had no cutout has one, or never will */
+export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos {
+  const keys = cell<readonly string[]>([])
+  const cells = new Map<string, Cell<Photo | undefined>>()
+  const more = cell(false)
+  const known = cell(false)
+  const trouble = cell<string | undefined>(undefined)
+  const dirty = new Set<string>()
+  let gathering = false
+  let after: string | undefined
+
+  function photo(key: string): Cell<Photo | undefined> {
+    const there = cells.get(key) ?? cell<Photo | undefined>(undefined)
+    cells.set(key, there)
+    return there
+  }
+
+  function take(found: Photo): void {
+    const here = photo(found.key)
+    const before = here.value
+    here.set(found)
+    if (before && !isFinished(before) && isFinished(found)) finished(found)
+  }
+
+  async function load(from: string | undefined, keep: readonly string[]): Promise<void> {
+    try {
+      const page = await api.photos(PAGE, from)
+      for (const found of page.photos) take(found)
+      const fresh = page.photos.map(({ key }) => key).filter((key) => !keep.includes(key))
+      after = page.after
+      more.set(after !== undefined)
+      trouble.set(undefined)
+      keys.set([...keep, ...fresh])
+      known.set(true)
+    } catch (error) {
+      trouble.set(error instanceof Error ? error.message : String(error))
+    }
+  }
+
+  async function look(key: string): Promise<void> {
+    const { photo: found } = await api.photo(key)
+    const listed = keys.value.includes(key)
+    if (found) {
+      take(found)
+      if (!listed) keys.set([key, ...keys.value])
+      return
+    }
+    photo(key).set(undefined)
+    cells.delete(key)
+    if (listed) keys.set(keys.value.filter((one) => one !== key))
+  }
+
+  return {
+    keys,
+    photo,
+    more,
+    known,
+    trouble,
+    look,
+    reload: () => load(undefined, []),
+    loadMore: () => load(after, keys.value),
+    changed(key) {
+      dirty.add(key)
+      if (gathering) return
+      gathering = true
+      setTimeout(async () => {
+        // What changes from now on is looked at again.
+        gathering = false
+        const batch = [...dirty]
+        dirty.clear()
+        for (const one of batch) await look(one).catch(() => {})
+      }, GATHER_MS)
+    },
+  }
+}
+
+/** Whether a photo is no longer waited for. */
+export function isFinished({ cutouts, mark }: Photo): boolean {
+  return cutouts.length > 0 || mark !== undefined
+}

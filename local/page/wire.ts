@@ -1,0 +1,172 @@
+/** What the page of the local cloud and its control port say to each other, in JSON. Types alone: both sides read them. */
+
+/** `GET /api/place`: where everything is, and what may be asked for. */
+export interface Place {
+  cosUrl: string
+  imageUrl: string
+  bucket: string
+  region: string
+  /** SOURCE_PREFIXES: new photos go into the first. */
+  folders: string[]
+  /** `layout` is the short name, such as `c1-p20x10`; `words` are those of PRESETS. */
+  presets: { name: string; layout: string; words: string }[]
+  access: string
+  /** Whether announcements are sent. */
+  events: boolean
+  version: string
+}
+
+/** `POST /api/uploads`: the PUT alone, after which the trigger cuts out; or method two, which cuts out at once. */
+export interface UploadAsk {
+  name: string
+  type: string
+  size: number
+  way: 'plain' | 'two'
+  /** Of way `two`: the MD5 of the bytes in hex. It is part of what is signed, and the ETag before the photo is there. */
+  md5?: string
+  /** Of way `two`: the preset to be made; default those of the folder. */
+  preset?: string
+  /** Whether another photo of this name may be overwritten. */
+  replace?: boolean
+}
+
+export interface UploadGrant {
+  key: string
+  url: string
+  /** To be sent as they are. */
+  headers: Record<string, string>
+  /** What the URL is for: `plain` although `two` was asked for, where there is nothing to pay for, or with CUTOUT_BUCKET. */
+  way: 'plain' | 'two'
+}
+
+export interface Cutout {
+  /** The layout's short name. */
+  layout: string
+  key: string
+  size: number
+  /** ISO 8601 */
+  modified: string
+}
+
+export interface Photo {
+  key: string
+  /** Without quotes. */
+  etag: string
+  size: number
+  /** ISO 8601 */
+  modified: string
+  type: string
+  /** Presigned: the photo itself, and in 640 pixels. The same for a quarter of an hour, so that browsers keep it. */
+  photoUrl: string
+  small: string
+  /** Of this version of the photo. */
+  cutouts: Cutout[]
+  /** Why it is not cut out: the failure that was noted for this version. */
+  mark?: { code: string; message: string }
+}
+
+/** `GET /api/photo?key=`: without `photo` if there is none, because browsers tell of each 404 as of an error. */
+export interface PhotoAnswer {
+  photo?: Photo
+}
+
+/** `GET /api/photos?after=KEY&limit=N` */
+export interface Photos {
+  photos: Photo[]
+  /** To be sent as `after`; missing on the last page. */
+  after?: string
+}
+
+/** `GET /api/image?key=&text=`; `text` is a preset or words, such as `plain,width=400,format=webp`. */
+export interface ImageAnswer {
+  url: string
+  /** The whole `<img srcset>`. */
+  img: string
+  /** Those of `img`. Empty where none may be asked for; then `img` has no srcset. */
+  widths: number[]
+  sizes: string
+}
+
+export type StepName = 'uploaded' | 'event' | 'look' | 'claim' | 'paid' | 'stored' | 'announced' | 'shown'
+
+export interface Step {
+  step: StepName
+  /** ISO 8601 */
+  at?: string
+  ms?: number
+  state: 'done' | 'waiting' | 'failed' | 'missing'
+  text: string
+}
+
+/** `GET /api/story?key=` */
+export interface Story {
+  sentence: string
+  steps: Step[]
+}
+
+/** `GET /api/meter` */
+export interface Meter {
+  /** Cutouts that were paid for. */
+  paid: number
+  /** Cutouts that were asked for, and were there or made by another payer meanwhile; since the local cloud started. */
+  saved: number
+  /** Basic image processing, which is charged apart. */
+  processing: { calls: number; bytes: number }
+}
+
+/** What happens inside, `GET /api/live`: the type of each event, and its data. */
+export interface LiveEvents {
+  /** A request to COS, just before it is answered. */
+  request: {
+    method: string
+    operation: string
+    /** Decoded; missing for a request about the bucket. */
+    key?: string
+    /** Without signature and token. */
+    path: string
+    /** 0 if it was not answered. */
+    status: number
+    ms: number
+    /** A web page of the local cloud, the role of a function, anybody else. */
+    who: 'page' | 'function' | 'other'
+    /** How many cutouts were billed. */
+    paid: number
+    /** The vendor's code of a refusal. */
+    code?: string
+  }
+  /** When it begins (`running`), and when it has ended. */
+  invocation: {
+    function: string
+    id: string
+    instance: string
+    cold: boolean
+    retry: number
+    ms: number
+    outcome: string
+    key?: string
+    paid: number
+    /** What was thrown, or why nothing was made. */
+    why?: string
+  }
+  /** An announcement that came to the receiver of `--events`. */
+  announced: { type: string; key: string; id: string }
+  /** Something of it changed. */
+  photo: { key: string }
+  meter: Meter
+  /** This reader was too slow or away, so it has to look at everything anew. */
+  missed: { events: number }
+}
+
+export type FaultPresetName = 'lost-answer' | 'slow-down' | 'slow-matting' | 'duplicate-events' | 'killed-instance'
+
+/** A switch: `PUT /api/faults` with the faults of all that are on. */
+export interface FaultPreset {
+  name: FaultPresetName
+  faults: Fault[]
+}
+
+export interface Fault {
+  on: string
+  kind: string
+  [more: string]: unknown
+}

@@ -1,0 +1,138 @@
+import type { Config } from '../lib/config.ts'
+import { createCos } from '../lib/cos.ts'
+import { cutoutFolders, etagPart, olderPart, versionIn } from '../lib/cutout.ts'
+import { codes } from '../lib/errors.ts'
+import { failureFolders } from '../lib/pay/pay.ts'
+import { refuseKey, refuseObject } from '../lib/source.ts'
+import type { Configured } from './configured.ts'
+import type { Cos, Stored } from './cos/cos.ts'
+import { DELIVERY } from './grant.ts'
+import type { Cutout, Photo, Photos } from './page/wire.ts'
+
+export interface PhotosOptions {
+  cos: Cos
+  cosUrl: string
+  configured: Configured
+  now: () => number
+}
+
+const [PAGE, LONGEST_PAGE] = [60, 500]
+/** So long all URLs of a photo are the same, in seconds. */
+const WINDOW = 900
+const SMALL = 'imageMogr2/auto-orient/thumbnail/640x640>/format/jpg/quality/80'
+/** The vendor processes no larger photo, in bytes. */
+const MAX_SMALL = 32 * 1024 * 1024
+
+/** The photos of the bucket with their cutouts, read where they are stored, so that to look at them makes no request. */
+export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
+  const time = { deadline: 0, now, random: Math.random }
+  const signer = createCos({ endpoint: cosUrl, credentials: DELIVERY, ...time })
+
+  function* under(bucket: string, start: string): Generator<Stored> {
+    for (const stored of cos.objects.from(bucket, start)) {
+      if (!stored.key.startsWith(start)) return
+      yield stored
+    }
+  }
+
+  /** All source photos behind a key, in the order of their keys. */
+  function* sources({ bucket, sourcePrefixes }: Config, after: string): Generator<Stored> {
+    const folders = sourcePrefixes.filter((one) => !sourcePrefixes.some((two) => one !== two && one.startsWith(two)))
+    for (const folder of folders.sort(byBytes)) {
+      const start = byBytes(after, folder) > 0 ? after : folder
+      for (const stored of cos.objects.from(bucket, start)) {
+        if (!stored.key.startsWith(folder)) break
+        if (stored.key !== after && isPhoto(stored, sourcePrefixes)) yield stored
+      }
+    }
+  }
+
+  function cutoutsOf({ cutoutBucket, cutoutPrefix }: Config, { key, etag, modified }: Stored): Cutout[] {
+    const starts = cutoutFolders(cutoutPrefix, key).map((folder) => ({
+      folder,
+      versions: [etagPart(etag), olderPart(etag)],
+    }))
+    const found = new Map<string, Cutout>()
+    for (const { folder, versions } of starts) {
+      for (const one of under(cutoutBucket, folder + olderPart(etag))) {
+        const name = one.key.slice(folder.length)
+        const version = versionIn(name)
+        // What lies in a folder of a cutout are views of it. A short version may be that of another photo.
+        if (name.includes('/') || version === undefined || !versions.includes(version)) continue
+        if (version !== versions[0] && one.modified < modified) continue
+        const layout = name.slice(version.length + 1, -'.png'.length)
+        found.set(layout, { layout, key: one.key, size: one.size, modified: iso(one.modified) })
+      }
+    }
+    return [...found.values()]
+  }
+
+  function markOf({ cutoutBucket, cutoutPrefix }: Config, { key, etag }: Stored): Photo['mark'] {
+    for (const folder of failureFolders(cutoutPrefix, key)) {
+      for (const { key: mark } of under(cutoutBucket, folder + etagPart(etag))) {
+        const [, code = ''] = /\.([a-z-]+)\.json$/.exec(mark.slice(folder.length)) ?? []
+        const { message } = codes.get(code) ?? {}
+        if (message !== undefined) return { code, message }
+      }
+    }
+    return undefined
+  }
+
+  function describe(config: Config, stored: Stored): Photo {
+    const { key, etag, size, modified, headers } = stored
+    const seconds = Math.floor(now() / 1000)
+    const start = seconds - (seconds % WINDOW)
+    const sign = (query?: Record<string, string>) =>
+      signer.presign(key, start - 300, start + 2 * WINDOW, query && { query })
+    const mark = markOf(config, stored)
+    const photoUrl = sign()
+    return {
+      key,
+      etag,
+      size,
+      modified: iso(modified),
+      type: headers['Content-Type'] ?? '',
+      photoUrl,
+      small: size > MAX_SMALL ? photoUrl : sign({ [SMALL]: '' }),
+      cutouts: cutoutsOf(config, stored),
+      ...(mark && { mark }),
+    }
+  }
+
+  return {
+    /** A page of them. */
+    list(after: string, limit = PAGE): Photos {
+      const config = configured.upload()
+      if (!config) return { photos: [] }
+      const most = Math.min(Math.max(1, Math.floor(limit) || PAGE), LONGEST_PAGE)
+      const photos: Photo[] = []
+      for (const stored of sources(config, after)) {
+        if (photos.length === most) return { photos, after: photos.at(-1)?.key ?? '' }
+        photos.push(describe(config, stored))
+      }
+      return { photos }
+    },
+
+    /** Undefined if there is no such photo. */
+    one(key: string): Photo | undefined {
+      const config = configured.upload()
+      const stored = config && cos.objects.get(config.bucket, key)
+      return stored && isPhoto(stored, config.sourcePrefixes) ? describe(config, stored) : undefined
+    },
+  }
+}
+
+function isPhoto({ key, size, headers }: Stored, prefixes: readonly string[]): boolean {
+  return (
+    refuseKey(key, prefixes) === undefined &&
+    refuseObject(key, { size, type: headers['Content-Type'] ?? '' }) === undefined
+  )
+}
+
+function byBytes(a: string, b: string): number {
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+}
+
+function iso(ms: number): string {
+  return new Date(ms).toISOString()
+}

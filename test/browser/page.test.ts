@@ -1,0 +1,316 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import type { AxeResults } from 'axe-core'
+import { type Browser, chromium, type Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { chinese } from '../../local/page/chinese.ts'
+import { english } from '../../local/page/english.ts'
+import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+import { sample } from '../helpers/samples.ts'
+
+const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
+if (!program) console.warn('SKIPPED: test/browser, for there is no Chromium here')
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
+
+/** One page and one cloud for all tests: each begins where the last has ended. */
+describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
+  let browser: Browser
+  let cloud: TestCloud
+  let page: Page
+  const complaints: string[] = []
+  const hosts = new Set<string>()
+
+  beforeAll(async () => {
+    cloud = await startTestCloud()
+    browser = await chromium.launch({ executablePath: program ?? '', args: ['--no-sandbox'] })
+    const context = await browser.newContext({
+      locale: 'en-GB',
+      viewport: { width: 1280, height: 900 },
+      reducedMotion: 'reduce',
+      permissions: ['clipboard-read', 'clipboard-write'],
+    })
+    page = await context.newPage()
+    page.setDefaultTimeout(8000)
+    page.on('console', (message) => complaints.push(message.text()))
+    page.on('pageerror', (error) => complaints.push(error.message))
+    page.on('request', (request) => hosts.add(new URL(request.url()).host))
+    await page.goto(cloud.controlUrl)
+    await page.getByText(english.live, { exact: true }).waitFor()
+  })
+  afterAll(async () => {
+    await browser?.close()
+    await cloud?.close()
+  })
+
+  const cutouts = () => page.locator('.cards .ground:not(.working) img[src]')
+  const cutoutOf = (name: string) =>
+    page.locator('.card').filter({ hasText: name }).locator('.ground:not(.working) img[src]')
+  /** What stands under a label of the meter. */
+  const meter = (label: string) => page.locator('.meter dl > div').filter({ hasText: label }).locator('strong')
+  const bill = () => cloud.cos.bill().length
+
+  /** Drops files on the page, as from a window of the desktop. */
+  async function drop(files: readonly { name: string; bytes: Buffer; type?: string }[]): Promise<void> {
+    const given = files.map(({ name, bytes, type = 'image/jpeg' }) => ({ name, type, text: bytes.toString('base64') }))
+    await page.evaluate((all) => {
+      const dataTransfer = new DataTransfer()
+      for (const { name, type, text } of all) {
+        const bytes = Uint8Array.from(atob(text), (character) => character.charCodeAt(0))
+        dataTransfer.items.add(new File([bytes], name, { type }))
+      }
+      for (const kind of ['dragenter', 'dragover', 'drop'])
+        document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true, cancelable: true }))
+    }, given)
+  }
+
+  /** What axe finds wrong with all that is shown. */
+  async function inspect(): Promise<string[]> {
+    if (!(await page.evaluate('Boolean(window.axe)'))) await page.evaluate(axe)
+    const found: AxeResults = await page.evaluate(`axe.run(document, { resultTypes: ['violations'] })`)
+    return found.violations.flatMap(({ id, nodes }) =>
+      nodes.map(({ html, failureSummary }) => `${id}: ${html} ${failureSummary}`),
+    )
+  }
+
+  /** In both appearances and both languages. */
+  async function inspectAll(): Promise<string[]> {
+    const wrong: string[] = []
+    for (const colorScheme of ['light', 'dark'] as const) {
+      await page.emulateMedia({ colorScheme })
+      for (const [language, { headline }] of [
+        ['zh-Hans', chinese],
+        ['en', english],
+      ] as const) {
+        await page.locator('.language select').selectOption(language)
+        await page.getByText(headline[0] ?? '').waitFor()
+        wrong.push(...(await inspect()))
+      }
+    }
+    return wrong
+  }
+
+  it('says what it is for, and is for everybody while there is no photo', async () => {
+    expect(await page.title()).toBe(english.title)
+    expect(await page.getByRole('heading', { level: 1 }).innerText()).toBe(english.headline.join('\n'))
+    expect(await page.getByText(english.empty).isVisible()).toBe(true)
+    expect(await inspectAll()).toEqual([])
+  })
+
+  it('makes two cutouts with real transparency of two photos that are dropped, and pays for each once', async () => {
+    const [mug, ring] = await Promise.all([sample('mug'), sample('ring')])
+    await drop([
+      { name: 'mug.jpg', bytes: mug.jpeg },
+      { name: 'ring.jpg', bytes: ring.jpeg },
+    ])
+    await expect.poll(() => cutouts().count()).toBe(2)
+    const alphas = await cutouts().evaluateAll((images) =>
+      images.map((image) => {
+        if (!(image instanceof HTMLImageElement)) return []
+        const { naturalWidth: width, naturalHeight: height } = image
+        const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d')
+        context?.drawImage(image, 0, 0)
+        const { data = [] } = context?.getImageData(0, 0, width, height) ?? {}
+        let most = 0
+        for (let i = 3; i < data.length; i += 4) most = Math.max(most, data[i] ?? 0)
+        return [data[3], most, width]
+      }),
+    )
+    expect(alphas).toEqual([
+      [0, 255, 320],
+      [0, 255, 320],
+    ])
+    await expect.poll(() => meter(english.paid).innerText()).toBe('2')
+    expect(bill()).toBe(2)
+    expect(await meter(english.cost).innerText()).toBe('¥ 0.02')
+    expect(await page.locator('.size').allInnerTexts()).toEqual([
+      expect.stringMatching(/^WebP .* kB/),
+      expect.stringMatching(/PNG \d+ kB$/),
+    ])
+  })
+
+  it('uploads by method two, which is paid during the upload', async () => {
+    await page.getByRole('radio', { name: english.ways.two }).check()
+    await drop([{ name: 'two.jpg', bytes: (await sample('mug')).jpeg }])
+    await cutoutOf('two.jpg').waitFor()
+    expect(cloud.cos.bill().map(({ source, method }) => [source, method])).toContainEqual(['uploads/two.jpg', 'upload'])
+    expect(bill()).toBe(3)
+    await page.getByRole('radio', { name: english.ways.plain }).check()
+  })
+
+  it('remembers the price that a person sets', async () => {
+    await page.getByLabel(english.price).fill('0.5')
+    expect(await meter(english.cost).innerText()).toBe('¥ 1.50')
+    await page.reload()
+    await expect.poll(() => meter(english.cost).innerText()).toBe('¥ 1.50')
+  })
+
+  it('tells the story of a photo, and gives an image URL that works', async () => {
+    await page.getByRole('button', { name: english.open('mug.jpg') }).click()
+    const sheet = page.getByRole('dialog', { name: 'mug.jpg' })
+    await sheet.locator('.result:not(.working) img').waitFor()
+    expect(await sheet.locator('.story li b').allInnerTexts()).toEqual(Object.values(english.steps))
+    await expect.poll(() => sheet.locator('.story li[data-state=done]').count()).toBeGreaterThanOrEqual(6)
+    await sheet.getByRole('button', { name: english.copyUrl }).click()
+    await sheet.getByText(english.copied).waitFor()
+    const url = await page.evaluate(() => navigator.clipboard.readText())
+    const picture = await fetch(url)
+    expect([picture.status, picture.headers.get('content-type')]).toEqual([200, 'image/webp'])
+    await sheet.getByRole('button', { name: english.copyImg }).click()
+    await expect
+      .poll(() => page.evaluate(() => navigator.clipboard.readText()))
+      .toMatch(/^<img src=".*srcset=".* 320w, /)
+    await expect.poll(() => page.locator('body > [role=status]').innerText()).toBe(english.copied)
+  })
+
+  it('shows another view in other kilobytes, and pays nothing for it', async () => {
+    const sheet = page.getByRole('dialog', { name: 'mug.jpg' })
+    const size = sheet.locator('.weight strong')
+    const before = await size.innerText()
+    await sheet.getByLabel(english.width).selectOption('160')
+    await expect.poll(() => size.innerText()).not.toBe(before)
+    const [small, large] = [Number.parseFloat(await size.innerText()), Number.parseFloat(before)]
+    expect(small).toBeLessThan(large)
+    await sheet.getByLabel(english.format).selectOption('png')
+    await expect.poll(() => size.innerText()).not.toBe(`${small} kB`)
+    expect(bill()).toBe(3)
+  })
+
+  it('makes another layout only when it is told to pay for it', async () => {
+    const sheet = page.getByRole('dialog', { name: 'mug.jpg' })
+    await sheet.getByRole('radio', { name: 'card' }).check()
+    await sheet.getByRole('button', { name: english.makeIt }).waitFor()
+    expect(bill()).toBe(3)
+    await sheet.getByRole('button', { name: english.makeIt }).click()
+    await sheet.locator('.result:not(.working) img').waitFor()
+    expect(bill()).toBe(4)
+    expect(await inspect()).toEqual([])
+    await page.keyboard.press('Escape')
+    await sheet.waitFor({ state: 'detached' })
+  })
+
+  it('pays nothing for a sample that is there already, and says so', async () => {
+    const [paid, saved] = [bill(), Number(await meter(english.saved).innerText())]
+    await page.getByRole('button', { name: english.samples.mug, exact: true }).click()
+    await expect.poll(async () => Number(await meter(english.saved).innerText())).toBeGreaterThan(saved)
+    expect(bill()).toBe(paid)
+  })
+
+  it.each(['duplicate-events', 'killed-instance'] as const)(
+    'pays once for each cutout though there is trouble: %s',
+    async (name) => {
+      const fault = page.getByRole('switch', { name: english.faultNames[name] })
+      const before = bill()
+      await fault.check()
+      await expect.poll(() => cloud.faults.list().length).toBe(1)
+      const { jpeg: bytes } = await sample('ring')
+      const names = [1, 2, 3].map((n) => `${name}-${n}.jpg`)
+      await drop(names.map((name) => ({ name, bytes })))
+      for (const one of names) await cutoutOf(one).waitFor()
+      await cloud.scf.idle()
+      expect(cloud.faults.list()[0]?.struck).toBeGreaterThan(0)
+      expect(bill()).toBe(before + names.length)
+      await expect.poll(() => meter(english.paid).innerText()).toBe(String(before + names.length))
+      await page.getByText(/^struck /).waitFor()
+      await fault.uncheck()
+      await expect.poll(() => cloud.faults.list()).toEqual([])
+    },
+  )
+
+  it('counts what others pay for, too: a request from outside the page', async () => {
+    const before = bill()
+    await cloud.upload('uploads/outside.jpg', (await sample('mug')).jpeg)
+    await expect.poll(() => meter(english.paid).innerText()).toBe(String(before + 1))
+    await cutoutOf('outside.jpg').waitFor()
+    expect(await page.locator('.lines li').filter({ hasText: 'PUT uploads/outside.jpg' }).count()).toBeGreaterThan(0)
+  })
+
+  it('a key that is markup stays text', async () => {
+    const key = 'uploads/<img src=x onerror=alert(1)>.jpg'
+    await cloud.upload(key, (await sample('mug')).jpeg)
+    const card = page.locator('.card').filter({ hasText: '<img src=x onerror=alert(1)>.jpg' })
+    await card.waitFor()
+    expect(await page.locator('img[src=x]').count()).toBe(0)
+    await card.getByRole('button').click()
+    await page.locator('.sheet .result:not(.working) img').waitFor()
+    expect(await page.locator('img[src=x]').count()).toBe(0)
+    await page.keyboard.press('Escape')
+    await cloud.bucket.delete(key)
+    await card.waitFor({ state: 'detached' })
+  })
+
+  it('says in words why a file is not taken', async () => {
+    await drop([{ name: 'notes.txt', bytes: Buffer.from('no picture'), type: 'text/plain' }])
+    await page.getByText(english.notPicture).waitFor()
+    await drop([{ name: 'mug.jpg', bytes: (await sample('vase')).jpeg }])
+    const other = page.locator('.card.upload').filter({ hasText: 'mug.jpg' })
+    await other.getByRole('button', { name: english.replace }).waitFor()
+    // Chromium tells of every answer that is an error.
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')])
+    for (const name of ['mug.jpg', 'notes.txt'])
+      await page.getByRole('button', { name: english.dismissFor(name) }).click()
+    await expect.poll(() => page.locator('.card.upload').count()).toBe(0)
+  })
+
+  it('is for everybody with photos, in light and dark, in both languages', async () => {
+    // Its lines were looked at above, and there are many.
+    await page.getByRole('button', { name: english.clear }).click()
+    expect(await inspectAll()).toEqual([])
+    await page.getByRole('radio', { name: english.modes.compare }).check()
+    await page.locator('.compare:not(.working) img.photo').first().waitFor()
+    expect(await inspect()).toEqual([])
+  })
+
+  it('works by the keyboard alone', async () => {
+    const focused = () =>
+      page.evaluate(
+        () => document.activeElement?.getAttribute('aria-label') ?? document.activeElement?.textContent ?? '',
+      )
+    /** Presses Tab until the focus is there. */
+    async function tabTo(name: string): Promise<void> {
+      for (let i = 0; i < 80 && (await focused()) !== name; i++) await page.keyboard.press('Tab')
+      expect(await focused()).toBe(name)
+    }
+    await page.reload()
+    await page.locator('.compare:not(.working) img.photo').first().waitFor()
+    await page.keyboard.press('Tab')
+    expect(await focused()).toBe(english.skip)
+    await page.keyboard.press('Enter')
+    await tabTo(english.compareSlider('duplicate-events-1.jpg'))
+    await page.keyboard.press('ArrowRight')
+    expect(await page.evaluate(() => document.activeElement?.getAttribute('aria-valuetext'))).toBe(english.percent(51))
+    await tabTo(english.open('duplicate-events-1.jpg'))
+    await page.keyboard.press('Enter')
+    await page.getByRole('dialog', { name: 'duplicate-events-1.jpg' }).waitFor()
+    await tabTo(english.remove)
+    await page.keyboard.press('Enter')
+    await page.getByRole('alertdialog').waitFor()
+    // The harmless answer has the focus.
+    expect(await focused()).toBe(english.keep)
+    await page.keyboard.press('Tab')
+    await page.keyboard.press('Enter')
+    await expect.poll(() => page.getByRole('button', { name: english.open('duplicate-events-1.jpg') }).count()).toBe(0)
+    expect(await cloud.keys('uploads/duplicate-events-1')).toEqual([])
+  })
+
+  it('speaks Chinese, and remembers it', async () => {
+    await page.locator('.language select').selectOption('zh-Hans')
+    await page.getByText(chinese.photos, { exact: true }).waitFor()
+    await page.reload()
+    await page.getByText(chinese.live, { exact: true }).waitFor()
+    expect(await page.locator('html').getAttribute('lang')).toBe('zh-Hans')
+    expect(await page.title()).toBe(chinese.title)
+  })
+
+  it('has complained of nothing, and asked only the local cloud', () => {
+    expect(complaints).toEqual([])
+    expect([...hosts].filter((host) => host !== '')).toEqual(expect.arrayContaining([new URL(cloud.cosUrl).host]))
+    const own = [cloud.controlUrl, cloud.cosUrl, cloud.imageUrl].map((url) => new URL(url).host)
+    expect([...hosts].filter((host) => host !== '' && !own.includes(host))).toEqual([])
+  })
+
+  it('says so when the local cloud ends', async () => {
+    await cloud.stop()
+    await page.getByRole('alert').getByText(chinese.stopped).waitFor()
+  })
+})
