@@ -1,5 +1,5 @@
 import { MattingError } from '../lib/errors.ts'
-import { type Billed, readReceipts } from '../lib/pay/pay.ts'
+import { type Billed, dayWithReceipts, readReceipts } from '../lib/pay/pay.ts'
 import { count } from './amount.ts'
 import { fields, get, json } from './api.ts'
 import type { Operator } from './operator.ts'
@@ -49,7 +49,9 @@ export async function readBill(
   if ((Date.parse(last) - Date.parse(first)) / DAY > KEPT)
     throw new MattingError('bad-request', `Receipts are kept for ${KEPT} days; ask for fewer.`)
   const lines = new Map<string, BillLine>()
-  for (let day = first; day <= last && day <= today; day = new Date(Date.parse(day) + DAY).toISOString().slice(0, 10)) {
+  for (let day: string | undefined = first; ; day = new Date(Date.parse(day) + DAY).toISOString().slice(0, 10)) {
+    day = await dayWithReceipts(store, day)
+    if (day === undefined || day > last) break
     for (const one of await readReceipts(store, day)) {
       for (const cutout of one.receipt.cutouts) {
         const name = nameOf(by, day, cutout, one)

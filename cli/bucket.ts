@@ -15,7 +15,7 @@ const CORS = rule('CORSRule', 'cos-goods-matting', [
   '<AllowedOrigin>*</AllowedOrigin><AllowedMethod>GET</AllowedMethod><AllowedMethod>HEAD</AllowedMethod>',
   '<AllowedHeader>*</AllowedHeader><ExposeHeader>ETag</ExposeHeader><MaxAgeSeconds>600</MaxAgeSeconds>',
 ])
-/** A claim is of no use after its time, which is at most a quarter of an hour. */
+/** A claim is of no use after its time, which is less than half an hour. */
 const CLAIMS = rule('Rule', 'cos-goods-matting-claims', [
   `<Filter><Prefix>${RECORDS}claims/</Prefix></Filter><Status>Enabled</Status><Expiration><Days>1</Days></Expiration>`,
 ])

@@ -93,7 +93,7 @@ export function* printExplanation(told: Explained): Generator<string> {
   }
   for (const { name, written } of marks) yield `mark      ${name}, ${iso(written)}`
   for (const { cutout, number, asker, standing, failure, written, until, current } of attempts)
-    yield `claim     ${number} for ${asker}, ${iso(written)} to ${iso(until)}, ${standing}${failure ? ` (${failure})` : ''}${current ? '' : ', of a former photo'}: ${cutout}`
+    yield `claim     ${number} for ${asker}, ${iso(written)} to ${iso(until)}, ${made.some(({ key }) => key === cutout) ? 'its cutout is there' : standing}${failure ? ` (${failure})` : ''}${current ? '' : ', of a former photo'}: ${cutout}`
   for (const { at, asker, outcome, cutouts } of receipts)
     yield `receipt   ${at} ${outcome} for ${asker}: ${cutouts.length}`
   for (const { at, function: name, outcome, why } of happenings.slice(-5))

@@ -211,9 +211,60 @@ function createProgram(run: Run) {
       })
     })
 
+  const gc = program.command('gc').description('finds, and takes away, what is of no use any more (docs/operate.md)')
+  gc.command('plan')
+    .description('tells what may go; changes nothing')
+    .option(...CUTOUTS)
+    .option(...CLAIMS)
+    .option(...RECEIPTS)
+    .action(async (_, command) => {
+      const { cutouts, claims, receipts, ...place } = command.optsWithGlobals()
+      await run({ ...place, running: true }, async (operator) => {
+        const { gcPlan } = await import('./gc.ts')
+        await gcPlan(operator, { cutouts, claims, receipts })
+        return 0
+      })
+    })
+  gc.command('run')
+    .description('deletes it')
+    .option(...CUTOUTS)
+    .option(...CLAIMS)
+    .option(...RECEIPTS)
+    .option('--limit <n>', 'delete so many objects at most', whole(1), Number.POSITIVE_INFINITY)
+    .option('--deleted <file>', 'add the keys of what was deleted to a file')
+    .option('--force', 'go on even if most photos are gone')
+    .option('--yes', 'do not ask')
+    .action(async (_, command) => {
+      const { cutouts, claims, receipts, limit, deleted, force = false, ...place } = command.optsWithGlobals()
+      await run({ ...place, running: true }, async (operator) => {
+        const { gcRun } = await import('./gc.ts')
+        return gcRun(operator, { cutouts, claims, receipts, limit, deleted, force })
+      })
+    })
+
+  program
+    .command('purge')
+    .description('takes away all that was made of a photo, or of the photos of a folder')
+    .argument('<key>', 'the key of a photo, or a folder, which ends in /')
+    .option('--yes', 'do not ask')
+    .action(async (key, _, command) => {
+      await run({ ...command.optsWithGlobals(), running: true }, async (operator) => {
+        const { purge } = await import('./purge.ts')
+        return purge(operator, key)
+      })
+    })
+
   return program
 }
 
+const CUTOUTS = [
+  '--cutouts <days>',
+  'how long ago their photos were replaced, or were first seen to be gone',
+  whole(0),
+  30,
+] as const
+const CLAIMS = ['--claims <days>', 'the age of claims', whole(1), 1] as const
+const RECEIPTS = ['--receipts <days>', 'the age of receipts', whole(2), 400] as const
 const SET = ['--set <name=value>', 'with --local: a variable of the functions; may be repeated', several] as const
 
 /** What is in the clone, built now, so that nothing older is deployed. */
@@ -251,6 +302,14 @@ function day(text: string): string {
   const time = /^\d{4}-\d\d-\d\d$/.test(text) ? Date.parse(text) : Number.NaN
   if (!Number.isNaN(time) && new Date(time).toISOString().startsWith(text)) return text
   throw new InvalidArgumentError('Expected a day such as 2026-11-26.')
+}
+
+/** Reads a whole number. What it returns throws InvalidArgumentErrors. */
+function whole(least: number) {
+  return (text: string): number => {
+    if (/^\d{1,9}$/.test(text) && Number(text) >= least) return Number(text)
+    throw new InvalidArgumentError(`Expected a whole number from ${least} on.`)
+  }
 }
 
 /** @throws InvalidArgumentError */

@@ -116,9 +116,9 @@ export function openTerminal({
   }
 }
 
-/** A key may hold control characters, which a terminal would obey; colours stay. */
+/** A key may hold control characters, which a terminal would obey, also those that turn the direction of a line; colours stay. */
 function safe(line: string): string {
-  return line.replace(/\p{Cc}/gu, (character, at: number) =>
+  return line.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character, at: number) =>
     character === '\u001b' && /^\[\d+m/.test(line.slice(at + 1, at + 6)) ? character : '?',
   )
 }
@@ -131,7 +131,10 @@ async function runningVariables(port: number): Promise<Environment | undefined> 
       `No local cloud answers on port ${port + 2}. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
     )
   })
-  const { functions } = status === 200 ? fields(JSON.parse(body.toString())) : {}
+  // A command that deletes must not guess the folders.
+  if (status !== 200)
+    throw new MattingError('unavailable', `Port ${port + 2} answers ${status}: no local cloud of this version.`)
+  const { functions } = fields(JSON.parse(body.toString()))
   const upload = list(functions).find(({ handler }) => text(handler).startsWith('upload.'))
   if (!upload) return undefined
   const variables: [string, unknown][] = Object.entries(fields(upload.environment))

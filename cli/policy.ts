@@ -98,7 +98,11 @@ function operatorPolicy(config: Config): Policy {
     version,
     statement: [
       ...statement,
-      { effect: 'allow', action: ['name/cos:DeleteObject'], resource: [store.cos(`${RECORDS}claims/*`)] },
+      {
+        effect: 'allow',
+        action: ['name/cos:DeleteObject'],
+        resource: ['claims', 'tally', 'gone'].map((name) => store.cos(`${RECORDS}${name}/*`)),
+      },
       {
         effect: 'allow',
         action: ['scf:ListFunctions', 'scf:GetFunction', 'scf:ListTriggers', 'scf:Invoke'],

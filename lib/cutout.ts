@@ -74,24 +74,28 @@ export function cutoutFolders(prefix: string, key: string): string[] {
   return [...new Set([cutoutFolder(prefix, key), folder(prefix, key, LONGEST_OLDER)])]
 }
 
-/**
- * The key of the source whose cutout this is, or something that belongs to its cutout. Undefined if it is no cutout's key, or the
- * source's was too long to be read back.
- */
-export function sourceIn(prefix: string, cutout: string): string | undefined {
-  const end = cutout.startsWith(prefix) ? (KEY.exec(cutout)?.index ?? 0) : 0
-  const spelt = cutout.slice(prefix.length, end)
-  if (spelt === '' || spelt.startsWith('_long/')) return undefined
-  // It is ASCII, and `_` stands only before two hex digits; what somebody put there by hand may be anything.
-  return quietly(() => decodeURIComponent(spelt.replaceAll('_', '%')))
-}
-
 function folder(prefix: string, key: string, longest: number): string {
   const spelt = `${prefix}${escapeKey(key)}/`
   if (spelt.length + longest <= MAX_CUTOUT_KEY) return spelt
   // `_long` cannot come from escaping, which writes `_` only before two hex digits. A hash cannot be read back, but each photo
   // still has one folder.
   return `${prefix}_long/${sha256(key)}/`
+}
+
+/** What the folders of all photos of a folder begin with, but for those whose keys are too long to be spelt. */
+export function cutoutFolderOf(prefix: string, folder: string): string {
+  // Only a last slash is escaped, and here something follows.
+  return prefix + escapeKey(`${folder}x`).slice(0, -1)
+}
+
+/**
+ * The key of the source whose folder this is, with its last slash: the inverse of `cutoutFolders`. Undefined if it is none, and
+ * of a key that was too long to be spelt.
+ */
+export function sourceKey(prefix: string, folder: string): string | undefined {
+  const spelt = folder.slice(prefix.length, -1).replaceAll('_', '%')
+  const key = quietly(() => decodeURIComponent(spelt))
+  return key !== undefined && cutoutFolders(prefix, key).includes(folder) ? key : undefined
 }
 
 /** The part of a cutout's name that comes from its source's ETag: the whole ETag, or the SHA-256 of one in an unknown form. */
@@ -102,6 +106,11 @@ export function etagPart(etag: string): string {
 /** The same before 1.0. */
 export function olderPart(etag: string): string {
   return etag.replace(/\W/g, '').slice(0, 16)
+}
+
+/** Whether a cutout's or mark's version, in either form, is that of this ETag. */
+export function isVersionOf(version: string, etag: string): boolean {
+  return version === etagPart(etag) || version === olderPart(etag)
 }
 
 /**
@@ -115,9 +124,12 @@ export function besideCutout(cutout: string, name: string): string {
   return key(sha256(name).slice(0, 28) + name.slice(name.lastIndexOf('.')))
 }
 
+/** The folder of the records that remember the frames of cutouts. */
+export const FRAMES = `${RECORDS}frames/`
+
 /** The key of the record that remembers a cutout's frame. */
 export function frameKey(cutout: string): string {
-  return `${RECORDS}frames/${cutout}.json`
+  return `${FRAMES}${cutout}.json`
 }
 
 /**
@@ -126,6 +138,23 @@ export function frameKey(cutout: string): string {
  */
 export function versionIn(name: string): string | undefined {
   return NAME.exec(name)?.[1]
+}
+
+/** What the key of something made of a source tells. */
+export interface Place {
+  /** With its last slash. */
+  folder: string
+  version: string
+  /** Whether it is a cutout itself. */
+  isWhole: boolean
+}
+
+/** Reads the key of a cutout, or of what belongs to one; undefined of any other key. */
+export function splitCutout(key: string): Place | undefined {
+  const found = KEY.exec(key)
+  if (found?.[1] === undefined) return undefined
+  const folder = key.slice(0, found.index + 1)
+  return { folder, version: found[1], isWhole: !key.includes('/', folder.length) }
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { sourceIn } from '../lib/cutout.ts'
+import { sourceKey, splitCutout } from '../lib/cutout.ts'
 import type { Configured } from './configured.ts'
 import type { Cos, RequestRecord } from './cos/cos.ts'
 import { json } from './json.ts'
@@ -82,7 +82,8 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
       return
     }
     const config = configured.upload()
-    const source = config && sourceIn(config.cutoutPrefix, key)
+    const cutout = splitCutout(key)
+    const source = config && cutout && sourceKey(config.cutoutPrefix, cutout.folder)
     if (source !== undefined) change(source)
     else if (config?.sourcePrefixes.some((prefix) => key.startsWith(prefix))) change(key)
   }

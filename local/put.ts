@@ -4,8 +4,9 @@ import { createCos } from '../lib/cos.ts'
 import { LongBody, readBody } from '../lib/http.ts'
 import { readings } from '../lib/readings.ts'
 import { type Credentials, encodeKey } from '../lib/sign.ts'
-import { refuseKey } from '../lib/source.ts'
+import { refuseKey, refuseObject } from '../lib/source.ts'
 import { decode } from '../lib/spelling.ts'
+import { printable } from './talk.ts'
 
 /** Where the parts of the local cloud are, and the variables of its functions. */
 export interface PutOptions {
@@ -32,11 +33,13 @@ export async function putPhoto(request: IncomingMessage, options: PutOptions): P
   const body = await readBody(request, MAX_PHOTO).catch((error: unknown) => {
     throw error instanceof LongBody ? new Error('Nothing was put: a photo has at most 32 MiB.') : error
   })
-  const time = { deadline: Date.now() + 60_000, now: Date.now, random: Math.random }
   // Without a type, as many tools send it: the name tells that it is a picture.
   const type = request.headers['content-type'] ?? 'application/octet-stream'
+  const refused = refuseObject(key, { size: body.length, type })
+  if (refused) throw new Error(`Nothing was put: ${refused}.`)
+  const time = { deadline: Date.now() + 60_000, now: Date.now, random: Math.random }
   await createCos({ endpoint, credentials, ...time }).put(key, body, { type })
-  return `${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key)}\n`
+  return printable(`${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key)}`).concat('\n')
 }
 
 /** The image URL of a photo, signed where it must be. */

@@ -1,9 +1,9 @@
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
-import { fileURLToPath } from 'node:url'
 import { drawSample, SAMPLES, type SampleName } from './sample.ts'
 
 export interface PageOptions {
-  /** Where the page's sources are: index.html, main.ts and page.css. */
+  /** Where index.html is, and main.ts and page.css, or what they were bundled to. */
   folder: URL
   cosUrl: string
   imageUrl: string
@@ -36,27 +36,19 @@ export function createPage({ folder, cosUrl, imageUrl }: PageOptions): (path: st
     'cache-control': 'no-cache',
   })
   const bundles = new Map<string, Promise<Uint8Array>>()
-  async function bundle(source: string): Promise<Uint8Array> {
+  async function bundle(source: string, name: string): Promise<Uint8Array> {
+    // The package has it bundled.
+    const file = new URL(name, folder)
+    if (existsSync(new URL('page.js', folder))) return readFile(file)
     // Loaded only here: most who start the local cloud, such as tests, never open its page.
-    const { build } = await import('esbuild')
-    const { outputFiles } = await build({
-      absWorkingDir: fileURLToPath(folder),
-      entryPoints: [source],
-      bundle: true,
-      minify: true,
-      write: false,
-      format: 'esm',
-      target: 'es2022',
-      charset: 'utf8',
-      logLevel: 'silent',
-    })
-    return outputFiles[0]?.contents ?? new Uint8Array()
+    const { bundlePage } = await import('../page.mjs')
+    return bundlePage(source)
   }
-  function bundled(source: string): Promise<Uint8Array> {
-    const made = bundles.get(source) ?? bundle(source)
-    bundles.set(source, made)
+  function bundled(source: string, name: string): Promise<Uint8Array> {
+    const made = bundles.get(name) ?? bundle(source, name)
+    bundles.set(name, made)
     // A mistake in a source is told again each time, until it is mended.
-    made.catch(() => bundles.delete(source))
+    made.catch(() => bundles.delete(name))
     return made
   }
   const samples = new Map<SampleName, Promise<Uint8Array>>()
@@ -69,8 +61,8 @@ export function createPage({ folder, cosUrl, imageUrl }: PageOptions): (path: st
     const name = SAMPLES.find((one) => path === `/api/samples/${one}`)
     if (name) return { headers: headers('image/jpeg'), body: await sample(name) }
     if (path === '/') return { headers: headers('text/html'), body: await readFile(new URL('index.html', folder)) }
-    if (path === '/page.js') return { headers: headers('text/javascript'), body: await bundled('main.ts') }
-    if (path === '/page.css') return { headers: headers('text/css'), body: await bundled('page.css') }
+    if (path === '/page.js') return { headers: headers('text/javascript'), body: await bundled('main.ts', 'page.js') }
+    if (path === '/page.css') return { headers: headers('text/css'), body: await bundled('page.css', 'page.css') }
     return undefined
   }
 }

@@ -1,10 +1,12 @@
-import { text } from 'node:stream/consumers'
+import { randomUUID } from 'node:crypto'
 import type { Config } from '../lib/config.ts'
-import { cutoutFolders, RECORDS } from '../lib/cutout.ts'
+import { type Explanation, explain } from '../lib/explain.ts'
+import { createInvocation } from '../lib/invocation.ts'
 import type { Configured } from './configured.ts'
 import type { BillItem, Cos, RequestRecord } from './cos/cos.ts'
 import { json } from './json.ts'
 import type { Photo, Step, Story } from './page/wire.ts'
+import { createReading } from './reading.ts'
 import type { InvocationRecord } from './scf/function.ts'
 import type { DeadLetter } from './scf/queue.ts'
 import type { Scf } from './scf/scf.ts'
@@ -13,6 +15,7 @@ export interface StoryOptions {
   cos: Cos
   scf: Scf
   configured: Configured
+  now: () => number
 }
 
 /** All that is known of one version of a photo. */
@@ -25,8 +28,8 @@ interface Known {
   lines: Record<string, unknown>[]
   waiting: { failures: number }[]
   letter: DeadLetter | undefined
-  /** The claims of its cutouts, the latest last. */
-  claims: { at: number; asker: string; failure: string }[]
+  /** What `explain` says of it, too. */
+  told: Explanation
   bill: BillItem[]
   shown: RequestRecord[]
 }
@@ -46,10 +49,12 @@ export async function tellStory(photo: Photo, options: StoryOptions): Promise<St
     announced(known),
     shown(known),
   ]
-  return { sentence: sentence(known), steps }
+  const { why, advice } = known.told
+  return { sentence: advice === undefined ? why : `${why} ${advice}`, steps }
 }
 
-async function gather(photo: Photo, config: Config, { cos, scf }: StoryOptions): Promise<Known> {
+async function gather(photo: Photo, config: Config, options: StoryOptions): Promise<Known> {
+  const { cos, scf } = options
   const { key, etag, cutouts } = photo
   const since = Date.parse(photo.modified)
   const uploaders = new Set(scf.serverless().cosTriggers.map((trigger) => trigger.function))
@@ -57,16 +62,18 @@ async function gather(photo: Photo, config: Config, { cos, scf }: StoryOptions):
   const isRun = (run: InvocationRecord) =>
     uploaders.has(run.function) && Date.parse(run.at) >= since - 1_000 && scf.keyOf(run) === key
   const runs = scf.invocations().filter(isRun)
+  const waiting = scf.pending().filter((one) => scf.keyOf(one.event) === key)
   const letters = scf.deadLetters().filter((letter) => scf.keyOf(json(letter.Body.ClientContext)) === key)
+  const letter = letters.findLast(({ at }) => Date.parse(at) >= since)
   const keys = new Set(cutouts.map((cutout) => cutout.key))
   return {
     photo,
     config,
     runs,
     lines: runs.flatMap(({ logs }) => logs.map(json)).filter((line) => line.key === key),
-    waiting: scf.pending().filter((one) => scf.keyOf(one.event) === key),
-    letter: letters.findLast(({ at }) => Date.parse(at) >= since),
-    claims: await claimsOf(photo, config, cos),
+    waiting,
+    letter,
+    told: await explanation(key, config, options, { waiting: waiting.length > 0, letter }),
     bill: cos.bill().filter((item) => item.source === key && item.etag === etag && item.method !== 'download'),
     shown: cos
       .requests()
@@ -76,17 +83,27 @@ async function gather(photo: Photo, config: Config, { cos, scf }: StoryOptions):
   }
 }
 
-async function claimsOf({ key, etag }: Photo, { cutoutBucket, cutoutPrefix }: Config, { objects }: Cos) {
-  const claims: Known['claims'] = []
-  for (const folder of cutoutFolders(cutoutPrefix, key)) {
-    const start = `${RECORDS}claims/${folder}${etag}`
-    for (const stored of objects.from(cutoutBucket, start)) {
-      if (!stored.key.startsWith(start)) break
-      const { asker, failure } = json(await text(objects.stream(stored)))
-      claims.push({ at: stored.modified, asker: String(asker), failure: String(failure ?? '') })
-    }
-  }
-  return claims.sort((a, b) => a.at - b.at)
+/** What the command `explain` says. */
+async function explanation(
+  key: string,
+  config: Config,
+  { cos, scf, now }: StoryOptions,
+  { waiting, letter }: { waiting: boolean; letter: DeadLetter | undefined },
+): Promise<Explanation> {
+  // Nothing is signed: what is stored is read where it is.
+  const credentials = { secretId: '', secretKey: '' }
+  const deadline = Number.POSITIVE_INFINITY
+  const basis = createInvocation(config, { credentials, now, random: Math.random, uuid: randomUUID, deadline })
+  const [photos, store] = [config.bucket, config.cutoutBucket].map((name) => createReading(cos, name, now))
+  const hasTrigger = scf
+    .serverless()
+    .cosTriggers.some(
+      ({ events, prefix, suffix }) =>
+        events.startsWith('cos:ObjectCreated') && key.startsWith(prefix) && key.endsWith(suffix),
+    )
+  const givenUp = letter?.ErrorMessage.replace(/^(?:\w*Error: )+/, '')
+  const invocation = { ...basis, ...(photos && { cos: photos }), ...(store && { store }) }
+  return explain(invocation, key, { isWaiting: waiting, hasTrigger, ...(givenUp !== undefined && { givenUp }) })
 }
 
 function uploaded({ photo }: Known): Step {
@@ -143,36 +160,37 @@ function look({ runs, lines, photo, waiting }: Known): Step {
   return { step, at, ms, state: 'done', text: `${where}, looked at it, ${found}.` }
 }
 
-function claim({ claims, photo }: Known): Step {
+function claim({ told: { attempts } }: Known): Step {
   const step = 'claim'
-  const last = claims.at(-1)
-  if (!last) return { step, state: 'missing', text: 'Nobody has claimed the right to pay.' }
-  const by =
-    { trigger: 'the trigger', url: 'an image URL', upload: 'an upload', presigned: 'a presigned upload' }[last.asker] ??
-    last.asker
-  const at = new Date(last.at).toISOString()
-  if (last.failure !== '')
-    return { step, at, state: 'failed', text: `Claimed for ${by}, and released: ${last.failure}.` }
-  const state = photo.cutouts.length > 0 ? 'done' : 'waiting'
-  return { step, at, state, text: `Claimed for ${by}; ${times(claims.length)} in all.` }
+  const own = attempts.filter(({ current }) => current)
+  const last = own.at(-1)
+  if (!last) return { step, state: 'missing', text: 'Nobody has claimed the right to pay in the last day.' }
+  const { asker, failure, standing, written } = last
+  const by = ASKERS[asker] ?? asker
+  const at = new Date(written).toISOString()
+  if (failure) return { step, at, state: 'failed', text: `Claimed for ${by}, and released: ${failure}.` }
+  return { step, at, state: 'done', text: `Claimed for ${by}, ${times(own.length)} in all; the claim is ${standing}.` }
+}
+const ASKERS: Readonly<Record<string, string>> = {
+  trigger: 'the trigger',
+  url: 'an image URL',
+  upload: 'an upload',
+  presigned: 'a presigned upload',
 }
 
-function paid({ bill, photo: { mark, cutouts }, claims }: Known): Step {
+function paid({ bill, photo: { mark, cutouts }, told }: Known): Step {
   const step = 'paid'
   const last = bill.at(-1)
   if (last) {
     const { at, method, outcome } = last
     const lost = bill.filter((item) => item.outcome === 'lost' || item.outcome === 'dropped').length
-    return {
-      step,
-      at,
-      state: 'done',
-      text: `${bill.length} paid, the last by method ${ROMAN[method]} (${outcome})${lost > 0 ? `; ${lost} without an answer` : ''}.`,
-    }
+    const text = `${bill.length} paid, the last by method ${ROMAN[method]} (${outcome})`
+    return { step, at, state: 'done', text: `${text}${lost > 0 ? `; ${lost} without an answer` : ''}.` }
   }
   if (mark) return { step, state: 'failed', text: `Nothing was paid: ${mark.code}, ${mark.message}` }
   if (cutouts.length > 0) return { step, state: 'missing', text: 'The bill has nothing about these cutouts.' }
-  return { step, state: claims.length > 0 ? 'waiting' : 'missing', text: 'Nothing was paid.' }
+  const held = told.attempts.some(({ current, standing }) => current && standing === 'held')
+  return { step, state: held ? 'waiting' : 'missing', text: 'Nothing was paid.' }
 }
 const ROMAN: Readonly<Record<BillItem['method'], string>> = { download: 'one', upload: 'two', cloud: 'three' }
 
@@ -210,18 +228,6 @@ function shown({ shown }: Known): Step {
   const [first] = shown
   if (!first) return { step, state: 'missing', text: 'Nobody has fetched a cutout yet.' }
   return { step, at: first.at, ms: first.ms, state: 'done', text: `A cutout was fetched, ${times(shown.length)}.` }
-}
-
-function sentence({ photo, bill, letter, waiting, lines, runs }: Known): string {
-  const { cutouts, mark } = photo
-  const skipped = lines.find(({ outcome }) => outcome === 'skipped')
-  const cost = `${bill.length} paid ${bill.length === 1 ? 'call' : 'calls'}`
-  if (cutouts.length > 0) return `Cut out: ${cutouts.length} ${cutouts.length === 1 ? 'cutout' : 'cutouts'}, ${cost}.`
-  if (mark) return `It cannot be cut out: ${mark.message}`
-  if (letter) return `Its event was given up: ${letter.ErrorMessage}`
-  if (skipped) return `It was skipped: ${skipped.why}.`
-  if (waiting.length > 0 || runs.some(({ outcome }) => outcome === 'running')) return `It is waiting; ${cost} so far.`
-  return 'No cutout was asked for yet.'
 }
 
 function times(count: number): string {

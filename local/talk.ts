@@ -101,7 +101,7 @@ function parse(text: string): Record<string, unknown>[] {
   }
 }
 
-/** A key may hold control characters, which a terminal would obey. */
+/** A key may hold control characters, which a terminal would obey, also those that turn the direction of a line. */
 export function printable(text: string): string {
-  return text.replace(/\p{Cc}/gu, '?')
+  return text.replace(/[\p{Cc}\p{Bidi_Control}]/gu, '?')
 }

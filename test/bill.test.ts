@@ -104,6 +104,11 @@ describe('bill', () => {
       type: 'application/json',
     })
     expect((await lines('bill')).at(-2)).toBe("The vendor's bill for GoodsMatting should say 4 to 5 calls.")
+    // What is left of a grant that nobody used.
+    await cloud.bucket.put(receipt.replace(/-[^/]*$/, '-unused-0.json'), JSON.stringify(open), {
+      type: 'application/json',
+    })
+    expect((await lines('bill')).at(-2)).toBe("The vendor's bill for GoodsMatting should say 4 to 5 calls.")
   })
 })
 

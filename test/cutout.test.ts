@@ -1,6 +1,18 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { besideCutout, cutoutFolders, cutoutKey, isCutout, olderKeys, sourceIn, versionIn } from '../lib/cutout.ts'
+import {
+  besideCutout,
+  cutoutFolder,
+  cutoutFolderOf,
+  cutoutFolders,
+  cutoutKey,
+  isCutout,
+  isVersionOf,
+  olderKeys,
+  sourceKey,
+  splitCutout,
+  versionIn,
+} from '../lib/cutout.ts'
 import { layoutName, plain } from '../lib/layout.ts'
 
 const etag = '0123456789abcdef0123456789abcdef'
@@ -60,23 +72,51 @@ describe('cutoutKey', () => {
     fc.assert(
       fc.property(source, layout, (source, layout) => {
         fc.pre(Buffer.byteLength(source.key) <= 200)
-        const cutout = cutoutKey('cutouts/', source, layout)
-        expect(sourceIn('cutouts/', cutout)).toBe(source.key)
-        expect(sourceIn('cutouts/', besideCutout(cutout, 'card.webp'))).toBe(source.key)
-        expect(sourceIn('other/', cutout)).toBeUndefined()
+        for (const cutout of [cutoutKey('cutouts/', source, layout), ...olderKeys('cutouts/', source, layout)]) {
+          for (const key of [cutout, besideCutout(cutout, 'card-w160.webp')]) {
+            // Older keys may hold an ETag that is none.
+            const { folder = '', version = '', isWhole } = splitCutout(key) ?? {}
+            if (!isCutout(key)) continue
+            expect([sourceKey('cutouts/', folder), isVersionOf(version, source.etag)]).toEqual([source.key, true])
+            expect([isVersionOf(version, `0${source.etag}`), isWhole]).toEqual([false, key === cutout])
+          }
+        }
       }),
     )
   })
 
-  it.each([
-    'uploads/mug.jpg',
-    'cutouts/uploads/mug.jpg',
-    `cutouts/${etag}-plain.png`,
-    `cutouts/uploads/_E7/${etag}-plain.png`,
-    `cutouts/uploads/100%/${etag}-plain.png`,
-    cutoutKey('cutouts/', { key: '红'.repeat(270), etag }, plain),
-  ])('does not tell the source of %s', (key) => {
-    expect(sourceIn('cutouts/', key)).toBeUndefined()
+  it('reads no other folder back', () => {
+    fc.assert(
+      fc.property(key, (text) => {
+        const source = sourceKey('cutouts/', text.endsWith('/') ? text : `${text}/`)
+        expect(source).toBeUndefined()
+        const spelt = sourceKey('cutouts/', `cutouts/${text}/`)
+        // One folder for each photo: what is spelt in another way is nobody's.
+        if (spelt !== undefined) expect(cutoutFolder('cutouts/', spelt)).toBe(`cutouts/${text}/`)
+      }),
+    )
+    for (const folder of [
+      'cutouts/',
+      'cutouts',
+      '',
+      `cutouts/_long/${'0'.repeat(64)}/`,
+      'cutouts/_41/',
+      'cutouts/a%41/',
+      'cutouts/_FF/',
+      'other/a/',
+    ])
+      expect(sourceKey('cutouts/', folder)).toBeUndefined()
+  })
+
+  it('lies under the folder of its photo’s folder, and of no other', () => {
+    fc.assert(
+      fc.property(key, key, (folder, name) => {
+        fc.pre(Buffer.byteLength(folder + name) <= 200)
+        expect(cutoutFolder('cutouts/', `${folder}/${name}`).startsWith(cutoutFolderOf('cutouts/', `${folder}/`))).toBe(
+          true,
+        )
+      }),
+    )
   })
 
   it('differs whenever key, content or layout differ', () => {

@@ -10,6 +10,7 @@ const VARIES: readonly [RegExp, string][] = [
   [/\d{4}-\d\d-\d\d/g, '<day>'],
   [/[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}/g, '<id>'],
   [/(?<![\da-f])[\da-f]{32}(?![\da-f])/g, '<etag>'],
+  [/\b\d+(\.\d+)? [kMG]?B\b/g, '<size>'],
   [/\b\d+(\.\d+)?( ?ms| ?s\b| seconds?)/g, '<ms>'],
   [/(sig|q-signature|exp|q-sign-time|q-key-time)=[^&\s"]+/g, '$1=<varies>'],
   [/127\.0\.0\.1:\d+/g, '127.0.0.1:<port>'],

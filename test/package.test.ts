@@ -1,9 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { compile } from '../compile.mjs'
 
 const run = promisify(execFile)
@@ -27,8 +28,12 @@ beforeAll(async () => {
     '-C',
     join(project, 'node_modules/cos-goods-matting'),
   ])
-  for (const name of await readdir('node_modules'))
-    if (!name.startsWith('.')) await symlink(resolve('node_modules', name), join(project, 'node_modules', name))
+  // Only what an installation brings: what the clone has for itself must not be needed.
+  const { dependencies, peerDependencies } = JSON.parse(await readFile('package.json', 'utf8'))
+  for (const name of [...Object.keys(dependencies), ...Object.keys(peerDependencies), '@types/node']) {
+    await mkdir(dirname(join(project, 'node_modules', name)), { recursive: true })
+    await symlink(resolve('node_modules', name), join(project, 'node_modules', name))
+  }
   await writeFile(join(project, 'package.json'), '{ "type": "module" }')
 })
 afterAll(() => rm(project, { recursive: true, force: true }))
@@ -67,6 +72,18 @@ describe('the package', () => {
     expect(await runs('own-cloud.js', cloud)).toMatch(/paid: 1 \}\n1\n$/)
   })
 
+  it('serves the page of the local cloud without what bundles it', async () => {
+    const text = `import { startCloud } from 'cos-goods-matting/cloud'
+const cloud = await startCloud({ port: 0, data: 'of-the-page' })
+for (const path of ['/', '/page.js', '/page.css', '/api/place']) {
+  const answer = await fetch(cloud.controlUrl + path)
+  console.log(answer.status, (await answer.text()).length > 300)
+}
+await cloud.close()`
+    await rm(join(project, 'node_modules/esbuild'))
+    expect(await runs('page.js', text)).toBe('200 true\n'.repeat(4))
+  })
+
   it('signs as the vendor’s vectors say', async () => {
     const all = JSON.parse(await readFile('test/fixtures/q-sign.json', 'utf8'))
     const { input, expected } = all.find(({ input }: { input: { secretKey?: string } }) => input.secretKey)
@@ -74,6 +91,36 @@ describe('the package', () => {
 const input = ${JSON.stringify(input)}
 console.log(sign(input, signingKey(input, ...input.keyTime.split(';').map(Number))).signature)`
     expect(await runs('vector.js', text)).toBe(`${expected.signature}\n`)
+  })
+
+  it('lets a browser upload by what presignUpload signed, to its own local cloud, and tells of failures by their code', async () => {
+    const text = `
+import { createHash, randomUUID } from 'node:crypto'
+import sharp from 'sharp'
+import { createInvocation, MattingError, plain, presignUpload, readConfig } from 'cos-goods-matting'
+import { startCloud } from 'cos-goods-matting/cloud'
+const cloud = await startCloud({ port: 0, data: 'presigned' })
+const beside = await startCloud({ port: 0, data: 'presigned' }).catch(({ message }) => message.replace(/ folder .*cos /, ' folder '))
+const config = readConfig({ COS_BUCKET: 'photos-1250000000', COS_REGION: 'ap-guangzhou', COS_ENDPOINT: cloud.cosUrl })
+const credentials = { secretId: 'local-id', secretKey: 'local-secret' }
+const invocation = createInvocation(config, { credentials, now: Date.now, random: Math.random, uuid: randomUUID, deadline: Date.now() + 60_000 })
+const svg = '<svg width="90" height="60"><rect width="90" height="60" fill="#eee"/><circle cx="40" cy="30" r="15" fill="#b03020"/></svg>'
+const body = await sharp(Buffer.from(svg)).jpeg().toBuffer()
+const md5 = createHash('md5').update(body).digest('hex')
+const { url, headers } = await presignUpload(invocation, { key: 'uploads/a.jpg', md5, type: 'image/jpeg', size: body.length }, [plain], credentials)
+const { status } = await fetch(url, { method: 'PUT', body, headers })
+await cloud.scf.idle()
+let code
+try { readConfig({}) } catch (error) { code = error instanceof MattingError && error.code }
+console.log(JSON.stringify({ status, paid: cloud.cos.bill().length, code, beside }))
+await cloud.close()
+`
+    expect(JSON.parse(await runs('presigned.js', text))).toEqual({
+      status: 200,
+      paid: 1,
+      code: 'misconfigured',
+      beside: 'The folder is in use by another local cloud; choose another with --data DIR.',
+    })
   })
 
   it('has types for strict TypeScript', async () => {
@@ -123,5 +170,42 @@ export const wrong = upload(invocation, 'uploads/a.jpg', { body: Buffer.from('')
     expect(await runs('lacks.js', text)).toBe(
       'The local cloud needs sharp and yaml: npm install --save-dev sharp yaml\n',
     )
+  })
+})
+
+describe('the command of a clone', () => {
+  it('is never older than its sources: changed, changed while it compiles, or removed; also when two start at once', async () => {
+    const clone = await mkdtemp(join(tmpdir(), 'clone-'))
+    onTestFinished(() => rm(clone, { recursive: true }))
+    const sources = ['cli', 'lib', 'local', 'compile.mjs', 'cloud.ts', 'index.ts', 'package.json', 'package-lock.json']
+    for (const name of sources) await cp(name, join(clone, name), { recursive: true })
+    await symlink(resolve('node_modules'), join(clone, 'node_modules'))
+    const main = join(clone, 'cli/main.ts')
+    const change = async (from: RegExp, to: string) => writeFile(main, (await readFile(main, 'utf8')).replace(from, to))
+    const help = async () => (await run(process.execPath, [join(clone, 'cli/cos-goods-matting.mjs'), '--help'])).stdout
+    expect(await help()).toContain('Usage: cos-goods-matting')
+    await change(/Exit codes:/, 'Exit codes are')
+    for (const text of await Promise.all([help(), help()])) expect(text).toContain('Exit codes are')
+    const { compile, isStale } = await import(pathToFileURL(join(clone, 'compile.mjs')).href)
+    expect(isStale()).toBe(false)
+    const compiling = compile()
+    await change(/Exit codes are/, 'The codes:')
+    await compiling
+    expect(isStale()).toBe(true)
+    expect(await help()).toContain('The codes:')
+    await writeFile(join(clone, 'lib/more.ts'), '')
+    await change(/The codes:/, 'All codes:')
+    await compile()
+    await rm(join(clone, 'lib/more.ts'))
+    expect(isStale()).toBe(true)
+    await writeFile(join(clone, 'build/of-an-older-build.mjs'), '')
+    const link = `${clone}-link`
+    await symlink(clone, link)
+    onTestFinished(() => rm(link))
+    await run(process.execPath, [join(link, 'compile.mjs')])
+    expect(await readdir(join(clone, 'build'))).toEqual(
+      expect.not.arrayContaining([expect.stringMatching(/older|\.\d+$/)]),
+    )
+    expect(await help()).toContain('All codes:')
   })
 })

@@ -63,7 +63,7 @@ describe('what npm start says', () => {
       const answer = await fetch(`${cloud.controlUrl}${path}`, { method: 'PUT', body: new Uint8Array(body), headers })
       return [answer.status, await answer.text()]
     }
-    const body = await photo()
+    let body = await photo()
     const url = `${cloud.imageUrl}/plain/uploads/my%20own%20100%25.jpg`
     expect(await put('/uploads/my%20own%20100%25.jpg')).toEqual([
       200,
@@ -72,6 +72,19 @@ describe('what npm start says', () => {
     await cloud.scf.idle()
     expect(heard()).toEqual(['made: photo uploads/my own 100%.jpg → plain in 1 ms, 1 paid'])
     expect((await fetch(url)).headers.get('content-type')).toBe('image/png')
+    // What curl prints, a terminal obeys.
+    expect((await put('/uploads/a%1b%5b2J.jpg'))[1]).toMatch(
+      /^uploads\/a\?\[2J\.jpg is in the bucket\. .*a%1B%5B2J\.jpg\n$/,
+    )
+    await cloud.scf.idle()
+    await cloud.bucket.delete('uploads/a\u001b[2J.jpg')
+    // It would be skipped, so no cutout is promised.
+    expect(await put('/uploads/notes.txt')).toEqual([
+      400,
+      expect.stringContaining('put: not an image by its type and name.'),
+    ])
+    body = Buffer.alloc(32 * 1024 * 1024 + 1)
+    expect(await put('/uploads/big.jpg')).toEqual([400, expect.stringContaining('at most 32 MiB')])
     for (const [path, why] of [
       ['/', 'the photo has no name'],
       ['/uploads/', 'the photo has no name'],
@@ -84,7 +97,7 @@ describe('what npm start says', () => {
     // A page of the web could fill the bucket, and have it paid for.
     expect((await put('/uploads/evil.jpg', { origin: 'https://evil.example' }))[0]).toBe(403)
     expect(await cloud.keys('uploads/')).toEqual(['uploads/my own 100%.jpg'])
-    expect(cloud.cos.bill()).toHaveLength(1)
+    expect(cloud.cos.bill()).toHaveLength(2)
   })
 
   it('is what the README’s first screen asks for', () => {

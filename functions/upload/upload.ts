@@ -1,9 +1,8 @@
 import type { Config } from '../../lib/config.ts'
 import { type CutInvocation, cutOut, refuseHead } from '../../lib/cut.ts'
-import { cutoutFolders, frameKey, versionIn } from '../../lib/cutout.ts'
 import { MattingError } from '../../lib/errors.ts'
-import type { Invocation } from '../../lib/invocation.ts'
-import { type Cutout, failureFolders } from '../../lib/pay/pay.ts'
+import type { Cutout } from '../../lib/pay/pay.ts'
+import { remove } from '../../lib/remove.ts'
 import { isOtherType, refuseKey } from '../../lib/source.ts'
 import type { Arrival } from './event.ts'
 
@@ -90,31 +89,6 @@ async function handle(arrival: Arrival, invocation: CutInvocation): Promise<Outc
   } catch (error) {
     return [failed(first, error)]
   }
-}
-
-/**
- * Removes the cutouts of a deleted photo with what belongs to them, and the failures noted for it. Returns how many cutouts it
- * were. Claims stay, because they prevent paying twice.
- */
-async function remove(key: string, { config, store }: Invocation): Promise<number> {
-  const { cutoutPrefix } = config
-  let removed = 0
-  const cutouts = cutoutFolders(cutoutPrefix, key)
-  // Twice, for what was made of a cutout before it was removed, and after it was listed.
-  for (const folder of [...cutouts, ...cutouts, ...failureFolders(cutoutPrefix, key)]) {
-    for await (const object of store.list(folder)) {
-      const name = object.key.slice(folder.length)
-      const whole = !name.includes('/')
-      const cutout = cutouts.includes(folder)
-      // Inside the folder of `a.jpg` there may be that of a photo `a.jpg/b.jpg`, and objects that somebody put there by hand.
-      if (cutout ? versionIn(name) === undefined : !whole) continue
-      // The vendor may cut out the same photo in another way the next time.
-      await store.delete(object.key)
-      if (cutout && whole) await store.delete(frameKey(object.key))
-      if (cutout && whole) removed++
-    }
-  }
-  return removed
 }
 
 /** Why an object is skipped, as far as its event alone can tell; undefined if it is not. */

@@ -4,8 +4,8 @@ import { RECORDS } from '../cutout.ts'
 import { type Code, codes, isCode, MattingError } from '../errors.ts'
 
 /**
- * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. This project never
- * deletes it, because an attempt that could be claimed twice could be paid twice.
+ * The right to pay for one cutout: one object for each attempt, `…/0`, `…/1`, written with forbid-overwrite. The functions never
+ * delete it, because an attempt that could be claimed twice could be paid twice.
  */
 export interface Claim {
   /**
@@ -59,11 +59,11 @@ export function claimKey(cutout: string, attempt: number): string {
   return `${FOLDER}${cutout}/${attempt}`
 }
 
-/** The attempts at the cutouts of all versions of a source: one LIST. */
+/** The attempts at the cutouts of all versions of a source: one LIST. Or those at all cutouts under a prefix. */
 export async function* listClaims(cos: Cos, cutoutFolder: string) {
-  for await (const { key, written } of cos.list(FOLDER + cutoutFolder)) {
+  for await (const { key, size, written } of cos.list(FOLDER + cutoutFolder)) {
     const [, cutout, attempt] = /^(.*)\/(\d+)$/.exec(key.slice(FOLDER.length)) ?? []
-    if (cutout !== undefined) yield { cutout, attempt: Number(attempt), written }
+    if (cutout !== undefined) yield { key, size, cutout, attempt: Number(attempt), written }
   }
 }
 
@@ -85,6 +85,17 @@ export async function readAttempt(cos: Cos, key: string, standard: number): Prom
   const until = found.written + seconds * 1000 + ROUNDING
   const standing = failure !== undefined ? 'failed' : found.read < until ? 'held' : 'over'
   return { asker, written: found.written, until, standing, ...(failure && { failure }) }
+}
+
+/**
+ * Whether nothing of an attempt can be under way any more: it was last written at least `age` milliseconds ago, and twice its
+ * own time has passed.
+ */
+export async function isPast(cos: Cos, key: string, age: number): Promise<boolean> {
+  const found = await cos.get(key)
+  if (!found) return false
+  const { seconds = 0 } = readClaim(found.body)
+  return found.read - found.written >= Math.max(age, 2 * seconds * 1000 + ROUNDING)
 }
 
 /** Tries to claim an attempt. @throws MattingError as `look` does */

@@ -1,5 +1,5 @@
 import type { Cos } from '../cos.ts'
-import { cutoutFolders, etagPart, type Named, olderName, olderPart, RECORDS } from '../cutout.ts'
+import { cutoutFolders, etagPart, type Named, olderName, olderPart, type Place, RECORDS } from '../cutout.ts'
 import { isCode, isFinal, MattingError } from '../errors.ts'
 
 interface Version extends Named {
@@ -7,9 +7,19 @@ interface Version extends Named {
   modified?: number
 }
 
+/** The folder of all failures that are noted; within it lie the folders of the photos, as those of their cutouts do. */
+export const FAILURES = `${RECORDS}failed/`
+
 /** The folders of the failures noted for the versions of a photo. New ones are written to the first folder. */
 export function failureFolders(prefix: string, key: string): string[] {
-  return cutoutFolders(prefix, key).map((folder) => `${RECORDS}failed/${folder}`)
+  return cutoutFolders(prefix, key).map((folder) => FAILURES + folder)
+}
+
+/** The folder of a mark, as that of the cutouts, and the version that it is about; undefined if it is no mark. */
+export function splitMark(key: string): Place | undefined {
+  const end = key.lastIndexOf('/') + 1
+  const version = MARK.exec(key.slice(end))?.[1]
+  return version === undefined ? undefined : { folder: key.slice(FAILURES.length, end), version, isWhole: false }
 }
 
 /**

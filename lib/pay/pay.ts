@@ -7,10 +7,11 @@ import { checkPayable, hold, LOOK_TIME } from './hold.ts'
 import { listed } from './limit.ts'
 import { type Found, find, isThere, type Source, wantedCutouts } from './work.ts'
 
-export { failureFolders } from './failure.ts'
+export { isPast, listClaims } from './claim.ts'
+export { FAILURES, failureFolders, splitMark } from './failure.ts'
 export { MAX_RULES } from './hold.ts'
 export { type Photo, type PresignedUpload, presignUpload, putPhoto } from './put.ts'
-export { type Billed, readReceipts } from './receipt.ts'
+export { type Billed, dayWithReceipts, RECEIPTS, readReceipts, TALLIES } from './receipt.ts'
 export { type Report, report } from './report.ts'
 export type { Source } from './work.ts'
 

@@ -28,7 +28,8 @@ interface GrantedCall {
   count: number
 }
 
-const RECEIPTS = `${RECORDS}receipts/`
+export const RECEIPTS = `${RECORDS}receipts/`
+export const TALLIES = `${RECORDS}tally/`
 const GRANTS = 'grants/'
 const NAME = /^(\d+)-([\w-]+)-(\d+)\.json$/
 
@@ -132,7 +133,7 @@ interface Tally {
 }
 
 function tallyKey(day: string): string {
-  return `${RECORDS}tally/${day}.json`
+  return `${TALLIES}${day}.json`
 }
 
 async function readTally(store: Cos, day: string): Promise<Tally> {
@@ -191,7 +192,13 @@ export async function receiptsOf(store: Cos, source: string, from: number, to: n
 /** Those whose keys lie behind `after`, and not behind `end`; grants lie behind all times. */
 async function* receiptsUnder(store: Cos, folder: string, after = '', end = ''): AsyncGenerator<Receipt> {
   const read = (keys: readonly string[]) =>
-    Promise.all(keys.map(async (key) => readReceipt((await store.get(key))?.body ?? '')))
+    Promise.all(
+      keys.map(async (key) => {
+        const receipt = readReceipt((await store.get(key))?.body ?? '')
+        // What is left of a grant that was not used: of its calls none was made.
+        return receipt && key.endsWith('-0.json') ? { ...receipt, cutouts: [] } : receipt
+      }),
+    )
   let keys: string[] = []
   for await (const { key } of store.list(folder, after)) {
     if (end !== '' && key > `${end}~`) break
@@ -201,6 +208,13 @@ async function* receiptsUnder(store: Cos, folder: string, after = '', end = ''):
     keys = []
   }
   yield* (await read(keys)).filter((receipt) => receipt !== undefined)
+}
+
+/** The first day from `day` on of which there are receipts; undefined if there is none. */
+export async function dayWithReceipts(store: Cos, day: string): Promise<string | undefined> {
+  for await (const { key } of store.list(RECEIPTS, RECEIPTS + day))
+    return key.slice(RECEIPTS.length, RECEIPTS.length + 10)
+  return undefined
 }
 
 /** Undefined if `writeReceipt` did not write this. */

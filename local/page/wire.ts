@@ -35,7 +35,7 @@ export interface UploadGrant {
   url: string
   /** To be sent as they are. */
   headers: Record<string, string>
-  /** What the URL is for: `plain` although `two` was asked for, where there is nothing to pay for. */
+  /** What the URL is for: `plain` although `two` was asked for, where there is nothing to pay for, or with CUTOUT_BUCKET. */
   way: 'plain' | 'two'
 }
 
