@@ -169,7 +169,7 @@ export function openSheet(scene: Scene, key: string): void {
         {},
         element(
           'section',
-          {},
+          { class: 'use' },
           element('h3', {}, text.use),
           url.node,
           img.node,
