@@ -190,8 +190,9 @@ describe('the command of a clone', () => {
     ]
     for (const name of sources) await cp(name, join(clone, name), { recursive: true })
     await symlink(resolve('node_modules'), join(clone, 'node_modules'))
-    const main = join(clone, 'cli/command.ts')
-    const change = async (from: RegExp, to: string) => writeFile(main, (await readFile(main, 'utf8')).replace(from, to))
+    const changed = join(clone, 'cli/command.ts')
+    const change = async (from: RegExp, to: string) =>
+      writeFile(changed, (await readFile(changed, 'utf8')).replace(from, to))
     const help = async () => (await run(process.execPath, [join(clone, 'cli/cos-goods-matting.mjs'), '--help'])).stdout
     expect(await help()).toContain('Usage: cos-goods-matting')
     await change(/Exit codes:/, 'Exit codes are')

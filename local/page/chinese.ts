@@ -19,7 +19,7 @@ export const chinese: Text = {
   dropTitle: '把商品照片拖到这里',
   dropNow: '松手即开始抠图',
   choose: '选择照片',
-  formats: 'JPEG、PNG、WebP、GIF、TIFF 或 AVIF，数量不限',
+  formats: 'JPEG、PNG、WebP 或 BMP，数量不限',
   noPhoto: '手边没有照片？用示例试试：',
   samples: { mug: '杯子', ring: '戒指', bottle: '瓶子', vase: '花瓶' },
   illustration: '灰色背景前的杯子照片变成没有背景的抠图，再缩小展示在彩色底上。',

@@ -18,7 +18,7 @@ export function drop(scene: Scene): HTMLElement {
   }
   const input = element('input', {
     type: 'file',
-    accept: 'image/*',
+    accept: 'image/jpeg,image/png,image/webp,image/bmp',
     multiple: true,
     class: 'quiet',
     id: 'files',

@@ -18,7 +18,7 @@ export const english = {
   dropTitle: 'Drop product photos here',
   dropNow: 'Let go to cut them out',
   choose: 'Choose photos',
-  formats: 'JPEG, PNG, WebP, GIF, TIFF or AVIF; as many as you like',
+  formats: 'JPEG, PNG, WebP or BMP; as many as you like',
   noPhoto: 'No photo at hand? Take one of these:',
   samples: { mug: 'Mug', ring: 'Ring', bottle: 'Bottle', vase: 'Vase' },
   illustration:
