@@ -69,11 +69,8 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
 
   function onRequest(record: RequestRecord): void {
     const { method, operation, key, path, status, ms, paid, code } = record
-    const who = record.by.startsWith('local-role-')
-      ? 'function'
-      : record.page === page() || record.page === 'same-site'
-        ? 'page'
-        : 'other'
+    const who =
+      record.by === 'function' ? 'function' : record.page === page() || record.page === 'same-site' ? 'page' : 'other'
     const what = { method, operation, ...(key !== '' && { key }), path, status, ms, who, paid } as const
     send('request', { ...what, ...(code !== '' && { code }) })
     if (method === 'GET' || method === 'HEAD') {

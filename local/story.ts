@@ -77,9 +77,7 @@ async function gather(photo: Photo, config: Config, options: StoryOptions): Prom
     bill: cos.bill().filter((item) => item.source === key && item.etag === etag && item.method !== 'download'),
     shown: cos
       .requests()
-      .filter(
-        (one) => one.method === 'GET' && one.status < 400 && keys.has(one.key) && !one.by.startsWith('local-role-'),
-      ),
+      .filter((one) => one.method === 'GET' && one.status < 400 && keys.has(one.key) && one.by !== 'function'),
   }
 }
 

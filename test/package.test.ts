@@ -80,7 +80,7 @@ for (const path of ['/', '/page.js', '/page.css', '/api/place']) {
   console.log(answer.status, (await answer.text()).length > 300)
 }
 await cloud.close()`
-    await rm(join(project, 'node_modules/esbuild'))
+    await rm(join(project, 'node_modules/esbuild'), { force: true })
     expect(await runs('page.js', text)).toBe('200 true\n'.repeat(4))
   })
 
@@ -177,7 +177,17 @@ describe('the command of a clone', () => {
   it('is never older than its sources: changed, changed while it compiles, or removed; also when two start at once', async () => {
     const clone = await mkdtemp(join(tmpdir(), 'clone-'))
     onTestFinished(() => rm(clone, { recursive: true }))
-    const sources = ['cli', 'lib', 'local', 'compile.mjs', 'cloud.ts', 'index.ts', 'package.json', 'package-lock.json']
+    const sources = [
+      'cli',
+      'lib',
+      'local',
+      'compile.mjs',
+      'page.mjs',
+      'cloud.ts',
+      'index.ts',
+      'package.json',
+      'package-lock.json',
+    ]
     for (const name of sources) await cp(name, join(clone, name), { recursive: true })
     await symlink(resolve('node_modules'), join(clone, 'node_modules'))
     const main = join(clone, 'cli/main.ts')

@@ -201,7 +201,7 @@ async function answerTo(
   checkBucket(state, request, outcome.operation)
   const began = state.now()
   const { id: asker, policy, ...signed } = verify(request, state.keys, began)
-  outcome.by = asker
+  outcome.by = asker.startsWith('local-role-') ? 'function' : 'other'
   // The refusals of the real COS come first, then those of what only the local cloud does not implement.
   if (operation) checkStrict(state, request, actionsOf(operation, request), signed)
   refuseUnknown(operation, request)

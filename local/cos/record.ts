@@ -13,8 +13,8 @@ export interface RequestRecord {
   ms: number
   /** Decoded; '' for a request about the bucket. */
   key: string
-  /** The SecretId of the key that signed; '' if none did. */
-  by: string
+  /** Whether a function's role signed, or another key, which is not named; '' if nobody did. */
+  by: 'function' | 'other' | ''
   /** Origin of the web page that asked, or `same-site` for one that hides it, on this machine; '' for others. */
   page: string
   /** How many cutouts were billed. */
