@@ -88,7 +88,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.getByRole('button', { name: english.open('mug.jpg') }).click()
     const sheet = page.getByRole('dialog', { name: 'mug.jpg' })
     await sheet.locator('.result:not(.working) img').waitFor()
-    expect(await sheet.locator('.story li b').allInnerTexts()).toEqual(Object.values(english.steps))
+    await expect.poll(() => sheet.locator('.story li b').allInnerTexts()).toEqual(Object.values(english.steps))
     await expect.poll(() => sheet.locator('.story li[data-state=done]').count()).toBeGreaterThanOrEqual(6)
     await sheet.getByRole('button', { name: english.copyUrl }).click()
     await sheet.getByText(english.copied).waitFor()
@@ -171,7 +171,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await cloud.upload('uploads/outside.jpg', await photo('mug'))
     await expect.poll(() => meter(english.paid).innerText()).toBe(String(before + 1))
     await cutoutOf('outside.jpg').waitFor()
-    expect(await page.locator('.lines li').filter({ hasText: 'PUT uploads/outside.jpg' }).count()).toBeGreaterThan(0)
+    await page.locator('.lines li').filter({ hasText: 'PUT uploads/outside.jpg' }).first().waitFor()
   })
 
   it('a key that is markup stays text', async () => {
