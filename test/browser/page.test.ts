@@ -184,6 +184,11 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.locator('.sheet .result:not(.working) img').waitFor()
     expect(await page.locator('img[src=x]').count()).toBe(0)
     await page.keyboard.press('Escape')
+    await page.locator('.sheet').waitFor({ state: 'detached' })
+    // Nothing of it is on its way any more, or its absence would be complained of.
+    await cutoutOf('onerror').waitFor()
+    const isLoaded = (images: Element[]) => images.every((image) => image instanceof HTMLImageElement && image.complete)
+    await expect.poll(() => card.locator('img').evaluateAll(isLoaded)).toBe(true)
     await cloud.bucket.delete(key)
     await card.waitFor({ state: 'detached' })
   })

@@ -23,7 +23,7 @@ export async function visit(complaints: string[], hosts: Set<string>): Promise<{
   })
   const page = await context.newPage()
   page.setDefaultTimeout(120_000)
-  page.on('console', (message) => complaints.push(message.text()))
+  page.on('console', (message) => complaints.push(`${message.text()} ${message.location().url}`))
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('request', (request) => hosts.add(new URL(request.url()).host))
   return { browser, page }
