@@ -14,6 +14,7 @@ const LONGEST = [
   'upload-claims',
   'pay',
   'start',
+  'page',
   'shop',
   'method-two',
   'deploy',

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Browser, chromium, type Response } from 'playwright-core'
@@ -8,9 +7,7 @@ import { SAMPLES } from '../../local/sample.ts'
 import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { nginx, startNginx, startOrigin } from '../helpers/nginx.ts'
 import { sample } from '../helpers/samples.ts'
-
-const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
-if (!program) console.warn('SKIPPED: test/browser, for there is no Chromium here')
+import { program } from './visitor.ts'
 
 const GROUND = [242, 177, 52] as const
 const HEX = Buffer.from(GROUND).toString('hex')
