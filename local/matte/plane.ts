@@ -154,6 +154,30 @@ export function count(set: Uint8Array): number {
   return sum
 }
 
+/** The distance of each pixel from the nearest one of the set, in thirds of a pixel (chamfer distance, two passes). */
+export function distances(set: Uint8Array, { width, height }: Size): Int32Array {
+  const far = new Int32Array(set.length)
+  for (let i = 0; i < far.length; i++) far[i] = set[i] ? 0 : 100_000
+  const pass = (from: number, to: number, by: number) => {
+    for (let i = from; i !== to; i += by) {
+      const x = i % width
+      let d = far[i] ?? 0
+      if (d === 0) continue
+      const back = i - by * width
+      if (back >= 0 && back < far.length) {
+        d = Math.min(d, (far[back] ?? 0) + 3)
+        if (x > 0) d = Math.min(d, (far[back - 1] ?? 0) + 4)
+        if (x < width - 1) d = Math.min(d, (far[back + 1] ?? 0) + 4)
+      }
+      if (by > 0 ? x > 0 : x < width - 1) d = Math.min(d, (far[i - by] ?? 0) + 3)
+      far[i] = d
+    }
+  }
+  pass(0, width * height, 1)
+  pass(width * height - 1, -1, -1)
+  return far
+}
+
 /** Adds to `set`, in place, every pixel that can be reached from it through 4-neighbours which are `open`. */
 export function flood(set: Uint8Array, open: Uint8Array, { width, height }: Size): void {
   const stack: number[] = []
@@ -170,6 +194,28 @@ export function flood(set: Uint8Array, open: Uint8Array, { width, height }: Size
     if (i >= width) visit(i - width)
     if (i < width * (height - 1)) visit(i + width)
   }
+}
+
+/** A little blur: weights 1, 2, 1 across and down. The planes lie interleaved. */
+export function smooth(planes: Float32Array, { width, height }: Size, count: number): Float32Array {
+  const out = new Float32Array(planes.length)
+  const row = width * count
+  const rows = new Float32Array(planes.length)
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < row; x++) {
+      const i = y * row + x
+      const own = planes[i] ?? 0
+      rows[i] =
+        (2 * own + (x >= count ? (planes[i - count] ?? 0) : own) + (x < row - count ? (planes[i + count] ?? 0) : own)) /
+        4
+    }
+  }
+  for (let i = 0; i < out.length; i++) {
+    const own = rows[i] ?? 0
+    out[i] =
+      (2 * own + (i >= row ? (rows[i - row] ?? 0) : own) + (i < rows.length - row ? (rows[i + row] ?? 0) : own)) / 4
+  }
+  return out
 }
 
 /** The connected parts of a set (4-neighbours), each as the list of its pixels. */

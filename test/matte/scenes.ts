@@ -81,7 +81,7 @@ const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recipe }> = 
     tune: [shapes.bottle, shapes.wrapped, shapes.carton, shapes.wrapped],
     report: [other.jar, other.tin, other.jar, other.tin],
     recipe: (random, shape, second) => {
-      const colour = random.pick([same(250), [226, 214, 196], [198, 210, 220], same(232)] as const)
+      const colour = random.pick<Colour>([same(250), [226, 214, 196], [198, 210, 220], same(232)] as const)
       const paint = paintWith(random, { colour: random.pick(VIVID), accent: colour, depth: random.between(0.25, 0.4) })
       return {
         ...standing(random, { shape, paint }),
@@ -100,13 +100,13 @@ const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recipe }> = 
         product: { shape, paint },
         place: across
           ? { x: 0.5, foot: random.between(0.85, 0.95), side: 0.7, wide: random.between(1.9, 2.2) }
-          : random.pick([
+          : random.pick<Setup['place']>([
               { x: random.between(0.02, 0.2), foot: 0.85, side: 0.7 },
               { x: 0.9, foot: 0.9, side: 0.8 },
               { x: 0.5, foot: random.between(1.1, 1.2), side: 0.85 },
             ] as const),
         backdrop: {
-          colour: random.pick([
+          colour: random.pick<Colour>([
             [228, 226, 222],
             [206, 214, 208],
             [240, 238, 232],
@@ -151,14 +151,14 @@ const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recipe }> = 
     recipe: (random, shape, second) => ({
       ...standing(random, { shape, paint: paintWith(random, { colour: random.pick(VIVID) }) }),
       backdrop: {
-        colour: random.pick([
+        colour: random.pick<Colour>([
           [222, 220, 214],
           [190, 200, 206],
           [236, 230, 220],
         ] as const),
         fall: [random.between(-10, 10), 6],
         floor: {
-          colour: random.pick([
+          colour: random.pick<Colour>([
             [168, 140, 110],
             [150, 152, 156],
             [205, 200, 194],
@@ -206,7 +206,7 @@ const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recipe }> = 
     recipe: (random, shape, second) => ({
       ...standing(random, { shape, paint: paintWith(random, { colour: random.pick(VIVID) }) }),
       backdrop: {
-        colour: random.pick([
+        colour: random.pick<Colour>([
           [205, 196, 180],
           [180, 184, 190],
           [222, 218, 210],
@@ -228,12 +228,12 @@ const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recipe }> = 
     tune: [shapes.tumbler],
     report: [other.goblet],
     recipe: (random, shape, second) => {
-      const colour = random.pick([
+      const colour = random.pick<Colour>([
         [235, 236, 238],
         [196, 206, 214],
         [214, 204, 190],
       ] as const)
-      const accent = random.pick([
+      const accent = random.pick<Colour>([
         [200, 140, 40],
         [150, 20, 40],
         [120, 180, 200],
@@ -297,7 +297,7 @@ function studio(tune: Shapes, colour: Colour): { tune: Shapes; report: Shapes; r
 
 const same = (level: number): Colour => [level, level, level]
 const plain = (random: Random): Colour =>
-  random.pick([
+  random.pick<Colour>([
     [250, 250, 250],
     [216, 217, 220],
     [228, 217, 200],
