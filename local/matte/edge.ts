@@ -9,7 +9,12 @@ const SHARP = 0.56
  * (a gradient, the shading of a round thing, a penumbra) counts nothing; nor does a change that is as soft as a shadow's end,
  * but where one side can be no backdrop in shadow (`strange` above 1).
  */
-export function edgeStrength(pixels: Float32Array, strange: Float32Array, noise: number, size: Size): Float32Array {
+export function edgeStrength(
+  pixels: Float32Array,
+  strange: Float32Array,
+  noise: number,
+  size: Size,
+): { edge: Float32Array; grain: number } {
   const { width, height } = size
   const light = new Float32Array(width * height)
   for (let i = 0, k = 0; i < light.length; i++, k += 3)
@@ -30,7 +35,7 @@ export function edgeStrength(pixels: Float32Array, strange: Float32Array, noise:
       out[i] = Math.max(across, down) * 0.6
     }
   }
-  const grain = grainOf(out, size)
+  const grain = 1.5 * alongBorder(out, size)[0]
   for (let y = 1; y < height - 1; y++) {
     for (let x = 1; x < width - 1; x++) {
       const i = y * width + x
@@ -45,11 +50,11 @@ export function edgeStrength(pixels: Float32Array, strange: Float32Array, noise:
       out[i] = strength * trust
     }
   }
-  return out
+  return { edge: out, grain: alongBorder(out, size)[1] }
 }
 
-/** What noise makes of it: half more than the median along the picture's border, most of which is backdrop. */
-function grainOf(strength: Float32Array, { width, height }: Size): number {
+/** Median and mean of the lower nine tenths along the picture's border, most of which is backdrop: what noise makes of it. */
+function alongBorder(strength: Float32Array, { width, height }: Size): [median: number, mean: number] {
   const some: number[] = []
   const frame = Math.max(2, Math.round(Math.min(width, height) * 0.04))
   strength.forEach((v, i) => {
@@ -58,7 +63,9 @@ function grainOf(strength: Float32Array, { width, height }: Size): number {
     const depth = Math.min(x, y, width - 1 - x, height - 1 - y)
     if (depth > 0 && depth < frame) some.push(v)
   })
-  return 1.5 * Math.max(0, some.sort((a, b) => a - b)[some.length >> 1] ?? 0)
+  some.sort((a, b) => a - b)
+  const lower = some.slice(0, Math.ceil(some.length * 0.9))
+  return [Math.max(0, some[some.length >> 1] ?? 0), lower.reduce((sum, v) => sum + v, 0) / (lower.length || 1)]
 }
 
 /** The change over two pixels less that beside it on both sides. `room`: distance to the picture's border. */

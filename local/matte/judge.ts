@@ -106,7 +106,9 @@ function wallsOf({ label, count }: Regions, open: boolean[], size: Size): Float6
  */
 function openShadows(regions: Regions, facts: Facts[], open: boolean[]): void {
   const sure = facts.map((f, a) => a > 0 && !open[a] && (f.strange > 0.5 || f.light < 0.3 || f.light > 1.1))
+  const rest = facts.reduce((sum, f, a) => sum + (a > 0 && !open[a] ? f.area : 0), 0)
   const bulk = facts.reduce((sum, f, a) => sum + (sure[a] ? f.area : 0), 0)
+  if (bulk < 0.4 * rest) return
   let [top, bottom] = [Number.POSITIVE_INFINITY, 0]
   facts.forEach((f, a) => {
     if (!sure[a] || f.area < 0.02 * bulk) return

@@ -3,6 +3,7 @@ import { basins } from './basin.ts'
 import { compare, type Difference } from './compare.ts'
 import { edgeStrength } from './edge.ts'
 import { judge, outsideOf } from './judge.ts'
+import { clearReflection } from './mirror.ts'
 import { invert, parts, type Size, shrink, smooth, spread } from './plane.ts'
 import { merge, type Regions } from './region.ts'
 
@@ -20,6 +21,7 @@ export interface Mask extends Size {
 const MIN_PART = 0.0003
 /** Mean edge between two regions, in levels, from which they are different things. */
 const APART = 1.6
+const GRAIN = 5
 /** From this noise on edges are looked for in a picture a little blurred. */
 const SMOOTH = 2.5
 
@@ -35,6 +37,7 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   const difference = compare(pixels, local, noise)
   const open = judge(regions, difference, outside, plain, size)
   const whole = Uint8Array.from(regions.label, (a) => (open[a] ? 0 : 1))
+  clearReflection(whole, pixels, local, size)
   const product = withoutSpecks(whole, difference.distance, Math.max(4, 3.5 * noise), size)
   const under = spread(pixels, Float32Array.from(shrink(invert(product), size, 2)), size)
   const front = spread(pixels, Float32Array.from(shrink(product, size, 2)), size)
@@ -51,11 +54,11 @@ export function analyse(pixels: Float32Array, size: Size) {
   const difference = compare(pixels, colour, noise)
   const grainy = noise > SMOOTH
   const strange = grainy ? smooth(difference.strange, size, 1) : difference.strange
-  const edge = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
+  const { edge, grain } = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
   const small = basins(edge, size)
   const odd = strange.map((v) => Math.min(v, 4))
-  const regions = merge(small.label, small.count, edge, odd, APART, size)
-  return { backdrop, difference, edge, small, regions }
+  const regions = merge(small.label, small.count, edge, odd, APART + GRAIN * grain, size)
+  return { backdrop, difference, edge, small, regions, grain }
 }
 
 /**
