@@ -57,11 +57,11 @@ function paint(colour: Float32Array, model: Model, { width, height }: Size): voi
 /** Some pixels of a frame 3 % wide. A product stands on the floor more often than it hangs from above: upper pixels count more. */
 function borderOf(pixels: Float32Array, { width, height }: Size): Sample[] {
   const frame = Math.max(1, Math.round(Math.min(width, height) * 0.03))
-  const step = width * height > 20_000 ? 7 : 1
+  const step = width * height > 20_000 ? 17 : 1
   const border: Sample[] = []
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      if (Math.min(x, y, width - 1 - x, height - 1 - y) >= frame || (x + 3 * y) % step !== 0) continue
+      if (Math.min(x, y, width - 1 - x, height - 1 - y) >= frame || (x + 5 * y) % step !== 0) continue
       const k = (y * width + x) * 3
       const colour = [pixels[k] ?? 0, pixels[k + 1] ?? 0, pixels[k + 2] ?? 0] as const
       border.push({ x: x / width, y: y / height, colour, prior: 1.4 - (0.8 * y) / height })

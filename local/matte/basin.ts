@@ -67,14 +67,14 @@ function heights(edge: Float32Array, size: Size): Int32Array {
 function minima(level: Int32Array, label: Int32Array, { width, height }: Size, seed: (i: number) => void): number {
   const seen = new Uint8Array(level.length)
   let count = 0
-  const stack: number[] = []
+  const stack = new Int32Array(level.length)
   for (let start = 0; start < level.length; start++) {
     if (seen[start]) continue
     seen[start] = 1
-    stack.length = 0
-    stack.push(start)
+    stack[0] = start
+    let size = 1
     let lowest = true
-    for (let n = 0; n < stack.length; n++) {
+    for (let n = 0; n < size; n++) {
       const i = stack[n] ?? 0
       const x = i % width
       const own = level[i] ?? 0
@@ -85,12 +85,13 @@ function minima(level: Int32Array, label: Int32Array, { width, height }: Size, s
         if (other < own) lowest = false
         if (other !== own || seen[j]) continue
         seen[j] = 1
-        stack.push(j)
+        stack[size++] = j
       }
     }
     if (!lowest) continue
     count++
-    for (const i of stack) {
+    for (let n = 0; n < size; n++) {
+      const i = stack[n] ?? 0
       label[i] = count
       seed(i)
     }

@@ -1,10 +1,13 @@
 import type { Difference } from './compare.ts'
 import { type Facts, factsOf } from './facts.ts'
-import { distances, type Size } from './plane.ts'
+import { count, distances, flood, invert, type Size } from './plane.ts'
 import type { Regions } from './region.ts'
 
 /** What is enclosed and has the backdrop's colour is backdrop behind a wall no thicker than this part of its own size: a handle, a ring, a frame. What is deeper inside is a label. */
-const WALL = 0.45
+const WALL = 0.55
+const ROUND = 0.48
+/** Something printed on it that covers this part of it shows a label. */
+const PRINTED = 0.012
 /** What is enclosed must keep this much of its core in the plain colour of the backdrop; the rest may be shadow. */
 const PLAIN = 0.35
 
@@ -67,15 +70,20 @@ function openSoft(regions: Regions, facts: Facts[], open: boolean[]): void {
 /** The thinnest walls first: when one gap of a rack is open, the wall of the next is no longer thick. */
 function openHoles(regions: Regions, facts: Facts[], open: boolean[], size: Size): void {
   const like = facts.map((f, a) => a > 0 && !open[a] && f.area > 8 && f.plain > PLAIN && f.strange < 0.15)
+  if (!like.includes(true)) return
+  const outlines = outlinesOf(regions, like, size)
+  for (const a of outlines.keys()) if (printOn(regions, facts, a, size) > PRINTED) outlines.delete(a)
   for (let found = true; found; ) {
     found = false
-    const walls = wallsOf(regions, open, size)
-    for (let a = 1; a < like.length; a++) {
+    const far = distances(within(regions.label, open), size)
+    for (const [a, outline] of outlines) {
       const f = facts[a]
-      if (!like[a] || open[a] || !f) continue
+      if (open[a] || !f) continue
+      // Through a handle or a ring one sees past a thin wall to most sides; a label has a margin at two of them.
+      const wall = (outline.map((i) => far[i] ?? 0).sort((p, q) => p - q)[Math.floor(outline.length * ROUND)] ?? 0) / 3
       const { share, edge } = borderWith(regions, a, open)
       const pocket = share > 0 && edge < 4 && f.plain > 0.6
-      const hole = share < 0.25 && (walls[a] ?? 0) < WALL * Math.sqrt(f.area)
+      const hole = share < 0.25 && wall < WALL * Math.sqrt(f.area)
       if (!pocket && !hole) continue
       open[a] = true
       found = true
@@ -83,21 +91,39 @@ function openHoles(regions: Regions, facts: Facts[], open: boolean[], size: Size
   }
 }
 
-/** For each region, how far its border is from backdrop: the near third of it, in pixels. */
-function wallsOf({ label, count }: Regions, open: boolean[], size: Size): Float64Array {
-  const { width } = size
-  const far = distances(
-    Uint8Array.from(label, (a) => (open[a] ? 1 : 0)),
-    size,
-  )
-  const lists = Array.from({ length: count + 1 }, (): number[] => [])
+/** How much of a region is covered by others that lie inside of it, as a share of its area. */
+function printOn({ label }: Regions, facts: Facts[], a: number, { width }: Size): number {
+  const f = facts[a]
+  if (!f) return 0
+  // The box of the region with a margin of a pixel, which is where the outside begins.
+  const [w, h] = [f.right - f.left + 3, f.bottom - f.top + 3]
+  const open = new Uint8Array(w * h)
+  for (let y = 1; y < h - 1; y++)
+    for (let x = 1; x < w - 1; x++) open[y * w + x] = label[(f.top + y - 1) * width + f.left + x - 1] === a ? 1 : 0
+  const outside = new Uint8Array(w * h)
+  outside[0] = 1
+  flood(outside, invert(open), { width: w, height: h })
+  return (w * h - count(outside) - count(open)) / f.area
+}
+
+function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, number[]> {
+  const outlines = new Map<number, number[]>()
   for (let i = 0; i < label.length; i++) {
     const a = label[i] ?? 0
-    if (open[a]) continue
-    if (label[i - 1] !== a || label[i + 1] !== a || label[i - width] !== a || label[i + width] !== a)
-      lists[a]?.push((far[i] ?? 0) / 3)
+    if (!like[a]) continue
+    if (label[i - 1] === a && label[i + 1] === a && label[i - width] === a && label[i + width] === a) continue
+    const outline = outlines.get(a)
+    if (outline) outline.push(i)
+    else outlines.set(a, [i])
   }
-  return Float64Array.from(lists, (list) => list.sort((a, b) => a - b)[Math.floor(list.length * 0.3)] ?? 0)
+  return outlines
+}
+
+/** 1 for the pixels of the regions chosen. */
+export function within(label: Int32Array, chosen: boolean[]): Uint8Array {
+  const out = new Uint8Array(label.length)
+  for (let i = 0; i < out.length; i++) out[i] = chosen[label[i] ?? 0] ? 1 : 0
+  return out
 }
 
 /**

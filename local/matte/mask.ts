@@ -2,7 +2,7 @@ import { fitBackdrop } from './backdrop.ts'
 import { basins } from './basin.ts'
 import { compare, type Difference } from './compare.ts'
 import { edgeStrength } from './edge.ts'
-import { judge, outsideOf } from './judge.ts'
+import { judge, outsideOf, within } from './judge.ts'
 import { clearReflection } from './mirror.ts'
 import { invert, parts, type Size, shrink, smooth, spread } from './plane.ts'
 import { merge, type Regions } from './region.ts'
@@ -28,7 +28,7 @@ const SMOOTH = 2.5
 /** Tells product from backdrop. `data` is interleaved 8-bit RGB. */
 export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask {
   const size = { width, height }
-  const pixels = Float32Array.from(data)
+  const pixels = new Float32Array(data)
   const { backdrop, difference: first, regions } = analyse(pixels, size)
   const { noise } = backdrop
   const plain = Math.min(25, Math.max(6, 4 * noise))
@@ -36,11 +36,11 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   const local = correct(pixels, backdrop.colour, first, regions, outside, plain, size)
   const difference = compare(pixels, local, noise)
   const open = judge(regions, difference, outside, plain, size)
-  const whole = Uint8Array.from(regions.label, (a) => (open[a] ? 0 : 1))
+  const whole = invert(within(regions.label, open))
   clearReflection(whole, pixels, local, size)
   const product = withoutSpecks(whole, difference.distance, Math.max(4, 3.5 * noise), size)
-  const under = spread(pixels, Float32Array.from(shrink(invert(product), size, 2)), size)
-  const front = spread(pixels, Float32Array.from(shrink(product, size, 2)), size)
+  const under = spread(pixels, new Float32Array(shrink(invert(product), size, 2)), size)
+  const front = spread(pixels, new Float32Array(shrink(product, size, 2)), size)
   peel(product, pixels, under, front, size)
   return { ...size, product, behind: under, front, noise }
 }
@@ -73,10 +73,11 @@ function correct(
   plain: number,
   size: Size,
 ): Float32Array {
-  const found = Uint8Array.from(label, (a, i) => (outside[a] && (distance[i] ?? 0) < 1.5 * plain ? 1 : 0))
+  const found = within(label, outside)
+  for (let i = 0; i < found.length; i++) if ((distance[i] ?? 0) > 1.5 * plain) found[i] = 0
   const off = pixels.slice()
   for (let k = 0; k < off.length; k++) off[k] = (off[k] ?? 0) - (colour[k] ?? 0)
-  const bent = spread(off, Float32Array.from(shrink(found, size, 2)), size, 4)
+  const bent = spread(off, new Float32Array(shrink(found, size, 2)), size, 4)
   for (let k = 0; k < off.length; k++) bent[k] = (bent[k] ?? 0) + (colour[k] ?? 0)
   return bent
 }

@@ -219,32 +219,30 @@ export function smooth(planes: Float32Array, { width, height }: Size, count: num
 }
 
 /** The connected parts of a set (4-neighbours), each as the list of its pixels. */
-export function parts(set: Uint8Array, size: Size): number[][] {
+export function parts(set: Uint8Array, { width, height }: Size): Int32Array[] {
   const left = set.slice()
-  const found: number[][] = []
-  const { width, height } = size
+  const queue = new Int32Array(set.length)
+  const found: Int32Array[] = []
+  const last = width * (height - 1)
   for (let start = 0; start < left.length; start++) {
     if (!left[start]) continue
     left[start] = 0
-    const part = [start]
-    for (const i of part) {
-      const x = i % width
-      const y = (i - x) / width
-      for (const [dx, dy] of NEIGHBOURS) {
-        const j = i + dy * width + dx
-        if (x + dx < 0 || x + dx >= width || y + dy < 0 || y + dy >= height || !left[j]) continue
-        left[j] = 0
-        part.push(j)
-      }
+    queue[0] = start
+    let count = 1
+    const visit = (j: number) => {
+      if (!left[j]) return
+      left[j] = 0
+      queue[count++] = j
     }
-    found.push(part)
+    for (let n = 0; n < count; n++) {
+      const i = queue[n] ?? 0
+      const x = i % width
+      if (x > 0) visit(i - 1)
+      if (x < width - 1) visit(i + 1)
+      if (i >= width) visit(i - width)
+      if (i < last) visit(i + width)
+    }
+    found.push(queue.slice(0, count))
   }
   return found
 }
-
-const NEIGHBOURS = [
-  [-1, 0],
-  [1, 0],
-  [0, -1],
-  [0, 1],
-] as const
