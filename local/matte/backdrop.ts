@@ -10,6 +10,8 @@ export interface Backdrop {
 
 /** So far around the horizon, in parts of the height, wall and floor may blend. */
 const BLEND = 0.15
+/** By so much the blend may be another one than at the sides: a horizon is seldom quite straight. */
+const SLACK = 0.12
 
 /**
  * Models the backdrop from the colours along the border: one smooth plane, or a wall and a floor that meet in a straight line.
@@ -34,10 +36,12 @@ export function fitBackdrop(pixels: Float32Array, size: Size): Backdrop {
   ]
   for (let y = 0, k = 0; y < height; y++) {
     for (let x = 0; x < width; x++, k += 3) {
-      const d = Math.round(y - lineAt(horizon, x, width))
-      const part = blend[Math.min(2 * reach, Math.max(0, d + reach))] ?? 0
+      const at = Math.min(2 * reach - 1, Math.max(0, y - lineAt(horizon, x, width) + reach))
+      const low = Math.floor(at)
+      let part = (blend[low] ?? 0) * (low + 1 - at) + (blend[low + 1] ?? 0) * (at - low)
       valueAt(wall, x / width, y / height, above)
       valueAt(floor, x / width, y / height, below)
+      if (part > 0 && part < 1) part = Math.min(part + SLACK, Math.max(part - SLACK, share(pixels, k, above, below)))
       for (let c = 0; c < 3; c++) colour[k + c] = (1 - part) * (above[c] ?? 0) + part * (below[c] ?? 0)
     }
   }
@@ -98,9 +102,24 @@ function findHorizon(border: Sample[], main: Model, { height }: Size): Horizon |
     const held = beyond.filter((sample) => distance(sample, second) < Math.max(8, 4 * second.noise))
     if (held.length < 0.6 * beyond.length) continue
     const [wall, floor] = isFloor ? [main, second] : [second, main]
-    return { wall, floor, left: left * height, right: right * height }
+    // Where a soft horizon ends is a matter of noise, and where it is half way is not.
+    const [from, to] = [left, right].map((at, n) =>
+      half(
+        border.filter(({ x }) => (n ? x > 0.965 : x < 0.035)),
+        wall,
+        floor,
+        at,
+      ),
+    )
+    return { wall, floor, left: (from ?? left) * height, right: (to ?? right) * height }
   }
   return undefined
+}
+
+/** The height near `at` where a side has as much of the floor's colour as of the wall's. */
+function half(side: Sample[], wall: Model, floor: Model, at: number): number {
+  const near = side.filter(({ y }) => Math.abs(y - at) < BLEND / 1.5)
+  return split(near, (sample) => distance(sample, floor) < distance(sample, wall)) ?? at
 }
 
 function distance({ x, y, colour }: Sample, model: Model): number {
@@ -121,6 +140,17 @@ function split(side: Sample[], isBelow: (sample: Sample) => boolean): number | u
   return best < 0.12 * sorted.length && at > 0.1 && at < 0.96 ? at : undefined
 }
 
+/** Where the colour at `k` is on the way from one colour to another. */
+function share(pixels: Float32Array, k: number, from: number[], to: number[]): number {
+  let [along, whole] = [0, 1]
+  for (let c = 0; c < 3; c++) {
+    const axis = (to[c] ?? 0) - (from[c] ?? 0)
+    along += axis * ((pixels[k + c] ?? 0) - (from[c] ?? 0))
+    whole += axis * axis
+  }
+  return Math.min(1, Math.max(0, along / whole))
+}
+
 /** How wall turns into floor around the horizon, measured at both sides of the picture: 0 above, 1 below. */
 function blendOf(pixels: Float32Array, horizon: Horizon, { width, height }: Size): Float32Array {
   const reach = Math.round(BLEND * height)
@@ -138,13 +168,7 @@ function blendOf(pixels: Float32Array, horizon: Horizon, { width, height }: Size
       if (Math.abs(d) > reach) continue
       valueAt(horizon.wall, x / width, y / height, above)
       valueAt(horizon.floor, x / width, y / height, below)
-      let [along, whole] = [0, 1]
-      for (let c = 0; c < 3; c++) {
-        const axis = (below[c] ?? 0) - (above[c] ?? 0)
-        along += axis * ((pixels[(y * width + x) * 3 + c] ?? 0) - (above[c] ?? 0))
-        whole += axis * axis
-      }
-      sums[d + reach] = (sums[d + reach] ?? 0) + Math.min(1, Math.max(0, along / whole))
+      sums[d + reach] = (sums[d + reach] ?? 0) + share(pixels, (y * width + x) * 3, above, below)
       counts[d + reach] = (counts[d + reach] ?? 0) + 1
     }
   }

@@ -25,6 +25,7 @@ export interface Facts {
 export function factsOf(
   { label, count }: Regions,
   { distance, strange, light }: Difference,
+  edge: Float32Array,
   plain: number,
   { width, height }: Size,
 ) {
@@ -58,7 +59,12 @@ export function factsOf(
         if (like) f.plainRim++
       }
       // Pixels at the edge of a region are blends of two colours.
-      const inner = label[i - 1] === a && label[i + 1] === a && label[i - width] === a && label[i + width] === a
+      const inner =
+        (edge[i] ?? 0) < 2 &&
+        label[i - 1] === a &&
+        label[i + 1] === a &&
+        label[i - width] === a &&
+        label[i + width] === a
       const weight = inner ? 1 : 0.01
       const l = light[i] ?? 0
       f.core += weight

@@ -12,25 +12,33 @@ const PRINTED = 0.012
 const PLAIN = 0.35
 
 /** The regions that reach the border of the picture in the backdrop's colour. */
-export function outsideOf(regions: Regions, difference: Difference, plain: number, size: Size): boolean[] {
-  const facts = factsOf(regions, difference, plain, size)
-  return facts.map((f) => f.rim > 0 && f.plainRim > 0.5 * f.rim && f.strange < 0.4)
-}
-
-/** Decides about each region as a whole: true is backdrop. */
-export function judge(
+export function outsideOf(
   regions: Regions,
   difference: Difference,
-  outside: boolean[],
+  edge: Float32Array,
   plain: number,
   size: Size,
 ): boolean[] {
-  const facts = factsOf(regions, difference, plain, size)
+  const facts = factsOf(regions, difference, edge, plain, size)
+  return facts.map((f) => f.rim > 0 && f.plainRim > 0.5 * f.rim && f.strange < 0.4)
+}
+
+/** Decides about each region as a whole: true is backdrop, or a hard shadow on it. */
+export function judge(
+  regions: Regions,
+  difference: Difference,
+  edge: Float32Array,
+  outside: boolean[],
+  plain: number,
+  size: Size,
+): { open: boolean[]; shadows: boolean[] } {
+  const facts = factsOf(regions, difference, edge, plain, size)
   const open = outside.slice()
   openSoft(regions, facts, open)
   openHoles(regions, facts, open, size)
+  const light = open.slice()
   openShadows(regions, facts, open)
-  return open
+  return { open, shadows: open.map((is, a) => is && !light[a]) }
 }
 
 /** The length of a region's border with backdrop, as a share of all of it, and the mean edge there. */
@@ -146,6 +154,10 @@ function openShadows(regions: Regions, facts: Facts[], open: boolean[]): void {
     const { share } = borderWith(regions, a, open)
     const low = f.bottom > bottom - 0.35 * (bottom - top) && f.top > top + 0.15 * (bottom - top)
     const even = f.spread < 0.05 && f.light > 0.35 && f.light < 0.95 && f.strange < 0.2 && f.plain < 0.3
-    if (share > 0.6 && low && even) open[a] = true
+    // A lighter part of the same material is no shadow of it.
+    const kin = [...(regions.borders[a] ?? [])].some(
+      ([b]) => sure[b] && Math.abs((facts[b]?.light ?? 0) - f.light) < 0.1,
+    )
+    if (share > 0.6 && low && even && !kin) open[a] = true
   })
 }

@@ -6,6 +6,7 @@ import { judge, outsideOf, within } from './judge.ts'
 import { clearReflection } from './mirror.ts'
 import { invert, parts, type Size, shrink, smooth, spread } from './plane.ts'
 import { merge, type Regions } from './region.ts'
+import { addThin } from './thin.ts'
 
 /** What is known at the small size, from which the full size is computed. */
 export interface Mask extends Size {
@@ -29,17 +30,21 @@ const SMOOTH = 2.5
 export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask {
   const size = { width, height }
   const pixels = new Float32Array(data)
-  const { backdrop, difference: first, regions } = analyse(pixels, size)
+  const { backdrop, difference: first, edge, regions } = analyse(pixels, size)
   const { noise } = backdrop
   const plain = Math.min(25, Math.max(6, 4 * noise))
-  const outside = outsideOf(regions, first, plain, size)
+  const outside = outsideOf(regions, first, edge, plain, size)
   const local = correct(pixels, backdrop.colour, first, regions, outside, plain, size)
   const difference = compare(pixels, local, noise)
-  const open = judge(regions, difference, outside, plain, size)
+  const { open, shadows } = judge(regions, difference, edge, outside, plain, size)
   const whole = invert(within(regions.label, open))
   clearReflection(whole, pixels, local, size)
+  // Only what has no edge is known as backdrop, so that nothing thin gets into it.
+  const known = shrink(invert(whole), size, 2)
+  for (let i = 0; i < known.length; i++) if ((edge[i] ?? 0) > 1) known[i] = 0
+  const under = spread(pixels, new Float32Array(known), size)
+  addThin(whole, pixels, under, difference, edge, within(regions.label, shadows), noise, size)
   const product = withoutSpecks(whole, difference.distance, Math.max(4, 3.5 * noise), size)
-  const under = spread(pixels, new Float32Array(shrink(invert(product), size, 2)), size)
   const front = spread(pixels, new Float32Array(shrink(product, size, 2)), size)
   peel(product, pixels, under, front, size)
   return { ...size, product, behind: under, front, noise }
