@@ -109,6 +109,9 @@ async function matte(picture: Picture): Promise<void> {
  */
 function clear({ data }: Picture): void {
   for (let i = 0; i < data.length; i += 4) {
-    if (data[i + 3] === 0) data.fill(0, i, i + 3)
+    if (data[i + 3] !== 0) continue
+    data[i] = 0
+    data[i + 1] = 0
+    data[i + 2] = 0
   }
 }

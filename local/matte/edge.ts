@@ -33,7 +33,9 @@ export function edgeStrength(
     for (let x = 1; x < width - 1; x++) {
       const i = y * width + x
       const strength = (edge[i] ?? 0) - own
-      edge[i] = strength <= 0 ? 0 : strength * Math.max(range.sharpness(i, x, y, noise), oddness(strange, i, width))
+      // What is weak is taken by half, because to look closer takes time.
+      if (strength < 0.6) edge[i] = strength <= 0 ? 0 : strength / 2
+      else edge[i] = strength * Math.max(range.sharpness(i, x, y, noise), oddness(strange, i, width))
     }
   }
   return { edge, grain: alongBorder(edge, size)[1] }

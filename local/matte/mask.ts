@@ -61,8 +61,7 @@ export function analyse(pixels: Float32Array, size: Size) {
   const strange = grainy ? smooth(difference.strange, size, 1) : difference.strange
   const { edge, grain } = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
   const small = basins(edge, size)
-  const odd = strange.map((v) => Math.min(v, 4))
-  const regions = merge(small.label, small.count, edge, odd, APART + GRAIN * grain, size)
+  const regions = merge(small.label, small.count, edge, strange, APART + GRAIN * grain, size)
   return { backdrop, difference, edge, small, regions, grain }
 }
 

@@ -19,11 +19,14 @@ export function clearReflection(
   behind: Float32Array,
   { width, height }: Size,
 ): void {
-  let [top, bottom] = [height, 0]
+  let [top, bottom, left, right] = [height, 0, width, 0]
   const rowArea = new Int32Array(height)
   for (let i = 0; i < product.length; i++) {
     if (!product[i]) continue
-    const y = Math.floor(i / width)
+    const x = i % width
+    const y = (i - x) / width
+    if (x < left) left = x
+    if (x > right) right = x
     if (y < top) top = y
     bottom = y
     rowArea[y] = (rowArea[y] ?? 0) + 1
@@ -33,7 +36,7 @@ export function clearReflection(
   for (let row = Math.round(top + 0.45 * (bottom - top)); row < bottom - 3; row++) {
     const below = rowArea.subarray(row, bottom + 1).reduce((a, b) => a + b, 0)
     if (below < SMALLEST * area) break
-    const score = explained(product, pixels, behind, width, row, bottom)
+    const score = explained(product, pixels, behind, width, { row, bottom, left, right })
     if (score > best.score) best = { row, score }
   }
   if (best.row > 0) product.fill(0, best.row * width)
@@ -45,15 +48,14 @@ function explained(
   pixels: Float32Array,
   behind: Float32Array,
   width: number,
-  row: number,
-  bottom: number,
+  { row, bottom, left, right }: { row: number; bottom: number; left: number; right: number },
 ): number {
   let [all, met, pixelsBelow, alike] = [0, 0, 0, 0]
   const rows: { factor: number; low: number }[] = []
   for (let d = 0; row + d <= bottom && row - 1 - d >= 0; d++) {
     let [dot, up, low] = [0, 0, 0]
     const [below, above] = [(row + d) * width, (row - 1 - d) * width]
-    for (let x = 0; x < width; x += 2) {
+    for (let x = left; x <= right; x += 2) {
       if (!product[below + x] && !product[above + x]) continue
       for (let c = 0; c < 3; c++) {
         const [i, j] = [(below + x) * 3 + c, (above + x) * 3 + c]
@@ -73,7 +75,7 @@ function explained(
     rows.push({ factor, low })
     // Most rows of most pictures are no axis, which shows at once.
     if (rows.length === 4 && mean(rows) > 1.5 * BRIGHTEST) return 0
-    for (let x = 0; x < width; x += 2) {
+    for (let x = left; x <= right; x += 2) {
       if (!product[below + x]) continue
       let [off, own] = [0, 0]
       for (let c = 0; c < 3; c++) {

@@ -34,16 +34,25 @@ export function spread(colour: Float32Array, known: Float32Array, { width, heigh
     weights[j] = smooth > 0 ? w / 4 : 1
   }
   const coarse = spread(sums, weights, half, smooth - 1)
-  const sample = bilinear(coarse, half)
   for (let y = 0; y < height; y++) {
+    // A pixel lies a quarter of the way to the next coarse one, above or below, left or right.
+    const near = (y >> 1) * half.width
+    const next = Math.min(half.height - 1, Math.max(0, (y >> 1) + (y & 1 ? 1 : -1))) * half.width
     for (let x = 0; x < width; x++) {
       const i = y * width + x
-      const keep = smooth <= 0 && (known[i] ?? 0) > 0
-      const from = keep ? colour : sample(x / 2 - 0.25, y / 2 - 0.25)
-      const k = keep ? i * 3 : 0
-      out[i * 3] = from[k] ?? 0
-      out[i * 3 + 1] = from[k + 1] ?? 0
-      out[i * 3 + 2] = from[k + 2] ?? 0
+      const k = i * 3
+      if (smooth <= 0 && (known[i] ?? 0) > 0) {
+        out[k] = colour[k] ?? 0
+        out[k + 1] = colour[k + 1] ?? 0
+        out[k + 2] = colour[k + 2] ?? 0
+        continue
+      }
+      const u = x >> 1
+      const v = Math.min(half.width - 1, Math.max(0, u + (x & 1 ? 1 : -1)))
+      const [p, q, r, s] = [(near + u) * 3, (near + v) * 3, (next + u) * 3, (next + v) * 3]
+      for (let c = 0; c < 3; c++)
+        out[k + c] =
+          (9 * (coarse[p + c] ?? 0) + 3 * ((coarse[q + c] ?? 0) + (coarse[r + c] ?? 0)) + (coarse[s + c] ?? 0)) / 16
     }
   }
   return out
@@ -71,49 +80,30 @@ export function bilinear(colour: Float32Array, { width, height }: Size): (x: num
   }
 }
 
-/** For each pixel the largest value within `radius` to every side (a square); negate for the smallest. */
-export function maximum(plane: Float32Array, { width, height }: Size, radius: number): Float32Array {
-  const rows = new Float32Array(plane.length)
-  const out = new Float32Array(plane.length)
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      let m = plane[y * width + x] ?? 0
-      const last = Math.min(width - 1, x + radius)
-      for (let k = Math.max(0, x - radius); k <= last; k++) {
-        const v = plane[y * width + k] ?? 0
-        if (v > m) m = v
-      }
-      rows[y * width + x] = m
-    }
-  }
-  for (let y = 0; y < height; y++) {
-    const last = Math.min(height - 1, y + radius)
-    for (let x = 0; x < width; x++) {
-      let m = rows[y * width + x] ?? 0
-      for (let k = Math.max(0, y - radius); k <= last; k++) {
-        const v = rows[k * width + x] ?? 0
-        if (v > m) m = v
-      }
-      out[y * width + x] = m
-    }
-  }
-  return out
-}
-
 /** The set grown by `radius` pixels to every side (a square). */
-export function grow(set: Uint8Array, size: Size, radius: number): Uint8Array {
-  const { width, height } = size
+export function grow(set: Uint8Array, { width, height }: Size, radius: number): Uint8Array {
   const rows = new Uint8Array(set.length)
-  for (let i = 0; i < set.length; i++) {
-    if (!set[i]) continue
-    const x = i % width
-    rows.fill(1, i - Math.min(x, radius), i + Math.min(width - 1 - x, radius) + 1)
-  }
-  const out = new Uint8Array(set.length)
   for (let y = 0; y < height; y++) {
-    const last = Math.min(height - 1, y + radius)
-    for (let k = Math.max(0, y - radius); k <= last; k++) {
-      for (let x = 0; x < width; x++) if (rows[k * width + x]) out[y * width + x] = 1
+    const [first, last] = [y * width, y * width + width - 1]
+    // So many more pixels are within reach of the last one seen, or of one that comes.
+    let reach = 0
+    for (let i = first; i <= last; i++) {
+      if (set[i]) reach = radius + 1
+      if (reach > 0) rows[i] = 1
+      reach--
+    }
+    reach = 0
+    for (let i = last; i >= first; i--) {
+      if (set[i]) reach = radius + 1
+      if (reach > 0) rows[i] = 1
+      reach--
+    }
+  }
+  const out = rows.slice()
+  for (let d = 1; d <= radius; d++) {
+    const by = d * width
+    for (let i = 0; i < out.length; i++) {
+      if (rows[i - by] || rows[i + by]) out[i] = 1
     }
   }
   return out

@@ -1,6 +1,6 @@
 import type { Picture } from './layout.ts'
 import type { Mask } from './mask.ts'
-import { bilinear, maximum } from './plane.ts'
+import { bilinear, grow, shrink } from './plane.ts'
 
 /** Half the width, in pixels of the mask, of the band around the outline in which alpha is computed for each pixel. */
 const BAND = 2
@@ -11,13 +11,8 @@ const BAND = 2
  */
 export function refine(picture: Picture, mask: Mask): void {
   const { data, width, height } = picture
-  const inside = Float32Array.from(mask.product)
-  const most = maximum(inside, mask, BAND)
-  const least = maximum(
-    inside.map((v) => -v),
-    mask,
-    BAND,
-  )
+  const most = grow(mask.product, mask, BAND)
+  const least = shrink(mask.product, mask, BAND)
   const softened = soften(mask)
   const behindAt = bilinear(mask.behind, mask)
   const frontAt = bilinear(mask.front, mask)
@@ -34,7 +29,7 @@ export function refine(picture: Picture, mask: Mask): void {
         data[i + 3] = 0
         continue
       }
-      if (least[j] === -1) continue
+      if (least[j]) continue
       const b = behindAt(u, v)
       const f = frontAt(u, v)
       let along = 0

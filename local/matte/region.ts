@@ -16,6 +16,9 @@ export interface Regions {
 /** A strong piece of an edge must not hide that most of the border has none. */
 const ENOUGH = 10
 
+/** Colours farther from the backdrop's are not more of a reason to stand apart. */
+const STRANGEST = 4
+
 /**
  * Merges regions as long as some border between two has a weak edge on average, weakest first (as in the ultrametric contour
  * maps of Arbeláez et al., 2011): one gap in an outline does not join what lies inside with what lies outside, because all of
@@ -108,7 +111,7 @@ function totals(label: Int32Array, count: number, plane: Float32Array) {
   const sum = new Float64Array(count + 1)
   const area = new Float64Array(count + 1)
   label.forEach((a, i) => {
-    sum[a] = (sum[a] ?? 0) + (plane[i] ?? 0)
+    sum[a] = (sum[a] ?? 0) + Math.min(plane[i] ?? 0, STRANGEST)
     area[a] = (area[a] ?? 0) + 1
   })
   return { sum, area }
