@@ -19,7 +19,7 @@ const MAX_BYTES = 32 * 1024 * 1024
 /** Each scan of a progressive JPEG may cost only fifty bytes, but passes over all pixels. Encoders write about ten scans. */
 const MAX_SCANS = 100
 /** The long side of the picture in which product and backdrop are told apart. Only the edges are computed in full size. */
-const WORK_SIZE = 512
+const WORK_SIZE = 448
 /**
  * The first bytes of JPEG, PNG, WebP, GIF, TIFF and AVIF. Nothing else reaches the library, which renders an SVG to learn its
  * size.

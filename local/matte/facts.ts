@@ -54,12 +54,14 @@ export function factsOf(
       if (x > f.right) f.right = x
       if (y < f.top) f.top = y
       if (y > f.bottom) f.bottom = y
-      if (x === 0 || y === 0 || x === width - 1 || y === height - 1) {
+      const onBorder = x === 0 || y === 0 || x === width - 1 || y === height - 1
+      if (onBorder) {
         f.rim++
         if (like) f.plainRim++
       }
       // Pixels at the edge of a region are blends of two colours.
       const inner =
+        !onBorder &&
         (edge[i] ?? 0) < 2 &&
         label[i - 1] === a &&
         label[i + 1] === a &&

@@ -6,6 +6,8 @@ import type { Regions } from './region.ts'
 /** What is enclosed and has the backdrop's colour is backdrop behind a wall no thicker than this part of its own size: a handle, a ring, a frame. What is deeper inside is a label. */
 const WALL = 0.55
 const ROUND = 0.48
+/** Two gaps are side by side when no more than so many pixels part them. */
+const SPOKE = 6
 /** Something printed on it that covers this part of it shows a label. */
 const PRINTED = 0.012
 /** What is enclosed must keep this much of its core in the plain colour of the backdrop; the rest may be shadow. */
@@ -116,10 +118,19 @@ function printOn({ label }: Regions, facts: Facts[], a: number, { width }: Size)
 
 function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, number[]> {
   const outlines = new Map<number, number[]>()
-  for (let i = 0; i < label.length; i++) {
+  for (let i = width; i < label.length - width; i++) {
     const a = label[i] ?? 0
     if (!like[a]) continue
     if (label[i - 1] === a && label[i + 1] === a && label[i - width] === a && label[i + width] === a) continue
+    // Behind a spoke is the next gap of the wheel, which says nothing of either.
+    let facing = false
+    for (let d = 2; d <= SPOKE && !facing; d++) {
+      for (const j of [i - d, i + d, i - d * width, i + d * width]) {
+        const b = j >= 0 && j < label.length ? (label[j] ?? 0) : a
+        if (b !== a && like[b]) facing = true
+      }
+    }
+    if (facing) continue
     const outline = outlines.get(a)
     if (outline) outline.push(i)
     else outlines.set(a, [i])

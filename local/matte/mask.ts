@@ -24,17 +24,17 @@ const MIN_PART = 0.0003
 const APART = 1.6
 const GRAIN = 5
 /** From this noise on edges are looked for in a picture a little blurred. */
-const SMOOTH = 2.5
+const NOISY = 2.5
 
 /** Tells product from backdrop. `data` is interleaved 8-bit RGB. */
 export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask {
   const size = { width, height }
   const pixels = new Float32Array(data)
-  const { backdrop, difference: first, edge, regions } = analyse(pixels, size)
+  const { backdrop, rest, difference: first, edge, regions } = analyse(pixels, size)
   const { noise } = backdrop
   const plain = Math.min(25, Math.max(6, 4 * noise))
   const outside = outsideOf(regions, first, edge, plain, size)
-  const local = correct(pixels, backdrop.colour, first, regions, outside, plain, size)
+  const local = correct(rest, backdrop.colour, first, regions, outside, plain, size)
   const difference = compare(pixels, local, noise)
   const { open, shadows } = judge(regions, difference, edge, outside, plain, size)
   const whole = invert(within(regions.label, open))
@@ -57,19 +57,19 @@ export function analyse(pixels: Float32Array, size: Size) {
   const rest = pixels.slice()
   for (let k = 0; k < rest.length; k++) rest[k] = (rest[k] ?? 0) - (colour[k] ?? 0)
   const difference = compare(pixels, colour, noise)
-  const grainy = noise > SMOOTH
+  const grainy = noise > NOISY
   const strange = grainy ? smooth(difference.strange, size, 1) : difference.strange
   const { edge, grain } = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
   const small = basins(edge, size)
   const regions = merge(small.label, small.count, edge, strange, APART + GRAIN * grain, size)
-  return { backdrop, difference, edge, small, regions, grain }
+  return { backdrop, rest, difference, edge, small, regions, grain }
 }
 
 /**
  * A lit backdrop is no polynomial: the model is bent to the backdrop that was found, coarsely, so that no shadow gets into it.
  */
 function correct(
-  pixels: Float32Array,
+  rest: Float32Array,
   colour: Float32Array,
   { distance }: Difference,
   { label }: Regions,
@@ -79,10 +79,8 @@ function correct(
 ): Float32Array {
   const found = within(label, outside)
   for (let i = 0; i < found.length; i++) if ((distance[i] ?? 0) > 1.5 * plain) found[i] = 0
-  const off = pixels.slice()
-  for (let k = 0; k < off.length; k++) off[k] = (off[k] ?? 0) - (colour[k] ?? 0)
-  const bent = spread(off, new Float32Array(shrink(found, size, 2)), size, 4)
-  for (let k = 0; k < off.length; k++) bent[k] = (bent[k] ?? 0) + (colour[k] ?? 0)
+  const bent = spread(rest, new Float32Array(shrink(found, size, 2)), size, 4)
+  for (let k = 0; k < bent.length; k++) bent[k] = (bent[k] ?? 0) + (colour[k] ?? 0)
   return bent
 }
 

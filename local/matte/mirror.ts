@@ -68,13 +68,14 @@ function explained(
     }
     // The first rows are in the dark of the contact and half product.
     if (d < 2) continue
+    // Most rows of most pictures are no axis, which shows at once.
+    if (d === 7 && (rows.length < 4 || mean(rows) > 1.5 * BRIGHTEST)) return 0
     all += low
     if (up === 0 || dot <= 0) continue
     met += (dot * dot) / up
     const factor = dot / up
     rows.push({ factor, low })
-    // Most rows of most pictures are no axis, which shows at once.
-    if (rows.length === 4 && mean(rows) > 1.5 * BRIGHTEST) return 0
+    if (d < 7) continue
     for (let x = left; x <= right; x += 2) {
       if (!product[below + x]) continue
       let [off, own] = [0, 0]
