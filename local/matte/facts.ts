@@ -13,6 +13,8 @@ export interface Facts {
   plain: number
   /** The share that can be no backdrop, not even in shadow. */
   strange: number
+  /** Distance from the backdrop's colour, on average. */
+  off: number
   /** How much of the backdrop's light is left, on average, and how much that varies. */
   light: number
   spread: number
@@ -34,6 +36,7 @@ export function factsOf(
     rim: 0,
     plainRim: 0,
     plain: 0,
+    off: 0,
     strange: 0,
     light: 0,
     spread: 0,
@@ -71,6 +74,7 @@ export function factsOf(
       const l = light[i] ?? 0
       f.core += weight
       f.light += weight * l
+      f.off += weight * (distance[i] ?? 0)
       f.spread += weight * l * l
       if (like) f.plain += weight
       if ((strange[i] ?? 0) > 1) f.strange += weight
@@ -79,6 +83,7 @@ export function factsOf(
   for (const f of facts) {
     const core = f.core || 1
     f.light /= core
+    f.off /= core
     f.spread = Math.sqrt(Math.max(0, f.spread / core - f.light * f.light))
     f.plain /= core
     f.strange /= core

@@ -6,6 +6,8 @@ import type { Regions } from './region.ts'
 /** What is enclosed and has the backdrop's colour is backdrop behind a wall no thicker than this part of its own size: a handle, a ring, a frame. What is deeper inside is a label. */
 const WALL = 0.55
 const ROUND = 0.48
+/** The wall of a gap may also be as thick as this part of the picture, if the gap has the very colour of the backdrop. */
+const SLIT = 0.04
 /** Two gaps are side by side when no more than so many pixels part them. */
 const SPOKE = 6
 /** Something printed on it that covers this part of it shows a label. */
@@ -37,7 +39,7 @@ export function judge(
   const facts = factsOf(regions, difference, edge, plain, size)
   const open = outside.slice()
   openSoft(regions, facts, open)
-  openHoles(regions, facts, open, size)
+  openHoles(regions, facts, open, plain, size)
   const light = open.slice()
   openShadows(regions, facts, open)
   return { open, shadows: open.map((is, a) => is && !light[a]) }
@@ -78,7 +80,7 @@ function openSoft(regions: Regions, facts: Facts[], open: boolean[]): void {
 }
 
 /** The thinnest walls first: when one gap of a rack is open, the wall of the next is no longer thick. */
-function openHoles(regions: Regions, facts: Facts[], open: boolean[], size: Size): void {
+function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: number, size: Size): void {
   const like = facts.map((f, a) => a > 0 && !open[a] && f.area > 8 && f.plain > PLAIN && f.strange < 0.15)
   if (!like.includes(true)) return
   const outlines = outlinesOf(regions, like, size)
@@ -90,11 +92,14 @@ function openHoles(regions: Regions, facts: Facts[], open: boolean[], size: Size
       const f = facts[a]
       if (open[a] || !f) continue
       // Through a handle or a ring one sees past a thin wall to most sides; a label has a margin at two of them.
-      const wall = (outline.map((i) => far[i] ?? 0).sort((p, q) => p - q)[Math.floor(outline.length * ROUND)] ?? 0) / 3
-      const { share, edge } = borderWith(regions, a, open)
+      const sorted = outline.map((i) => (far[i] ?? 0) / 3).sort((p, q) => p - q)
+      const wall = (part: number) => sorted[Math.floor(sorted.length * part)] ?? 0
+      const { share, edge, inner } = borderWith(regions, a, open)
       const pocket = share > 0 && edge < 4 && f.plain > 0.6
-      const hole = share < 0.25 && wall < WALL * Math.sqrt(f.area)
-      if (!pocket && !hole) continue
+      const hole = share < 0.25 && wall(ROUND) < WALL * Math.sqrt(f.area)
+      const exact = f.off < 0.7 * plain && inner > 7 && f.area > 40 && f.area < 0.0015 * regions.label.length
+      const small = exact && share < 0.25 && wall(0.3) < SLIT * Math.min(size.width, size.height)
+      if (!pocket && !hole && !small) continue
       open[a] = true
       found = true
     }
