@@ -88,11 +88,19 @@ function correct(
  * The outline lies where backdrop begins to change, on the outer foot of a blurred edge; it is moved in, in place, to where
  * product prevails.
  */
-function peel(product: Uint8Array, pixels: Float32Array, behind: Float32Array, front: Float32Array, size: Size): void {
+function peel(
+  product: Uint8Array,
+  pixels: Float32Array,
+  behind: Float32Array,
+  front: Float32Array,
+  { width }: Size,
+): void {
   for (let step = 0; step < 2; step++) {
-    const inner = shrink(product, size, 1)
-    for (let i = 0, k = 0; i < product.length; i++, k += 3) {
-      if (!product[i] || inner[i]) continue
+    const before = product.slice()
+    for (let i = width + 1; i < product.length - width - 1; i++) {
+      if (!before[i]) continue
+      if (before[i - 1] && before[i + 1] && before[i - width] && before[i + width]) continue
+      const k = i * 3
       let along = 0
       let whole = 0
       for (let c = k; c < k + 3; c++) {

@@ -81,20 +81,25 @@ export function bilinear(colour: Float32Array, { width, height }: Size): (x: num
 }
 
 /** The set grown by `radius` pixels to every side (a square). */
-export function grow(set: Uint8Array, { width, height }: Size, radius: number): Uint8Array {
+export function grow(set: Uint8Array, size: Size, radius: number): Uint8Array {
+  return grown(set, 1, size, radius)
+}
+
+/** 1 where a pixel within reach has that value. */
+function grown(set: Uint8Array, value: 0 | 1, { width, height }: Size, radius: number): Uint8Array {
   const rows = new Uint8Array(set.length)
   for (let y = 0; y < height; y++) {
     const [first, last] = [y * width, y * width + width - 1]
     // So many more pixels are within reach of the last one seen, or of one that comes.
     let reach = 0
     for (let i = first; i <= last; i++) {
-      if (set[i]) reach = radius + 1
+      if (set[i] === value) reach = radius + 1
       if (reach > 0) rows[i] = 1
       reach--
     }
     reach = 0
     for (let i = last; i >= first; i--) {
-      if (set[i]) reach = radius + 1
+      if (set[i] === value) reach = radius + 1
       if (reach > 0) rows[i] = 1
       reach--
     }
@@ -111,7 +116,9 @@ export function grow(set: Uint8Array, { width, height }: Size, radius: number): 
 
 /** The set without the pixels that lie within `radius` of a pixel outside it; the picture's edge does not count. */
 export function shrink(set: Uint8Array, size: Size, radius: number): Uint8Array {
-  return invert(grow(invert(set), size, radius))
+  const out = grown(set, 0, size, radius)
+  for (let i = 0; i < out.length; i++) out[i] = out[i] ? 0 : 1
+  return out
 }
 
 export function invert(set: Uint8Array): Uint8Array {

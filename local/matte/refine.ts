@@ -18,18 +18,22 @@ export function refine(picture: Picture, mask: Mask): void {
   const frontAt = bilinear(mask.front, mask)
   const softAt = bilinear(softened, mask)
   const noise = Math.max(mask.noise, 1)
+  const columns = Int32Array.from({ length: width }, (_, x) => {
+    const u = ((x + 0.5) * mask.width) / width - 0.5
+    return Math.min(mask.width - 1, Math.max(0, Math.round(u)))
+  })
   for (let y = 0; y < height; y++) {
     const v = ((y + 0.5) * mask.height) / height - 0.5
     const row = Math.min(mask.height - 1, Math.max(0, Math.round(v))) * mask.width
     for (let x = 0; x < width; x++) {
-      const u = ((x + 0.5) * mask.width) / width - 0.5
-      const j = row + Math.min(mask.width - 1, Math.max(0, Math.round(u)))
+      const j = row + (columns[x] ?? 0)
       const i = (y * width + x) * 4
       if (most[j] === 0) {
         data[i + 3] = 0
         continue
       }
       if (least[j]) continue
+      const u = ((x + 0.5) * mask.width) / width - 0.5
       const b = behindAt(u, v)
       const f = frontAt(u, v)
       let along = 0
