@@ -26,14 +26,19 @@ const WORK_SIZE = 448
  */
 const KNOWN = /^(?:\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|.{4}ftyp)/s
 
+/** What is being done to a picture. A large one takes seconds, for somebody to watch. */
+export type Stage = 'decode' | 'mask' | 'refine' | 'encode'
+
 /**
- * Cuts the product out, once, and encodes it in each layout.
+ * Cuts the product out, once, and encodes it in each layout. `tell` is told each stage as it begins.
  * @throws ImageError
  */
-export async function cut(image: Uint8Array, layouts: Layout[]) {
+export async function cut(image: Uint8Array, layouts: Layout[], tell: (stage: Stage) => void = () => {}) {
+  tell('decode')
   const picture = await decode(image, layouts)
   if (layouts.length === 0) return []
-  if (!isCutOut(picture)) await matte(picture)
+  if (!isCutOut(picture)) await matte(picture, tell)
+  tell('encode')
   clear(picture)
   const product = bounds(picture)
   const cutouts = []
@@ -93,14 +98,17 @@ function isCutOut({ data, width, height }: Picture): boolean {
   return clear > width + height
 }
 
-async function matte(picture: Picture): Promise<void> {
+async function matte(picture: Picture, tell: (stage: Stage) => void): Promise<void> {
+  tell('mask')
   const { data, width, height } = picture
   const { data: small, info } = await sharp(data, { raw: { width, height, channels: 4 } })
     .resize(WORK_SIZE, WORK_SIZE, { fit: 'inside', withoutEnlargement: true, kernel: 'linear' })
     .flatten({ background: '#fff' })
     .raw()
     .toBuffer({ resolveWithObject: true })
-  refine(picture, mask({ data: small, width: info.width, height: info.height }))
+  const found = mask({ data: small, width: info.width, height: info.height })
+  tell('refine')
+  refine(picture, found)
 }
 
 /**

@@ -2,10 +2,12 @@
 // run.
 import { parseArgs } from 'node:util'
 import { benchMatte } from './matte.ts'
+import { benchScenes } from './scenes.ts'
 import { benchSign } from './sign.ts'
 import { benchStart } from './start.ts'
 import { benchView } from './view.ts'
 import { benchWarm } from './warm.ts'
+import { benchWeight } from './weight.ts'
 
 const { values } = parseArgs({ options: { photos: { type: 'string' } } })
 await benchSign()
@@ -13,3 +15,5 @@ await benchStart()
 await benchWarm()
 await benchView()
 await benchMatte(values.photos)
+await benchWeight()
+await benchScenes()

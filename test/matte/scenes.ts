@@ -28,7 +28,8 @@ export interface Scene {
   kind: Kind
   /** The engine is tuned on the one half, and the other is only reported. */
   half: 'tune' | 'report'
-  draw(): Promise<Drawn>
+  /** In its own size, or in another one of about the same shape. */
+  draw(size?: readonly [width: number, height: number]): Promise<Drawn>
 }
 
 const SIZES = [
@@ -327,12 +328,12 @@ export function scenes(half: Scene['half']): Scene[] {
     return Array.from({ length: Math.max(4, shapes.length) }, (_, variant): Scene => {
       const seed = (second ? 5000 : 1000) + k * 50 + variant
       const shape = shapes[variant % shapes.length] ?? shapes[0]
-      const size = SIZES[(k * 3 + variant * 5 + (second ? 1 : 0)) % SIZES.length] ?? SIZES[0]
+      const own = SIZES[(k * 3 + variant * 5 + (second ? 1 : 0)) % SIZES.length] ?? SIZES[0]
       return {
         name: `${kind} ${variant + 1} ${shape.name}`,
         kind,
         half,
-        draw: () => {
+        draw: (size = own) => {
           const random = seeded(seed)
           const partly = recipe(random, shape, second, variant)
           const camera = {
