@@ -70,7 +70,7 @@ function openSoft(regions: Regions, facts: Facts[], open: boolean[]): void {
   for (let found = true; found; ) {
     found = false
     facts.forEach((f, a) => {
-      if (a === 0 || open[a] || f.strange > 0.25) return
+      if (a === 0 || open[a] || f.strange > (f.plain > 0.5 ? 0.4 : 0.25)) return
       const { share, edge, inner } = borderWith(regions, a, open)
       if (share < 0.2 || edge > 3.2 || edge > 0.5 * inner) return
       open[a] = true
