@@ -1,6 +1,6 @@
 import type { Difference } from './compare.ts'
 import { type Facts, factsOf } from './facts.ts'
-import { count, distances, flood, invert, type Size } from './plane.ts'
+import { distances, flood, type Size } from './plane.ts'
 import type { Regions } from './region.ts'
 
 /** What is enclosed and has the backdrop's colour is backdrop behind a wall no thicker than this part of its own size: a handle, a ring, a frame. What is deeper inside is a label. */
@@ -106,19 +106,29 @@ function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: num
   }
 }
 
-/** How much of a region is covered by others that lie inside of it, as a share of its area. */
+/**
+ * How much of a region is covered by others that lie inside of it, as a share of its area. What is lighter than the backdrop is
+ * no print but a light mirrored in glass.
+ */
 function printOn({ label }: Regions, facts: Facts[], a: number, { width }: Size): number {
   const f = facts[a]
   if (!f) return 0
   // The box of the region with a margin of a pixel, which is where the outside begins.
   const [w, h] = [f.right - f.left + 3, f.bottom - f.top + 3]
-  const open = new Uint8Array(w * h)
-  for (let y = 1; y < h - 1; y++)
-    for (let x = 1; x < w - 1; x++) open[y * w + x] = label[(f.top + y - 1) * width + f.left + x - 1] === a ? 1 : 0
+  const at = (x: number, y: number) => label[(f.top + y - 1) * width + f.left + x - 1] ?? 0
+  const others = new Uint8Array(w * h).fill(1)
+  for (let y = 1; y < h - 1; y++) for (let x = 1; x < w - 1; x++) others[y * w + x] = at(x, y) === a ? 0 : 1
   const outside = new Uint8Array(w * h)
   outside[0] = 1
-  flood(outside, invert(open), { width: w, height: h })
-  return (w * h - count(outside) - count(open)) / f.area
+  flood(outside, others, { width: w, height: h })
+  let print = 0
+  for (let y = 1; y < h - 1; y++) {
+    for (let x = 1; x < w - 1; x++) {
+      const i = y * w + x
+      if (others[i] && !outside[i] && (facts[at(x, y)]?.light ?? 0) < 1.01) print++
+    }
+  }
+  return print / f.area
 }
 
 function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, number[]> {
