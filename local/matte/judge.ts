@@ -6,6 +6,8 @@ import type { Regions } from './region.ts'
 /** What is enclosed and has the backdrop's colour is backdrop behind a wall no thicker than this part of its own size: a handle, a ring, a frame. What is deeper inside is a label. */
 const WALL = 0.55
 const ROUND = 0.48
+/** A light mirrored in a pane takes at least this part of its outline. */
+const GLINT = 0.06
 /** The wall of a gap may also be as thick as this part of the picture, if the gap has the very colour of the backdrop. */
 const SLIT = 0.04
 /** Two gaps are side by side when no more than so many pixels part them. */
@@ -35,14 +37,14 @@ export function judge(
   outside: boolean[],
   plain: number,
   size: Size,
-): { open: boolean[]; shadows: boolean[] } {
+): { open: boolean[]; shadows: boolean[]; sheer: boolean[] } {
   const facts = factsOf(regions, difference, edge, plain, size)
   const open = outside.slice()
   openSoft(regions, facts, open)
-  openHoles(regions, facts, open, plain, size)
+  const panes = openHoles(regions, facts, open, plain, size)
   const light = open.slice()
   openShadows(regions, facts, open)
-  return { open, shadows: open.map((is, a) => is && !light[a]) }
+  return { open, shadows: open.map((is, a) => is && !light[a]), sheer: sheerBy(facts, open, panes) }
 }
 
 /** The length of a region's border with backdrop, as a share of all of it, and the mean edge there. */
@@ -79,10 +81,13 @@ function openSoft(regions: Regions, facts: Facts[], open: boolean[]): void {
   }
 }
 
-/** The thinnest walls first: when one gap of a rack is open, the wall of the next is no longer thick. */
-function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: number, size: Size): void {
+/**
+ * The thinnest walls first: when one gap of a rack is open, the wall of the next is no longer thick. Returns those that are
+ * panes: a light is mirrored in them.
+ */
+function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: number, size: Size): number[] {
   const like = facts.map((f, a) => a > 0 && !open[a] && f.area > 8 && f.plain > PLAIN && f.strange < 0.15)
-  if (!like.includes(true)) return
+  if (!like.includes(true)) return []
   const outlines = outlinesOf(regions, like, size)
   for (const a of outlines.keys()) if (printOn(regions, facts, a, size) > PRINTED) outlines.delete(a)
   for (let found = true; found; ) {
@@ -104,6 +109,36 @@ function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: num
       found = true
     }
   }
+  return [...outlines.keys()].filter((a) => {
+    const around = [...(regions.borders[a] ?? [])]
+    const bright = around.filter(([b]) => !open[b] && (facts[b]?.light ?? 0) > 1.02)
+    const length = (list: typeof around) => list.reduce((sum, [, border]) => sum + border.length, 0)
+    return open[a] && length(bright) > GLINT * length(around)
+  })
+}
+
+/** What fills a glass: as wide as the pane above it and next to it, even, and no darker than what light comes through. */
+function sheerBy(facts: Facts[], open: boolean[], panes: number[]): boolean[] {
+  const sheer = facts.map(() => false)
+  for (const pane of panes) {
+    const glass = facts[pane]
+    if (!glass || glass.plain < 0.7) continue
+    const wide = glass.right - glass.left
+    const within = ({ left, right }: Facts) => left > glass.left - 0.12 * wide && right < glass.right + 0.12 * wide
+    const filled = facts.filter((f, a) => {
+      const near = f.top < glass.bottom + 0.1 * (glass.bottom - glass.top) && f.bottom > glass.bottom
+      const even = f.light > 0.55 && f.spread < 0.06 && f.area > 0.1 * glass.area
+      return a > 0 && !open[a] && even && near && within(f) && f.right - f.left > 0.7 * wide
+    })
+    // A mirrored light parts it.
+    facts.forEach((f, a) => {
+      const same = filled.some(
+        (one) => Math.abs(one.light - f.light) < 0.04 && f.top >= one.top - 3 && f.bottom <= one.bottom + 3,
+      )
+      if (a > 0 && !open[a] && same && within(f) && f.spread < 0.06) sheer[a] = true
+    })
+  }
+  return sheer
 }
 
 /**

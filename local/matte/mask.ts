@@ -12,6 +12,8 @@ import { addThin } from './thin.ts'
 export interface Mask extends Size {
   /** 1 for the pixels of the product. */
   product: Uint8Array
+  /** 1 where the backdrop shines through: what fills a glass. */
+  sheer: Uint8Array
   /** Colour of the backdrop at each pixel, shadows included, also where the product hides it. */
   behind: Float32Array
   /** Colour of the product at each pixel, extrapolated where there is no product. */
@@ -36,7 +38,7 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   const outside = outsideOf(regions, first, edge, plain, size)
   const local = correct(rest, backdrop.colour, first, regions, outside, plain, size)
   const difference = compare(pixels, local, noise)
-  const { open, shadows } = judge(regions, difference, edge, outside, plain, size)
+  const { open, shadows, sheer } = judge(regions, difference, edge, outside, plain, size)
   const whole = invert(within(regions.label, open))
   clearReflection(whole, pixels, local, size)
   // Only what has no edge is known as backdrop, so that nothing thin gets into it.
@@ -47,7 +49,7 @@ export function mask({ data, width, height }: { data: Uint8Array } & Size): Mask
   const product = withoutSpecks(whole, difference.distance, Math.max(4, 3.5 * noise), size)
   const front = spread(pixels, new Float32Array(shrink(product, size, 2)), size)
   peel(product, pixels, under, front, size)
-  return { ...size, product, behind: under, front, noise }
+  return { ...size, product, sheer: within(regions.label, sheer), behind: under, front, noise }
 }
 
 /** Takes the picture apart into regions, each of which is either product or backdrop. */

@@ -4,6 +4,8 @@ import { bilinear, grow, shrink } from './plane.ts'
 
 /** Half the width, in pixels of the mask, of the band around the outline in which alpha is computed for each pixel. */
 const BAND = 2
+/** How much more than the least alpha coloured glass is taken to have. */
+const SHEER = 1.5
 
 /**
  * Sets the alpha of the full-size picture and takes the backdrop's colour out of its half-transparent pixels, in place.
@@ -32,7 +34,10 @@ export function refine(picture: Picture, mask: Mask): void {
         data[i + 3] = 0
         continue
       }
-      if (least[j]) continue
+      if (least[j]) {
+        if (mask.sheer[j]) thin(data, i, behindAt(((x + 0.5) * mask.width) / width - 0.5, v))
+        continue
+      }
       const u = ((x + 0.5) * mask.width) / width - 0.5
       const b = behindAt(u, v)
       const f = frontAt(u, v)
@@ -59,6 +64,24 @@ export function refine(picture: Picture, mask: Mask): void {
       data[i + 3] = Math.min(data[i + 3] ?? 0, Math.round(alpha * 255))
     }
   }
+}
+
+/**
+ * Coloured light comes through: the least alpha that explains the colour, and somewhat more, because no glass is as deep in
+ * colour as can be; and the colour that then is in front.
+ */
+function thin(data: Uint8Array, i: number, behind: Float32Array): void {
+  let least = 0
+  for (let c = 0; c < 3; c++) {
+    const [own, back] = [data[i + c] ?? 0, behind[c] ?? 0]
+    least = Math.max(least, own < back ? (back - own) / Math.max(back, 1) : (own - back) / Math.max(255 - back, 1))
+  }
+  const alpha = clamp(Math.min(1, least * SHEER + 0.05))
+  for (let c = 0; c < 3; c++) {
+    const own = ((data[i + c] ?? 0) - (1 - alpha) * (behind[c] ?? 0)) / alpha
+    data[i + c] = Math.min(255, Math.max(0, Math.round(own)))
+  }
+  data[i + 3] = Math.min(data[i + 3] ?? 0, Math.round(alpha * 255))
 }
 
 function clamp(value: number): number {
