@@ -1,6 +1,7 @@
 import type { Picture } from './layout.ts'
 import type { Mask } from './mask.ts'
-import { bilinear, grow, shrink } from './plane.ts'
+import { grow, shrink } from './plane.ts'
+import { bilinear } from './spread.ts'
 
 /** Half the width, in pixels of the mask, of the band around the outline in which alpha is computed for each pixel. */
 const BAND = 2

@@ -1,3 +1,4 @@
+import { Heap } from './heap.ts'
 import type { Size } from './plane.ts'
 
 /** The border between two regions: its length, and the sum of the edge along it. */
@@ -76,6 +77,37 @@ export function merge(
   return number(label, owner, borders)
 }
 
+/** The length of a region's border with backdrop, as a share of all of it, and the mean edge there. */
+export function borderWith(
+  { borders }: Regions,
+  a: number,
+  open: boolean[],
+): { share: number; edge: number; inner: number } {
+  let [all, length, edge, inner] = [0, 0, 0, 0]
+  for (const [b, border] of borders[a] ?? []) {
+    all += border.length
+    if (!open[b]) {
+      inner += border.edge
+      continue
+    }
+    length += border.length
+    edge += border.edge
+  }
+  const rest = all - length
+  return {
+    share: all > 0 ? length / all : 0,
+    edge: length > 0 ? edge / length : 10,
+    inner: rest > 0 ? inner / rest : 10,
+  }
+}
+
+/** 1 for the pixels of the regions chosen. */
+export function within(label: Int32Array, chosen: boolean[]): Uint8Array {
+  const out = new Uint8Array(label.length)
+  for (let i = 0; i < out.length; i++) out[i] = chosen[label[i] ?? 0] ? 1 : 0
+  return out
+}
+
 function bordersOf(
   label: Int32Array,
   count: number,
@@ -132,50 +164,5 @@ function number(label: Int32Array, owner: Int32Array, borders: Map<number, Borde
     label: label.map((a) => final[a] ?? 0),
     count: roots.length - 1,
     borders: roots.map((r) => new Map([...(borders[r] ?? [])].map(([b, border]) => [fresh[b] ?? 0, border]))),
-  }
-}
-
-/** The least first. */
-class Heap {
-  private readonly items: [cost: number, a: number, b: number, length: number][] = []
-
-  push(cost: number, a: number, b: number, length: number): void {
-    const { items } = this
-    let at = items.length
-    items.push([cost, a, b, length])
-    while (at > 0) {
-      const up = (at - 1) >> 1
-      if ((items[up]?.[0] ?? 0) <= cost) break
-      this.swap(at, up)
-      at = up
-    }
-  }
-
-  pop(): [a: number, b: number, length: number] | undefined {
-    const { items } = this
-    const top = items[0]
-    const last = items.pop()
-    if (!top || !last) return undefined
-    if (items.length > 0) {
-      items[0] = last
-      let at = 0
-      for (;;) {
-        const left = 2 * at + 1
-        const right = left + 1
-        let least = at
-        if (left < items.length && (items[left]?.[0] ?? 0) < (items[least]?.[0] ?? 0)) least = left
-        if (right < items.length && (items[right]?.[0] ?? 0) < (items[least]?.[0] ?? 0)) least = right
-        if (least === at) break
-        this.swap(at, least)
-        at = least
-      }
-    }
-    return [top[1], top[2], top[3]]
-  }
-
-  private swap(a: number, b: number): void {
-    const [x, y] = [this.items[a], this.items[b]]
-    if (x) this.items[b] = x
-    if (y) this.items[a] = y
   }
 }
