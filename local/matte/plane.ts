@@ -51,30 +51,6 @@ export function invert(set: Uint8Array): Uint8Array {
   return out
 }
 
-export function union(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length)
-  for (let i = 0; i < out.length; i++) out[i] = a[i] || b[i] ? 1 : 0
-  return out
-}
-
-export function common(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length)
-  for (let i = 0; i < out.length; i++) out[i] = a[i] && b[i] ? 1 : 0
-  return out
-}
-
-export function without(a: Uint8Array, b: Uint8Array): Uint8Array {
-  const out = new Uint8Array(a.length)
-  for (let i = 0; i < out.length; i++) out[i] = a[i] && !b[i] ? 1 : 0
-  return out
-}
-
-export function count(set: Uint8Array): number {
-  let sum = 0
-  for (let i = 0; i < set.length; i++) sum += set[i] ?? 0
-  return sum
-}
-
 /** The distance of each pixel from the nearest one of the set, in thirds of a pixel (chamfer distance, two passes). */
 export function distances(set: Uint8Array, { width, height }: Size): Int32Array {
   const far = new Int32Array(set.length)
