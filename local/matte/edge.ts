@@ -3,6 +3,8 @@ import type { Size } from './plane.ts'
 /** Brightness range nearby that a sharp edge crosses within two pixels: less is a shadow's soft end, more a real outline. */
 const SOFT = 0.36
 const SHARP = 0.56
+/** The range of 49 values of one channel, in median distances of three. */
+const NOISE_RANGE = Number(process.env.NR ?? 1.5)
 /** Colour distance to levels: a step of so many levels in all three channels is √3 times as far. */
 const LEVELS = 0.6
 
@@ -19,26 +21,44 @@ export function edgeStrength(
 ): { edge: Float32Array; grain: number } {
   const { width, height } = size
   const edge = new Float32Array(width * height)
+  // Blurred along the edge and not across it: that halves the noise, and keeps the edge.
+  const down = blurredAlong(pixels, width * 3)
+  const across = blurredAlong(pixels, 3)
   for (let y = 1; y < height - 1; y++) {
     for (let x = 1; x < width - 1; x++) {
       const i = y * width + x
-      const across = step(pixels, i, 1, Math.min(x, width - 1 - x))
-      const down = step(pixels, i, width, Math.min(y, height - 1 - y))
-      edge[i] = Math.max(across, down) * LEVELS
+      const vertical = step(down, i, 1, Math.min(x, width - 1 - x))
+      const horizontal = step(across, i, width, Math.min(y, height - 1 - y))
+      // The sign tells which of them it was.
+      edge[i] = vertical > horizontal ? vertical * LEVELS : -Math.max(0, horizontal) * LEVELS
     }
   }
   const own = 1.5 * alongBorder(edge, size)[0]
-  const range = rangeIn(pixels, size)
   for (let y = 1; y < height - 1; y++) {
     for (let x = 1; x < width - 1; x++) {
       const i = y * width + x
-      const strength = (edge[i] ?? 0) - own
+      const signed = edge[i] ?? 0
+      const strength = Math.abs(signed) - own
       // What is weak is taken by half, because to look closer takes time.
-      if (strength < 0.6) edge[i] = strength <= 0 ? 0 : strength / 2
-      else edge[i] = strength * Math.max(range.sharpness(i, x, y, noise), oddness(strange, i, width))
+      if (strength < 0.5) edge[i] = strength <= 0 ? 0 : strength / 2
+      else {
+        const sharp = sharpness(signed > 0 ? down : across, i, noise, size)
+        edge[i] = strength * Math.max(sharp, oddness(strange, i, width))
+      }
     }
   }
   return { edge, grain: alongBorder(edge, size)[1] }
+}
+
+/** Weights 1, 4, 6, 4, 1; `by` is how far apart neighbours lie in the array. */
+function blurredAlong(planes: Float32Array, by: number): Float32Array {
+  const out = planes.slice()
+  for (let i = 2 * by; i < planes.length - 2 * by; i++) {
+    const near = (planes[i - by] ?? 0) + (planes[i + by] ?? 0)
+    const far = (planes[i - 2 * by] ?? 0) + (planes[i + 2 * by] ?? 0)
+    out[i] = (6 * (planes[i] ?? 0) + 4 * near + far) / 16
+  }
+  return out
 }
 
 /** The change over two pixels less that beside it on both sides. `room`: distance to the picture's border. */
@@ -63,28 +83,29 @@ function oddness(strange: Float32Array, i: number, width: number): number {
   return clamp(Math.max(near, strange[i - width] ?? 0, strange[i + width] ?? 0) - 1)
 }
 
-function rangeIn(pixels: Float32Array, { width, height }: Size) {
-  const light = new Float32Array(width * height)
-  for (let i = 0, k = 0; i < light.length; i++, k += 3)
-    light[i] = 0.3 * (pixels[k] ?? 0) + 0.5 * (pixels[k + 1] ?? 0) + 0.2 * (pixels[k + 2] ?? 0)
-  return {
-    /** How sharp the brightness changes: 0 as a shadow's end, 1 as an outline. */
-    sharpness(i: number, x: number, y: number, noise: number): number {
-      let [most, least] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
-      for (let v = Math.max(0, y - 3); v <= Math.min(height - 1, y + 3); v++) {
-        const last = v * width + Math.min(width - 1, x + 3)
-        for (let j = v * width + Math.max(0, x - 3); j <= last; j++) {
-          const l = light[j] ?? 0
-          if (l > most) most = l
-          if (l < least) least = l
-        }
-      }
-      const dx = (light[i + 1] ?? 0) - (light[i - 1] ?? 0)
-      const dy = (light[i + width] ?? 0) - (light[i - width] ?? 0)
-      const range = Math.max(most - least - 2 * noise, 1)
-      return clamp((Math.sqrt(dx * dx + dy * dy) / range - SOFT) / (SHARP - SOFT))
-    },
+/** How sharp the colour changes, in the channel in which it changes most: 0 as at a shadow's end, 1 as at an outline. */
+function sharpness(pixels: Float32Array, i: number, noise: number, { width, height }: Size): number {
+  let [most, channel] = [0, 0]
+  for (let c = 0; c < 3; c++) {
+    const dx = (pixels[(i + 1) * 3 + c] ?? 0) - (pixels[(i - 1) * 3 + c] ?? 0)
+    const dy = (pixels[(i + width) * 3 + c] ?? 0) - (pixels[(i - width) * 3 + c] ?? 0)
+    const slope = dx * dx + dy * dy
+    if (slope > most) [most, channel] = [slope, c]
   }
+  const x = i % width
+  const y = (i - x) / width
+  let [high, low] = [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY]
+  for (let v = Math.max(0, y - 3); v <= Math.min(height - 1, y + 3); v++) {
+    const last = (v * width + Math.min(width - 1, x + 3)) * 3 + channel
+    for (let j = (v * width + Math.max(0, x - 3)) * 3 + channel; j <= last; j += 3) {
+      const value = pixels[j] ?? 0
+      if (value > high) high = value
+      if (value < low) low = value
+    }
+  }
+  // Of 49 pixels, noise alone puts two so far apart.
+  const range = Math.max(high - low - NOISE_RANGE * noise, 1)
+  return clamp((Math.sqrt(most) / range - SOFT) / (SHARP - SOFT))
 }
 
 /** Median and mean of the lower nine tenths along the picture's border, most of which is backdrop: what noise makes of it. */
@@ -95,7 +116,7 @@ function alongBorder(strength: Float32Array, { width, height }: Size): [median: 
     const whole = y < frame || y >= height - frame
     for (let x = 1; x < width - 1; x++) {
       if (!whole && x === frame) x = Math.max(frame, width - frame)
-      if ((x + y) % 3 === 0) some.push(strength[y * width + x] ?? 0)
+      if ((x + y) % 3 === 0) some.push(Math.abs(strength[y * width + x] ?? 0))
     }
   }
   const sorted = Float32Array.from(some).sort()
