@@ -1,18 +1,16 @@
 import { distances, parts, type Size } from './plane.ts'
 
 const LEVELS = 512
-/** Edge strength from which a pixel is a part of a visible edge, in levels. */
-const VISIBLE = 2
 /** Visible edges of fewer pixels are noise. */
 const SPECK = 5
 
 /**
  * Cuts the picture into small regions that no edge runs through: a watershed (Meyer's flooding by a queue of levels) of the
  * edges, and between them of the distance to the nearest edge, so that regions end at bottlenecks. A gap in a faint outline is
- * such a bottleneck: there the outline is closed. Returns the number of each pixel's region.
+ * such a bottleneck: there the outline is closed. An edge is visible from so many levels on. Returns the number of each pixel's region.
  */
-export function basins(edge: Float32Array, size: Size): { label: Int32Array; count: number } {
-  const level = heights(edge, size)
+export function basins(edge: Float32Array, visible: number, size: Size): { label: Int32Array; count: number } {
+  const level = heights(edge, visible, size)
   const { width, height } = size
   const label = new Int32Array(level.length)
   const next = new Int32Array(level.length).fill(-1)
@@ -50,9 +48,9 @@ export function basins(edge: Float32Array, size: Size): { label: Int32Array; cou
 }
 
 /** Edges stand above everything by their strength; elsewhere it is the lower the farther from an edge. */
-function heights(edge: Float32Array, size: Size): Int32Array {
+function heights(edge: Float32Array, least: number, size: Size): Int32Array {
   const visible = new Uint8Array(edge.length)
-  for (let i = 0; i < edge.length; i++) if ((edge[i] ?? 0) > VISIBLE) visible[i] = 1
+  for (let i = 0; i < edge.length; i++) if ((edge[i] ?? 0) > least) visible[i] = 1
   for (const part of parts(visible, size)) if (part.length < SPECK) for (const i of part) visible[i] = 0
   const far = distances(visible, size)
   const out = new Int32Array(edge.length)

@@ -4,7 +4,7 @@ import type { Size } from './plane.ts'
 const SOFT = 0.36
 const SHARP = 0.56
 /** The range of 49 values of one channel, in median distances of three. */
-const NOISE_RANGE = Number(process.env.NR ?? 1.5)
+const NOISE_RANGE = 1.5
 /** Colour distance to levels: a step of so many levels in all three channels is √3 times as far. */
 const LEVELS = 0.6
 

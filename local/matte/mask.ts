@@ -23,7 +23,12 @@ export interface Mask extends Size {
 }
 
 const MIN_PART = 0.0003
-/** Mean edge between two regions, in levels, from which they are different things. */
+/** In a noisy picture an edge is visible from so many levels on; in others from fewer. */
+const VISIBLE = 2
+/**
+ * Mean edge between two regions, in levels, from which they are different things, in a noisy picture; in others it is less. And
+ * how much more for each level that noise leaves in the edges.
+ */
 const APART = 1.6
 const GRAIN = 5
 /** From this noise on edges are looked for in a picture a little blurred. */
@@ -63,8 +68,15 @@ export function analyse(pixels: Float32Array, size: Size) {
   const grainy = noise > NOISY
   const strange = grainy ? smooth(difference.strange, size, 1) : difference.strange
   const { edge, grain } = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
-  const small = basins(edge, size)
-  const regions = merge(small.label, small.count, edge, strange, APART + GRAIN * grain, size)
+  const small = basins(edge, Math.min(VISIBLE, 0.8 + 0.5 * noise), size)
+  const regions = merge(
+    small.label,
+    small.count,
+    edge,
+    strange,
+    Math.min(APART, 1.05 + 0.2 * noise) + GRAIN * grain,
+    size,
+  )
   return { backdrop, rest, difference, edge, small, regions, grain }
 }
 
