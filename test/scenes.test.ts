@@ -19,7 +19,7 @@ const FLOORS: [kind: Kind, which: number, iou: number][] = [
   ['white on white', 3, 0.96],
   ['label', 3, 0.95],
   ['border', 1, 0.98],
-  ['holes', 3, 0.94],
+  ['holes', 3, 0.92],
   ['thin', 1, 0.91],
   ['horizon', 3, 0.96],
   ['mirror', 2, 0.97],

@@ -31,6 +31,8 @@ const VISIBLE = 2
  */
 const APART = 1.6
 const GRAIN = 5
+/** The long side of a picture that need not have been reduced. */
+const UNREDUCED = 440
 /** From this noise on edges are looked for in a picture a little blurred. */
 const NOISY = 2.5
 
@@ -68,13 +70,15 @@ export function analyse(pixels: Float32Array, size: Size) {
   const grainy = noise > NOISY
   const strange = grainy ? smooth(difference.strange, size, 1) : difference.strange
   const { edge, grain } = edgeStrength(grainy ? smooth(rest, size, 3) : rest, strange, noise, size)
-  const small = basins(edge, Math.min(VISIBLE, 0.8 + 0.5 * noise), size)
+  // A picture that was not reduced still shows the blocks of its JPEG.
+  const rough = Math.max(size.width, size.height) < UNREDUCED ? 3 : noise
+  const small = basins(edge, Math.min(VISIBLE, 0.8 + 0.5 * rough), size)
   const regions = merge(
     small.label,
     small.count,
     edge,
     strange,
-    Math.min(APART, 1.05 + 0.2 * noise) + GRAIN * grain,
+    Math.min(APART, 1.05 + 0.2 * rough) + GRAIN * grain,
     size,
   )
   return { backdrop, rest, difference, edge, small, regions, grain }
