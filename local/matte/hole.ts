@@ -7,6 +7,8 @@ const WALL = 0.55
 const ROUND = 0.48
 /** A light mirrored in a pane takes at least this part of its outline. */
 const GLINT = 0.06
+/** The mean edge between two parts of one gap. */
+const WEAK = 3.2
 /** The wall of a gap may also be as thick as this part of the picture, if the gap has the very colour of the backdrop. */
 const SLIT = 0.04
 /** Two gaps are side by side when no more than so many pixels part them. */
@@ -21,27 +23,33 @@ const PLAIN = 0.35
  * panes: a light is mirrored in them.
  */
 export function openHoles(regions: Regions, facts: Facts[], open: boolean[], plain: number, size: Size): number[] {
-  const like = facts.map((f, a) => a > 0 && !open[a] && f.area > 8 && f.plain > PLAIN && f.strange < 0.15)
+  const like = facts.map(
+    (f, a) => a > 0 && !open[a] && f.area > 8 && f.plain > PLAIN && f.strange < (f.plain > 0.6 ? 0.35 : 0.15),
+  )
   if (!like.includes(true)) return []
   const outlines = outlinesOf(regions, like, size)
-  for (const a of outlines.keys()) if (printOn(regions, facts, a, size) > PRINTED) outlines.delete(a)
+  const groups = groupsOf(regions, like).filter((group) => printOn(regions, facts, group, size) < PRINTED)
   for (let found = true; found; ) {
     found = false
     const far = distances(within(regions.label, open), size)
-    for (const [a, outline] of outlines) {
-      const f = facts[a]
-      if (open[a] || !f) continue
+    for (const group of groups) {
+      if (group.every((a) => open[a])) continue
       // Through a handle or a ring one sees past a thin wall to most sides; a label has a margin at two of them.
-      const sorted = outline.map((i) => (far[i] ?? 0) / 3).sort((p, q) => p - q)
-      const wall = (part: number) => sorted[Math.floor(sorted.length * part)] ?? 0
-      const { share, edge, inner } = borderWith(regions, a, open)
-      const pocket = share > 0 && edge < 4 && f.plain > 0.6
-      const hole = share < 0.25 && wall(ROUND) < WALL * Math.sqrt(f.area)
-      const exact = f.off < 0.7 * plain && inner > 7 && f.area > 40 && f.area < 0.0015 * regions.label.length
-      const small = exact && share < 0.25 && wall(0.3) < SLIT * Math.min(size.width, size.height)
-      if (!pocket && !hole && !small) continue
-      open[a] = true
-      found = true
+      const walls = group.flatMap((a) => (outlines.get(a) ?? []).map((i) => (far[i] ?? 0) / 3)).sort((p, q) => p - q)
+      const wall = (part: number) => walls[Math.floor(walls.length * part)] ?? 0
+      const area = group.reduce((sum, a) => sum + (facts[a]?.area ?? 0), 0)
+      for (const a of group) {
+        const f = facts[a]
+        if (open[a] || !f) continue
+        const { share, edge, inner } = borderWith(regions, a, open)
+        const pocket = share > 0 && edge < 4 && f.plain > 0.6
+        const hole = share < 0.25 && wall(ROUND) < WALL * Math.sqrt(area)
+        const exact = f.off < 0.7 * plain && inner > 7 && f.area > 40 && f.area < 0.0015 * regions.label.length
+        const small = exact && share < 0.25 && wall(0.3) < SLIT * Math.min(size.width, size.height)
+        if (!pocket && !hole && !small) continue
+        open[a] = true
+        found = true
+      }
     }
   }
   return [...outlines.keys()].filter((a) => {
@@ -52,18 +60,38 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
   })
 }
 
+/** Regions that a weak edge parts, together. */
+function groupsOf({ borders }: Regions, like: boolean[]): number[][] {
+  const seen = like.map((is) => !is)
+  return like.flatMap((_, first) => {
+    if (seen[first]) return []
+    seen[first] = true
+    const group = [first]
+    for (const a of group) {
+      for (const [b, border] of borders[a] ?? []) {
+        if (seen[b] || border.edge > WEAK * border.length) continue
+        seen[b] = true
+        group.push(b)
+      }
+    }
+    return [group]
+  })
+}
+
 /**
- * How much of a region is covered by others that lie inside of it, as a share of its area. What is lighter than the backdrop is
+ * How much of some regions is covered by others that lie inside of them, as a share of their area. What is lighter than the backdrop is
  * no print but a light mirrored in glass.
  */
-function printOn({ label }: Regions, facts: Facts[], a: number, { width }: Size): number {
-  const f = facts[a]
-  if (!f) return 0
-  // The box of the region with a margin of a pixel, which is where the outside begins.
-  const [w, h] = [f.right - f.left + 3, f.bottom - f.top + 3]
-  const at = (x: number, y: number) => label[(f.top + y - 1) * width + f.left + x - 1] ?? 0
+function printOn({ label }: Regions, facts: Facts[], group: number[], { width }: Size): number {
+  const members = group.flatMap((a) => facts[a] ?? [])
+  const [left, top] = [Math.min(...members.map((f) => f.left)), Math.min(...members.map((f) => f.top))]
+  const [right, bottom] = [Math.max(...members.map((f) => f.right)), Math.max(...members.map((f) => f.bottom))]
+  const own = new Set(group)
+  // The box of the regions with a margin of a pixel, which is where the outside begins.
+  const [w, h] = [right - left + 3, bottom - top + 3]
+  const at = (x: number, y: number) => label[(top + y - 1) * width + left + x - 1] ?? 0
   const others = new Uint8Array(w * h).fill(1)
-  for (let y = 1; y < h - 1; y++) for (let x = 1; x < w - 1; x++) others[y * w + x] = at(x, y) === a ? 0 : 1
+  for (let y = 1; y < h - 1; y++) for (let x = 1; x < w - 1; x++) others[y * w + x] = own.has(at(x, y)) ? 0 : 1
   const outside = new Uint8Array(w * h)
   outside[0] = 1
   flood(outside, others, { width: w, height: h })
@@ -74,7 +102,7 @@ function printOn({ label }: Regions, facts: Facts[], a: number, { width }: Size)
       if (others[i] && !outside[i] && (facts[at(x, y)]?.light ?? 0) < 1.01) print++
     }
   }
-  return print / f.area
+  return print / members.reduce((sum, f) => sum + f.area, 0)
 }
 
 function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, number[]> {

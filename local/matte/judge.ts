@@ -17,6 +17,9 @@ export function outsideOf(
   return facts.map((f) => f.rim > 0 && f.plainRim > 0.5 * f.rim && f.strange < 0.4)
 }
 
+/** More than this, beside what is clearly product, makes a product grey. */
+const GREY = 0.6
+
 /** Decides about each region as a whole: true is backdrop, or a hard shadow on it. */
 export function judge(
   regions: Regions,
@@ -64,15 +67,20 @@ function openShadows(regions: Regions, facts: Facts[], open: boolean[]): void {
     top = Math.min(top, f.top)
     bottom = Math.max(bottom, f.bottom)
   })
-  facts.forEach((f, a) => {
-    if (a === 0 || open[a] || sure[a] || f.area > 1.2 * bulk) return
-    const { share } = borderWith(regions, a, open)
+  const shadows = facts.map((f, a) => {
+    if (a === 0 || open[a] || sure[a] || f.area > 1.2 * bulk) return false
     const low = f.bottom > bottom - 0.35 * (bottom - top) && f.top > top + 0.15 * (bottom - top)
     const even = f.spread < 0.05 && f.light > 0.35 && f.light < 0.95 && f.strange < 0.2 && f.plain < 0.3
     // A lighter part of the same material is no shadow of it.
     const kin = [...(regions.borders[a] ?? [])].some(
       ([b]) => sure[b] && Math.abs((facts[b]?.light ?? 0) - f.light) < 0.1,
     )
-    if (share > 0.6 && low && even && !kin) open[a] = true
+    return low && even && !kin && borderWith(regions, a, open).share > 0.6
+  })
+  // A grey thing is made of what looks like shadows; where there is more of that than these, they are parts of it too.
+  const grey = facts.reduce((sum, f, a) => sum + (a > 0 && !open[a] && !sure[a] && !shadows[a] ? f.area : 0), 0)
+  if (grey > GREY * bulk) return
+  shadows.forEach((is, a) => {
+    if (is) open[a] = true
   })
 }
