@@ -28,7 +28,9 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
   )
   if (!like.includes(true)) return []
   const outlines = outlinesOf(regions, like, size)
-  const groups = groupsOf(regions, like).filter((group) => printOn(regions, facts, group, size) < PRINTED)
+  const groups = groupsOf(regions, like).filter(
+    (group) => printOn(regions, facts, group, size) < PRINTED && !goesOn(regions, facts, group, like, open),
+  )
   for (let found = true; found; ) {
     found = false
     const far = distances(within(regions.label, open), size)
@@ -58,6 +60,18 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
     const length = (list: typeof around) => list.reduce((sum, [, border]) => sum + border.length, 0)
     return open[a] && length(bright) > GLINT * length(around)
   })
+}
+
+/** Whether a label goes on beside these regions, in another light: that is no shadow, and has not the backdrop's colour. */
+function goesOn({ borders }: Regions, facts: Facts[], group: number[], like: boolean[], open: boolean[]): boolean {
+  const area = group.reduce((sum, a) => sum + (facts[a]?.area ?? 0), 0)
+  return group.some((a) =>
+    [...(borders[a] ?? [])].some(([b, border]) => {
+      const f = facts[b]
+      if (!f || like[b] || open[b] || border.edge > WEAK * border.length) return false
+      return f.area > 0.2 * area && f.light > 0.94 && f.strange < 0.3
+    }),
+  )
 }
 
 /** Regions that a weak edge parts, together. */

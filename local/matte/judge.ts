@@ -75,12 +75,16 @@ function openShadows(regions: Regions, facts: Facts[], open: boolean[]): void {
     const kin = [...(regions.borders[a] ?? [])].some(
       ([b]) => sure[b] && Math.abs((facts[b]?.light ?? 0) - f.light) < 0.1,
     )
-    return low && even && !kin && borderWith(regions, a, open).share > 0.6
+    return low && even && !kin
   })
   // A grey thing is made of what looks like shadows; where there is more of that than these, they are parts of it too.
   const grey = facts.reduce((sum, f, a) => sum + (a > 0 && !open[a] && !sure[a] && !shadows[a] ? f.area : 0), 0)
   if (grey > GREY * bulk) return
-  shadows.forEach((is, a) => {
-    if (is) open[a] = true
-  })
+  // The part at the product's foot is bordered by the part farther out.
+  for (let round = 0; round < 3; round++) {
+    const found = shadows.map((is, a) => is && !open[a] && borderWith(regions, a, open).share > 0.6)
+    found.forEach((is, a) => {
+      if (is) open[a] = true
+    })
+  }
 }
