@@ -356,6 +356,12 @@ describe('layouts', () => {
   })
 })
 
+it('tells the stages of its work as they begin', async () => {
+  const stages: string[] = []
+  await matte.cut(await scene(disc(150, 100)).png().toBuffer(), [PLAIN], (stage) => stages.push(stage))
+  expect(stages).toEqual(['decode', 'mask', 'refine', 'encode'])
+})
+
 describe('the pool', () => {
   const script = (body: string) =>
     new URL(`data:text/javascript,${encodeURIComponent(`import { parentPort } from 'node:worker_threads'\n${body}`)}`)

@@ -19,21 +19,26 @@ const MAX_BYTES = 32 * 1024 * 1024
 /** Each scan of a progressive JPEG may cost only fifty bytes, but passes over all pixels. Encoders write about ten scans. */
 const MAX_SCANS = 100
 /** The long side of the picture in which product and backdrop are told apart. Only the edges are computed in full size. */
-const WORK_SIZE = 512
+const WORK_SIZE = 448
 /**
  * The first bytes of JPEG, PNG, WebP, GIF, TIFF and AVIF. Nothing else reaches the library, which renders an SVG to learn its
  * size.
  */
 const KNOWN = /^(?:\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]|.{4}ftyp)/s
 
+/** What is being done to a picture. A large one takes seconds, for somebody to watch. */
+export type Stage = 'decode' | 'mask' | 'refine' | 'encode'
+
 /**
- * Cuts the product out, once, and encodes it in each layout.
+ * Cuts the product out, once, and encodes it in each layout. `tell` is told each stage as it begins.
  * @throws ImageError
  */
-export async function cut(image: Uint8Array, layouts: Layout[]) {
+export async function cut(image: Uint8Array, layouts: Layout[], tell: (stage: Stage) => void = () => {}) {
+  tell('decode')
   const picture = await decode(image, layouts)
   if (layouts.length === 0) return []
-  if (!isCutOut(picture)) await matte(picture)
+  if (!isCutOut(picture)) await matte(picture, tell)
+  tell('encode')
   clear(picture)
   const product = bounds(picture)
   const cutouts = []
@@ -93,14 +98,17 @@ function isCutOut({ data, width, height }: Picture): boolean {
   return clear > width + height
 }
 
-async function matte(picture: Picture): Promise<void> {
+async function matte(picture: Picture, tell: (stage: Stage) => void): Promise<void> {
+  tell('mask')
   const { data, width, height } = picture
   const { data: small, info } = await sharp(data, { raw: { width, height, channels: 4 } })
     .resize(WORK_SIZE, WORK_SIZE, { fit: 'inside', withoutEnlargement: true, kernel: 'linear' })
     .flatten({ background: '#fff' })
     .raw()
     .toBuffer({ resolveWithObject: true })
-  refine(picture, mask({ data: small, width: info.width, height: info.height }))
+  const found = mask({ data: small, width: info.width, height: info.height })
+  tell('refine')
+  refine(picture, found)
 }
 
 /**
@@ -109,6 +117,9 @@ async function matte(picture: Picture): Promise<void> {
  */
 function clear({ data }: Picture): void {
   for (let i = 0; i < data.length; i += 4) {
-    if (data[i + 3] === 0) data.fill(0, i, i + 3)
+    if (data[i + 3] !== 0) continue
+    data[i] = 0
+    data[i + 1] = 0
+    data[i + 2] = 0
   }
 }

@@ -26,13 +26,16 @@ export function bounds({ data, width, height }: Picture): Box | undefined {
   let top = height
   let bottom = -1
   for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      if ((data[(y * width + x) * 4 + 3] ?? 0) <= FAINT) continue
-      if (x < left) left = x
-      if (x > right) right = x
-      if (y < top) top = y
-      bottom = y
-    }
+    const row = y * width * 4 + 3
+    let x = 0
+    while (x < width && (data[row + x * 4] ?? 0) <= FAINT) x++
+    if (x === width) continue
+    if (x < left) left = x
+    let last = width - 1
+    while (last > right && (data[row + last * 4] ?? 0) <= FAINT) last--
+    if (last > right) right = last
+    if (y < top) top = y
+    bottom = y
   }
   return right < 0 ? undefined : { left, top, width: right - left + 1, height: bottom - top + 1 }
 }

@@ -1,10 +1,11 @@
 import { availableParallelism } from 'node:os'
 import type { Layout } from '../layout.ts'
+import type { Stage } from './cut.ts'
 import { ImageError } from './error.ts'
 import { createPool } from './pool.ts'
 import type { Answer, Task } from './worker.ts'
 
-export type { Layout }
+export type { Layout, Stage }
 export { ImageError }
 
 /** A PNG (8-bit RGBA, sRGB) with the product on transparency; `blank` when no product was found and all is transparent. */
@@ -17,10 +18,11 @@ export interface Cutout {
 
 export interface Matte {
   /**
-   * Cuts the product out of a photo, once, and returns it in each of the layouts, in their order.
+   * Cuts the product out of a photo, once, and returns it in each of the layouts, in their order. `tell` is told each stage as
+   * it begins, because a large photo takes seconds.
    * @throws ImageError if it is no picture, is damaged or is too large.
    */
-  cut(image: Buffer, layouts: Layout[]): Promise<Cutout[]>
+  cut(image: Buffer, layouts: Layout[], tell?: (stage: Stage) => void): Promise<Cutout[]>
   /** Ends the workers. Running and waiting jobs are rejected. */
   close(): Promise<void>
 }
@@ -28,10 +30,10 @@ export interface Matte {
 /** Starts at most two workers by default, because each holds a whole picture in memory. Further jobs wait. */
 export function createMatte(options: { workers?: number } = {}): Matte {
   const size = options.workers ?? Math.min(2, availableParallelism())
-  const pool = createPool<Task, Answer>(new URL('./boot.mjs', import.meta.url), size)
+  const pool = createPool<Task, Answer, Stage>(new URL('./boot.mjs', import.meta.url), size)
   return {
-    async cut(image, layouts) {
-      const answer = await pool.run({ image, layouts })
+    async cut(image, layouts, tell) {
+      const answer = await pool.run({ image, layouts }, tell)
       if ('code' in answer) throw new ImageError(answer.code, answer.message)
       if ('message' in answer) throw new Error(answer.message)
       return answer.cutouts.map((cutout) => ({ ...cutout, png: toBuffer(cutout.png) }))

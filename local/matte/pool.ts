@@ -1,23 +1,30 @@
 import { Worker } from 'node:worker_threads'
 
 /** Threads that do one task at a time each. `Task` and `Result` must survive a structured clone. */
-export interface Pool<Task, Result> {
-  /** Waits for a free thread. Rejects if the thread dies during the task or the pool is closed. */
-  run(task: Task): Promise<Result>
+export interface Pool<Task, Result, Stage> {
+  /**
+   * Waits for a free thread. Rejects if the thread dies during the task or the pool is closed. `tell` is told what the thread
+   * says of its progress.
+   */
+  run(task: Task, tell?: (stage: Stage) => void): Promise<Result>
   close(): Promise<void>
 }
 
-interface Job<Task, Result> {
+interface Job<Task, Result, Stage> {
   task: Task
+  tell: ((stage: Stage) => void) | undefined
   resolve(result: Result): void
   reject(error: Error): void
 }
 
-/** @param script a JavaScript module that answers each message with exactly one message */
-export function createPool<Task, Result>(script: URL, size: number): Pool<Task, Result> {
-  const queue: Job<Task, Result>[] = []
+/**
+ * @param script a JavaScript module that answers each message with exactly one message; before it may come some of the form
+ * `{ stage }`
+ */
+export function createPool<Task, Result, Stage = never>(script: URL, size: number): Pool<Task, Result, Stage> {
+  const queue: Job<Task, Result, Stage>[] = []
   const idle: Worker[] = []
-  const busy = new Map<Worker, Job<Task, Result>>()
+  const busy = new Map<Worker, Job<Task, Result, Stage>>()
   const all = new Set<Worker>()
   let closed = false
 
@@ -29,8 +36,9 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
     worker.once('online', () => {
       if (!busy.has(worker)) worker.unref()
     })
-    worker.on('message', (result: Result) => {
+    worker.on('message', (result: Result | { stage: Stage }) => {
       const job = busy.get(worker)
+      if (typeof result === 'object' && result !== null && 'stage' in result) return job?.tell?.(result.stage)
       busy.delete(worker)
       worker.unref()
       idle.push(worker)
@@ -67,10 +75,10 @@ export function createPool<Task, Result>(script: URL, size: number): Pool<Task, 
   start()
 
   return {
-    run: (task) =>
+    run: (task, tell) =>
       new Promise((resolve, reject) => {
         if (closed) return reject(new Error('closed'))
-        queue.push({ task, resolve, reject })
+        queue.push({ task, tell, resolve, reject })
         next()
       }),
     async close() {

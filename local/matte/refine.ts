@@ -1,9 +1,12 @@
 import type { Picture } from './layout.ts'
 import type { Mask } from './mask.ts'
-import { bilinear, maximum } from './plane.ts'
+import { grow, shrink } from './plane.ts'
+import { bilinear } from './spread.ts'
 
 /** Half the width, in pixels of the mask, of the band around the outline in which alpha is computed for each pixel. */
 const BAND = 2
+/** How much more than the least alpha coloured glass is taken to have. */
+const SHEER = 1.5
 
 /**
  * Sets the alpha of the full-size picture and takes the backdrop's colour out of its half-transparent pixels, in place.
@@ -11,30 +14,32 @@ const BAND = 2
  */
 export function refine(picture: Picture, mask: Mask): void {
   const { data, width, height } = picture
-  const inside = Float32Array.from(mask.product)
-  const most = maximum(inside, mask, BAND)
-  const least = maximum(
-    inside.map((v) => -v),
-    mask,
-    BAND,
-  )
+  const most = grow(mask.product, mask, BAND)
+  const least = shrink(mask.product, mask, BAND)
   const softened = soften(mask)
   const behindAt = bilinear(mask.behind, mask)
   const frontAt = bilinear(mask.front, mask)
   const softAt = bilinear(softened, mask)
   const noise = Math.max(mask.noise, 1)
+  const columns = Int32Array.from({ length: width }, (_, x) => {
+    const u = ((x + 0.5) * mask.width) / width - 0.5
+    return Math.min(mask.width - 1, Math.max(0, Math.round(u)))
+  })
   for (let y = 0; y < height; y++) {
     const v = ((y + 0.5) * mask.height) / height - 0.5
     const row = Math.min(mask.height - 1, Math.max(0, Math.round(v))) * mask.width
     for (let x = 0; x < width; x++) {
-      const u = ((x + 0.5) * mask.width) / width - 0.5
-      const j = row + Math.min(mask.width - 1, Math.max(0, Math.round(u)))
+      const j = row + (columns[x] ?? 0)
       const i = (y * width + x) * 4
       if (most[j] === 0) {
         data[i + 3] = 0
         continue
       }
-      if (least[j] === -1) continue
+      if (least[j]) {
+        if (mask.sheer[j]) thin(data, i, behindAt(((x + 0.5) * mask.width) / width - 0.5, v))
+        continue
+      }
+      const u = ((x + 0.5) * mask.width) / width - 0.5
       const b = behindAt(u, v)
       const f = frontAt(u, v)
       let along = 0
@@ -60,6 +65,24 @@ export function refine(picture: Picture, mask: Mask): void {
       data[i + 3] = Math.min(data[i + 3] ?? 0, Math.round(alpha * 255))
     }
   }
+}
+
+/**
+ * Coloured light comes through: the least alpha that explains the colour, and somewhat more, because no glass is as deep in
+ * colour as can be; and the colour that then is in front.
+ */
+function thin(data: Uint8Array, i: number, behind: Float32Array): void {
+  let least = 0
+  for (let c = 0; c < 3; c++) {
+    const [own, back] = [data[i + c] ?? 0, behind[c] ?? 0]
+    least = Math.max(least, own < back ? (back - own) / Math.max(back, 1) : (own - back) / Math.max(255 - back, 1))
+  }
+  const alpha = clamp(Math.min(1, least * SHEER + 0.05))
+  for (let c = 0; c < 3; c++) {
+    const own = ((data[i + c] ?? 0) - (1 - alpha) * (behind[c] ?? 0)) / alpha
+    data[i + c] = Math.min(255, Math.max(0, Math.round(own)))
+  }
+  data[i + 3] = Math.min(data[i + 3] ?? 0, Math.round(alpha * 255))
 }
 
 function clamp(value: number): number {

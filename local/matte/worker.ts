@@ -1,12 +1,17 @@
 import { parentPort } from 'node:worker_threads'
 import sharp from 'sharp'
 import type { Layout } from '../layout.ts'
-import { cut } from './cut.ts'
+import { cut, type Stage } from './cut.ts'
 import { ImageError } from './error.ts'
 
 export interface Task {
   image: Uint8Array
   layouts: Layout[]
+}
+
+/** Comes before the answer, any number of times. */
+export interface Note {
+  stage: Stage
 }
 
 export type Answer =
@@ -22,7 +27,7 @@ parentPort?.on('message', async ({ image, layouts }: Task) => {
   let answer: Answer
   const moved: ArrayBuffer[] = []
   try {
-    answer = { cutouts: await cut(image, layouts) }
+    answer = { cutouts: await cut(image, layouts, (stage) => parentPort?.postMessage({ stage } satisfies Note)) }
     // They are moved and not copied, because they may be hundreds of megabytes.
     for (const { png } of answer.cutouts) if (png.buffer instanceof ArrayBuffer) moved.push(png.buffer)
   } catch (error) {

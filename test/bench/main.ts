@@ -3,10 +3,12 @@
 import { parseArgs } from 'node:util'
 import { benchLive } from './live.ts'
 import { benchMatte } from './matte.ts'
+import { benchScenes } from './scenes.ts'
 import { benchSign } from './sign.ts'
 import { benchStart } from './start.ts'
 import { benchView } from './view.ts'
 import { benchWarm } from './warm.ts'
+import { benchWeight } from './weight.ts'
 
 const { values } = parseArgs({ options: { photos: { type: 'string' } } })
 await benchSign()
@@ -15,3 +17,5 @@ await benchWarm()
 await benchView()
 await benchLive()
 await benchMatte(values.photos)
+await benchWeight()
+await benchScenes()
