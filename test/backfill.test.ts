@@ -107,7 +107,7 @@ describe('backfill', () => {
   })
 
   it('promise 1: under lost answers, refusals and resets every photo is cut out, and paid for once', async () => {
-    await put(numbered(30))
+    await put(numbered(20))
     cloud.faults.set(
       (['lose-answer', 'error', 'slow-down', 'reset'] as const).flatMap((kind) => [
         { on: 'GoodsMatting', kind, rate: 0.1, times: 3 },
@@ -121,9 +121,9 @@ describe('backfill', () => {
     cloud.faults.set([])
     lapse(cloud)
     const second = await run()
-    expect(Number(first.cut) + Number(second.cut)).toBeGreaterThanOrEqual(30)
+    expect(Number(first.cut) + Number(second.cut)).toBeGreaterThanOrEqual(20)
     expect(second).toMatchObject({ code: 0, failed: 0 })
-    expect(await cloud.keys('cutouts/')).toHaveLength(30)
+    expect(await cloud.keys('cutouts/')).toHaveLength(20)
     isOnce()
   })
 
@@ -151,7 +151,7 @@ describe('backfill', () => {
   })
 
   it('promise 1: killed three times, it goes on, and every cutout is paid for once', async () => {
-    await put(numbered(24))
+    await put(numbered(12))
     for (let i = 0; i < 3; i++) {
       cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
       const child = start(port, 'backfill', 'run', '--qps', '1', ...failures)
@@ -164,8 +164,8 @@ describe('backfill', () => {
     }
     cloud.faults.set([])
     expect(await run()).toMatchObject({ code: 0, failed: 0 })
-    expect(await cloud.keys('cutouts/')).toHaveLength(24)
-    expect(paid()).toHaveLength(24)
+    expect(await cloud.keys('cutouts/')).toHaveLength(12)
+    expect(paid()).toHaveLength(12)
     isOnce()
   })
 

@@ -625,6 +625,6 @@ it('whatever became of the photos, each cutout that is current, or was within 30
       }
       for (const name of keys) await ask(name)
     }),
-    { numRuns: Number(process.env.FUZZ_RUNS ?? 6) },
+    { numRuns: Number(process.env.FUZZ_RUNS ?? 3) },
   )
 })
