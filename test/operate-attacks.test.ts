@@ -1,0 +1,40 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { held, onPorts, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { json } from './helpers/running.ts'
+import { photoOf, trivial } from './helpers/trivial.ts'
+
+describe('an operator is not fooled', () => {
+  let cloud: TestCloud
+  let port = 0
+  let dir = ''
+  beforeAll(async () => {
+    cloud = await onPorts((free) => {
+      port = free
+      return startTestCloud({ port: free, matte: trivial, instances: 2, environment: { DAILY_LIMIT: '2' } })
+    })
+  })
+  beforeEach(async () => {
+    await cloud.reset()
+    cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+    dir = await mkdtemp(join(tmpdir(), 'operate-'))
+  })
+  afterEach(() => rm(dir, { recursive: true, force: true }))
+  afterAll(() => cloud.close())
+
+  const put = async (...keys: string[]) => {
+    for (const key of keys) await cloud.bucket.put(key, await photoOf(key), { type: 'image/jpeg' })
+  }
+
+  it('by what was handed over and is not paid yet: it counts against DAILY_LIMIT as well', async () => {
+    await put('uploads/1.jpg', 'uploads/2.jpg', 'uploads/3.jpg', 'uploads/4.jpg')
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
+    const failures = join(dir, 'failures')
+    const running = json(port, 'backfill', 'run', '--via', 'function', '--qps', '1000', '--failures', failures)
+    await held(cloud, 2)
+    cloud.faults.set([])
+    expect(await running).toMatchObject({ code: 0, cut: 2, failed: 0, paid: 2, stopped: 'daily-limit' })
+  })
+})
