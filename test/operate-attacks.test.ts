@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { held, onPorts, startTestCloud, type TestCloud } from './helpers/cloud.ts'
-import { json } from './helpers/running.ts'
+import { command, json } from './helpers/running.ts'
 import { photoOf, trivial } from './helpers/trivial.ts'
 
 describe('an operator is not fooled', () => {
@@ -36,5 +36,16 @@ describe('an operator is not fooled', () => {
     await held(cloud, 2)
     cloud.faults.set([])
     expect(await running).toMatchObject({ code: 0, cut: 2, failed: 0, paid: 2, stopped: 'daily-limit' })
+  })
+
+  it('by an object whose name looks like a date to JavaScript: gc takes no receipt for old that has no day', async () => {
+    await put('uploads/1.jpg')
+    const keys = ['receipts/notes 2001', 'receipts/2001/x.json', 'tally/README 12.txt'].map(
+      (name) => `.matting/${name}`,
+    )
+    for (const key of keys) await cloud.bucket.put(key, 'mine', { type: 'text/plain' })
+    await cloud.bucket.put('.matting/receipts/2001-01-01/000000000-a-1.json', '{}', { type: 'application/json' })
+    expect((await command(port, 'gc', 'run', '--yes')).out).toContain('Deleted 1 object')
+    expect(await cloud.keys('.matting/')).toEqual(keys.sort())
   })
 })
