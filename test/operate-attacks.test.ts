@@ -1,7 +1,10 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { gzipSync } from 'node:zlib'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { BUCKET } from '../local/cloud.ts'
 import { held, onPorts, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { command, json } from './helpers/running.ts'
 import { photoOf, trivial } from './helpers/trivial.ts'
@@ -47,5 +50,20 @@ describe('an operator is not fooled', () => {
     await cloud.bucket.put('.matting/receipts/2001-01-01/000000000-a-1.json', '{}', { type: 'application/json' })
     expect((await command(port, 'gc', 'run', '--yes')).out).toContain('Deleted 1 object')
     expect(await cloud.keys('.matting/')).toEqual(keys.sort())
+  })
+
+  it('by a list of an inventory that unpacks to one endless row: it is refused while it is read', async () => {
+    const bomb = gzipSync(`uploads/1.jpg\n"${'a'.repeat(2_000_000)}"\n`)
+    const md5Checksum = createHash('md5').update(bomb).digest('hex')
+    const manifest = {
+      sourceBucket: BUCKET,
+      fileFormat: 'CSV',
+      fileSchema: 'Key',
+      files: [{ key: 'bomb.gz', md5Checksum }],
+    }
+    await writeFile(join(dir, 'bomb.gz'), bomb)
+    await writeFile(join(dir, 'manifest.json'), JSON.stringify(manifest))
+    const { code, err } = await command(port, 'backfill', 'plan', '--inventory', join(dir, 'manifest.json'))
+    expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('bomb.gz cannot be read: Max Record Size') })
   })
 })
