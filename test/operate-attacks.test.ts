@@ -66,4 +66,9 @@ describe('an operator is not fooled', () => {
     const { code, err } = await command(port, 'backfill', 'plan', '--inventory', join(dir, 'manifest.json'))
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('bomb.gz cannot be read: Max Record Size') })
   })
+
+  it('by a URL that is none: check says so in one line', async () => {
+    const { code, err } = await command(port, 'check', 'http://[')
+    expect({ code, err }).toEqual({ code: 2, err: 'http://[ is no URL.' })
+  })
 })
