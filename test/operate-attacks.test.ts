@@ -71,4 +71,25 @@ describe('an operator is not fooled', () => {
     const { code, err } = await command(port, 'check', 'http://[')
     expect({ code, err }).toEqual({ code: 2, err: 'http://[ is no URL.' })
   })
+
+  it('by a dead letter whose key is not percent-encoded: a run through the function goes on', async () => {
+    const cosObject = { key: `/1250000000/photos/uploads/100%.jpg`, size: 9, meta: {}, vid: '' }
+    const cosBucket = { region: 'ap-guangzhou', name: 'photos', appid: '1250000000' }
+    await put('uploads/100%.jpg')
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'error', code: 'AccessDenied' }])
+    const event = {
+      eventName: 'cos:ObjectCreated:Put',
+      eventTime: Math.floor(cloud.clock.now() / 1000),
+      eventSource: 'qcs::cos',
+    }
+    const [upload] = cloud.scf.serverless().functions.filter(({ handler }) => handler.startsWith('upload.'))
+    await cloud.scf.push(upload?.name ?? '', { Records: [{ cos: { cosObject, cosBucket }, event }] })
+    await cloud.scf.idle()
+    expect(cloud.scf.deadLetters()).toHaveLength(1)
+    cloud.faults.set([])
+    const failures = ['--failures', join(dir, 'failures')]
+    const { code, err } = await command(port, 'backfill', 'run', '--limit', '1', '--via', 'function', ...failures)
+    expect({ code, err }).toMatchObject({ code: expect.any(Number), err: expect.not.stringContaining('URIError') })
+    expect(err).not.toContain('malformed')
+  })
 })
