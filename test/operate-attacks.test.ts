@@ -92,4 +92,13 @@ describe('an operator is not fooled', () => {
     expect({ code, err }).toMatchObject({ code: expect.any(Number), err: expect.not.stringContaining('URIError') })
     expect(err).not.toContain('malformed')
   })
+
+  it('by control characters in a key that is refused, or by a code that conceals what follows', async () => {
+    const strange = 'uploads/\u001b]0;title\u0007\u001b[8m\u202e.jpg'
+    const refused = await command(port, 'purge', strange.replace('uploads', 'elsewhere'))
+    const explained = await command(port, 'explain', strange)
+    const shown = `${refused.err}${explained.out}`
+    expect(shown).toContain('elsewhere/?]0;title??[8m?.jpg')
+    expect(shown).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u)
+  })
 })
