@@ -101,4 +101,14 @@ describe('an operator is not fooled', () => {
     expect(shown).toContain('elsewhere/?]0;title??[8m?.jpg')
     expect(shown).not.toMatch(/(?!\n)[\p{Cc}\p{Bidi_Control}]/u)
   })
+
+  it('by a file of failures that cannot be written: nothing is paid, instead of the run ending at the first failure', async () => {
+    await put('uploads/1.jpg')
+    for (const more of [[], ['--via', 'function']]) {
+      const file = join(dir, 'nowhere', 'failures.jsonl')
+      const { code, err } = await command(port, 'backfill', 'run', '--failures', file, ...more)
+      expect({ code, err }).toEqual({ code: 2, err: `--failures: ${file} cannot be written. Nothing was done.` })
+    }
+    expect(cloud.cos.bill()).toEqual([])
+  })
 })
