@@ -61,6 +61,16 @@ describe('whoever counts the day’s paid calls once for many', () => {
     expect(await want(cos, dayCount, 10, 4, 8)).toEqual({ made: 1, told: ['limit-reached'] })
   })
 
+  it('sees what others have paid, also when the clock of the machine is set back meanwhile', async () => {
+    const cos = await startStill()
+    const dayCount = createDayCount()
+    await want(cos, dayCount, 1_000, 0, 1)
+    const before = lists(cos, 1)
+    cos.advance(-60 * MINUTE)
+    await want(cos, dayCount, 1_000, 1, 2)
+    expect(lists(cos, 2)).toBe(before + 2)
+  })
+
   it('gives back what was taken and not paid', async () => {
     const cos = await startStill()
     const dayCount = createDayCount()
