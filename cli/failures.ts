@@ -7,8 +7,10 @@ import { quietly } from '../lib/quietly.ts'
 export interface Failures {
   /** How many were written. */
   count(): number
-  /** `code`: of an error; `unfinished` or `dead-letter`. */
-  add(key: string, failure: { code: string; message: string }): void
+  /**
+   * `code`: of an error; `unfinished` or `dead-letter`. @returns why it could not be written: then nothing more should be begun
+   */
+  add(key: string, failure: { code: string; message: string }): string | undefined
 }
 
 /**
@@ -22,8 +24,14 @@ export function openFailures(file: string, clock: () => number): Failures {
   return {
     count: () => count,
     add(key, { code, message }) {
-      appendFileSync(file, `${JSON.stringify({ key, code, message, at: new Date(clock()).toISOString() })}\n`)
+      const line = `${JSON.stringify({ key, code, message, at: new Date(clock()).toISOString() })}\n`
+      try {
+        appendFileSync(file, line)
+      } catch (error) {
+        return `${file} cannot be written: ${Object(error).code}`
+      }
       count++
+      return undefined
     },
   }
 }

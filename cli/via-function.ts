@@ -103,7 +103,8 @@ export async function runByFunction(
 
   function fail(key: string, code: string, message: string): void {
     standing.failed++
-    failures.add(key, { code, message })
+    const why = failures.add(key, { code, message })
+    if (why) stop ??= { stopped: 'denied', why }
   }
 
   /** Looks what has become of what was handed over. */

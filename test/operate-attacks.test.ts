@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -111,4 +112,16 @@ describe('an operator is not fooled', () => {
     }
     expect(cloud.cos.bill()).toEqual([])
   })
+
+  it.skipIf(!existsSync('/dev/full'))(
+    'by a full disk: a failure that cannot be noted ends no photo that is under way',
+    async () => {
+      await put('uploads/1.jpg')
+      cloud.faults.set([{ on: 'GoodsMatting', kind: 'error', code: 'AccessDenied' }])
+      for (const more of [[], ['--via', 'function']]) {
+        const result = await command(port, 'backfill', 'run', '--failures', '/dev/full', '--qps', '1000', ...more)
+        expect(result).toMatchObject({ code: 1, out: expect.stringContaining('/dev/full cannot be written: ENOSPC') })
+      }
+    },
+  )
 })
