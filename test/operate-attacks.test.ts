@@ -124,4 +124,13 @@ describe('an operator is not fooled', () => {
       }
     },
   )
+
+  it('by a photo within the folder of a photo that is not there, or by a bucket that is not there: explain', async () => {
+    const version = createHash('md5').update('b').digest('hex')
+    await cloud.bucket.put(`cutouts/uploads/a.jpg/b.jpg/${version}-plain.png`, 'x', { type: 'image/png' })
+    const { out } = await command(port, 'explain', 'uploads/a.jpg')
+    expect(out).toMatch(/There is no such photo in [\w-]+\.$/)
+    cloud.faults.set([{ on: 'GetObject', kind: 'error', code: 'NoSuchBucket' }])
+    expect(await command(port, 'explain', 'uploads/a.jpg')).toMatchObject({ code: 1, out: '' })
+  })
 })
