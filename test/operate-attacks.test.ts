@@ -133,4 +133,13 @@ describe('an operator is not fooled', () => {
     cloud.faults.set([{ on: 'GetObject', kind: 'error', code: 'NoSuchBucket' }])
     expect(await command(port, 'explain', 'uploads/a.jpg')).toMatchObject({ code: 1, out: '' })
   })
+
+  it('by what a check says of a photo that nothing would be paid for today', async () => {
+    await put('uploads/1.jpg')
+    const day = new Date(cloud.clock.now()).toISOString().slice(0, 10)
+    await cloud.bucket.put(`.matting/receipts/${day}/000000000-a-2.json`, '{}', { type: 'application/json' })
+    const { out } = await command(port, 'check', 'uploads/1.jpg')
+    expect(out).toContain('no  uploads/1.jpg: nothing to pay')
+    expect(out).toContain('limit-reached')
+  })
 })
