@@ -21,7 +21,10 @@ export interface Checked {
  * decides in the functions; nothing is paid. @throws MattingError unavailable, denied
  */
 export async function check(operator: Operator, what: string): Promise<Checked[]> {
-  if (/^https?:\/\//i.test(what)) return [await checkUrl(operator, what)]
+  if (/^https?:\/\//i.test(what)) {
+    if (!URL.canParse(what)) throw new MattingError('bad-request', `${what} is no URL.`)
+    return [await checkUrl(operator, what)]
+  }
   const text = /\.jsonl?$/i.test(what) ? await readFile(what, 'utf8').catch(() => undefined) : undefined
   if (text === undefined) return [await checkKey(operator, what)]
   const keys = keysOf(text)

@@ -1,3 +1,4 @@
+import { quietly } from '../lib/quietly.ts'
 import { replay } from '../lib/replay.ts'
 import { fields, get, list, text } from './api.ts'
 import type { Operator } from './operator.ts'
@@ -24,7 +25,7 @@ export async function openDeadLetters({ account, config }: Operator): Promise<De
         const { key } = fields(fields(fields(Records[0]).cos).cosObject)
         const spelt = text(key).slice(prefix.length)
         return text(key).startsWith(prefix)
-          ? [{ key: decodeURIComponent(spelt), message: text(letter.ErrorMessage) }]
+          ? [{ key: quietly(() => decodeURIComponent(spelt)) ?? spelt, message: text(letter.ErrorMessage) }]
           : []
       }),
     )

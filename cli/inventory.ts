@@ -14,6 +14,8 @@ import { type Entry, pagesOf } from './sources.ts'
 
 /** So many bytes of a file are fetched at a time. */
 const PIECE = 4 * 1024 * 1024
+/** A row has no more characters: a key has at most 850 bytes. What unpacks to an endless one must not fill the memory. */
+const MAX_ROW = 64 * 1024
 
 /**
  * The objects in a COS Inventory (product/436/33703): `place` is its manifest.json, as a file or as a key of the bucket. Its
@@ -67,7 +69,7 @@ async function* entries(
   folders: readonly string[],
   wrong: (what: string) => MattingError,
 ): AsyncGenerator<Entry> {
-  const rows = parse({ columns, skip_empty_lines: true })
+  const rows = parse({ columns, skip_empty_lines: true, max_record_size: MAX_ROW })
   const streams = key.endsWith('.gz') ? [createGunzip(), rows] : [rows]
   // What it throws is thrown by the loop below as well.
   const piped = pipeline([createReadStream(file), ...streams]).catch(

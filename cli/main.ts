@@ -4,6 +4,7 @@ import { MattingError } from '../lib/errors.ts'
 import { createProgram, type Run } from './command.ts'
 import { addDeployment } from './deployment.ts'
 import { addQuestions } from './questions.ts'
+import { safe } from './safe.ts'
 import { addWork } from './work.ts'
 
 /** Runs a command line; what goes wrong is told in one line. @returns the exit code */
@@ -29,7 +30,7 @@ export async function main(args: readonly string[], shell: Environment): Promise
     // A peer of the package, which not everybody needs.
     if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)
     else if (!(error instanceof MattingError)) console.error(error)
-    else console.error(error.message)
+    else console.error(safe(error.message))
     return error instanceof MattingError && error.code === 'bad-request' ? 2 : 1
   }
 }

@@ -9,6 +9,7 @@ import { MattingError } from '../lib/errors.ts'
 import { createInvocation, type Invocation } from '../lib/invocation.ts'
 import type { Credentials } from '../lib/sign.ts'
 import { type Account, fields, get, list, text } from './api.ts'
+import { safe } from './safe.ts'
 import { readStage, readVariables, type Stage } from './stage.ts'
 
 /** The options of every command. */
@@ -114,13 +115,6 @@ export function openTerminal({
       return /^y(es)?$/i.test(answer.trim())
     },
   }
-}
-
-/** A key may hold control characters, which a terminal would obey, also those that turn the direction of a line; colours stay. */
-function safe(line: string): string {
-  return line.replace(/[\p{Cc}\p{Bidi_Control}]/gu, (character, at: number) =>
-    character === '\u001b' && /^\[\d+m/.test(line.slice(at + 1, at + 6)) ? character : '?',
-  )
 }
 
 /** The variables that the running local cloud's functions have; undefined if it has no functions. */

@@ -63,8 +63,9 @@ async function* oldClaims({ config, cos, store }: Invocation, ages: Ages, { kept
 async function* oldReceipts({ store }: Invocation, ages: Ages): AsyncGenerator<Garbage> {
   for (const folder of [RECEIPTS, TALLIES]) {
     for await (const { key, size } of store.list(folder)) {
-      const end = Date.parse(key.slice(folder.length, folder.length + 10)) + DAY
-      // What has no day in its key is none.
+      // What has no day in its key is none; Date.parse would read one in `notes 2001`.
+      const [day = ''] = /^\d{4}-\d\d-\d\d(?=[/.])/.exec(key.slice(folder.length)) ?? []
+      const end = Date.parse(day) + DAY
       if (!(store.clock() - end >= ages.receipts)) continue
       yield { kind: 'receipts', key, size, since: end, folder: '', check: async () => true }
     }

@@ -75,7 +75,8 @@ export async function run(
       return
     }
     standing.failed++
-    failures.add(key, { code: error.code, message: reasonOf(error) })
+    const why = failures.add(key, { code: error.code, message: reasonOf(error) })
+    if (why) stop ??= { stopped: 'denied', why }
   }
 
   async function cut({ key, head }: Missing, allowance: { left: number }, isLast: boolean): Promise<void> {

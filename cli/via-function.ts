@@ -103,7 +103,8 @@ export async function runByFunction(
 
   function fail(key: string, code: string, message: string): void {
     standing.failed++
-    failures.add(key, { code, message })
+    const why = failures.add(key, { code, message })
+    if (why) stop ??= { stopped: 'denied', why }
   }
 
   /** Looks what has become of what was handed over. */
@@ -156,6 +157,8 @@ export async function runByFunction(
       await rounds(() => inFlight.size < most || isStopped())
       // The function makes all cutouts of a photo, or none.
       if (one.calls > left) stop ??= { stopped: 'limit' }
+      // What is in flight and not paid yet has no receipt, so only a count after its end can be trusted.
+      if (one.calls > today) await rounds(() => inFlight.size === 0 || isStopped())
       if (one.calls > today) today = await leftToday()
       if (one.calls > today) stop ??= { stopped: 'daily-limit', why: until(invocation) }
       if (isStopped()) break

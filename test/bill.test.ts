@@ -71,6 +71,10 @@ describe('bill', () => {
     const { csv } = await import('../cli/bill.ts')
     const bill = { from: day, to: day, lines: [{ name: '=1+"2"', paid: 1, open: 0 }], paid: 1, open: 0 }
     expect([...csv(bill, 'folder')]).toEqual(['folder,paid,open', `"'=1+""2""",1,0`])
+    for (const name of ['+1', '-1', '@A1', '\t=1']) {
+      const [, line] = csv({ ...bill, lines: [{ name, paid: 1, open: 0 }] }, 'folder')
+      expect(line).toBe(`'${name},1,0`)
+    }
   })
 
   it('knows the days, and refuses what is none', async () => {

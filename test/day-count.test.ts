@@ -61,6 +61,28 @@ describe('whoever counts the day’s paid calls once for many', () => {
     expect(await want(cos, dayCount, 10, 4, 8)).toEqual({ made: 1, told: ['limit-reached'] })
   })
 
+  it('sees what others have paid, also when the clock of the machine is set back meanwhile', async () => {
+    const cos = await startStill()
+    const dayCount = createDayCount()
+    await want(cos, dayCount, 1_000, 0, 1)
+    const before = lists(cos, 1)
+    cos.advance(-60 * MINUTE)
+    await want(cos, dayCount, 1_000, 1, 2)
+    expect(lists(cos, 2)).toBe(before + 2)
+  })
+
+  it('pays no more than half of what was left beyond the limit, if others take all of it in the same seconds', async () => {
+    const cos = await startStill()
+    const dayCount = createDayCount()
+    await want(cos, dayCount, 13, 0, 1)
+    const others = Array.from({ length: 12 }, (_, i) => want(cos, createDayCount(), 13, 100 + i, 101 + i))
+    await Promise.all(others)
+    // Thirteen were left when it counted.
+    expect((await want(cos, dayCount, 13, 1, 13)).made).toBe(5)
+    cos.advance(6 * SECOND)
+    expect(await want(cos, dayCount, 13, 13, 14)).toEqual({ made: 0, told: ['limit-reached'] })
+  })
+
   it('gives back what was taken and not paid', async () => {
     const cos = await startStill()
     const dayCount = createDayCount()

@@ -147,6 +147,9 @@ describe('a survey', () => {
     const changed = { ...(await source('changed.jpg')), etag: 'f'.repeat(32) }
     await writeFailure(cos.bucket, 'cutouts/', changed, new MattingError('no-product'))
     await cos.bucket.put('uploads/deadbeefdeadbeefdeadbeefdeadbeef-plain.png', 'png', PNG)
+    // From before MAX_SOURCE_BYTES was lowered.
+    const large = await cos.source(Buffer.alloc(101, 'y'), 'uploads/large-cut.jpg')
+    for (const layout of [plain, card]) await cos.bucket.put(cutoutKey('cutouts/', large, layout), 'png', PNG)
     const long = `${'l'.repeat(850 - 'uploads/.jpg'.length)}.jpg`
     await there(long)
     const told = ['cut.jpg', 'large.jpg', 'nothing.jpg', 'empty.jpg']
@@ -165,6 +168,7 @@ describe('a survey', () => {
       'empty.jpg': 'empty',
       'folder/': 'empty',
       'large.jpg': 'too-large',
+      'large-cut.jpg': 'cut',
       'off.jpg': 'off by its metadata',
       'named.jpg': 1,
       'misnamed.jpg': 'bad-layout',

@@ -35,8 +35,8 @@ async function takeOfDay(invocation: Invocation, calls: number): Promise<void> {
     return
   }
   for (let isNew = false; ; isNew = true) {
-    // A list that took longer than that is as good as one can be.
-    const isFresh = known.day === today(invocation) && (isNew || now() - known.at < FRESH)
+    // A list that took longer than that is as good as one can be. A clock that was set back must not keep one fresh for hours.
+    const isFresh = known.day === today(invocation) && (isNew || Math.abs(now() - known.at) < FRESH)
     const few = known.taken + calls <= known.left / 2
     const first = known.taken === 0 && calls <= known.left
     if (isFresh && !known.listing && (few || first)) {
