@@ -46,8 +46,8 @@ export function rate(text: string): number {
 /** @throws InvalidArgumentError */
 export function date(text: string): Date {
   const value = new Date(text)
-  // Date takes much that is no date for one.
-  if (/^\d{4}-\d\d-\d\d/.test(text) && !Number.isNaN(value.getTime())) return value
+  // Date takes much that is no date for one, and the 31st of February for the 3rd of March.
+  if (/^\d{4}-\d\d-\d\d(?:T|$)/.test(text) && !Number.isNaN(value.getTime()) && day(text.slice(0, 10))) return value
   throw new InvalidArgumentError('Expected a date, such as 2026-01-31 or 2026-01-31T12:00:00Z.')
 }
 

@@ -123,6 +123,8 @@ async function fetchFile(account: Account, bucket: string, key: string, file: st
       const headers = { range: `bytes=${start}-${start + PIECE - 1}` }
       const answer = await ask(account, { bucket, door: 'cos', method: 'GET', key, headers }, [200, 206])
       total = Number(/\/(\d+)$/.exec(text(answer.headers['content-range']))?.[1] ?? 0)
+      if (answer.body.length === 0 && start < total)
+        throw new MattingError('unavailable', `${key} broke off after ${start} of ${total} bytes.`)
       start += answer.body.length
       yield answer.body
     }
