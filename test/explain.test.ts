@@ -1,8 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { cutoutKey } from '../lib/cutout.ts'
+import { explain } from '../lib/explain.ts'
 import { plain } from '../lib/layout.ts'
 import { photo } from './helpers/cloud.ts'
 import { type Commanded, startCommanded } from './helpers/command.ts'
+import { partsOf } from './helpers/uploads.ts'
 
 const ENVIRONMENT = {
   SOURCE_PREFIXES: 'uploads/, other/',
@@ -145,6 +147,14 @@ describe('explain says why there is no cutout', () => {
     expect(await told('uploads/a.jpg')).toContain('There are cutouts of the photo that it has replaced.')
     const { printed } = await it_.command('explain', 'uploads/a.jpg')
     expect(printed.filter((line) => line.startsWith('former    cutouts/uploads/a.jpg/'))).toHaveLength(1)
+  })
+
+  it('no trigger gives the function what arrives there', async () => {
+    quiet()
+    await put('uploads/a.jpg')
+    const { why, advice } = await explain(partsOf(it_.cloud), 'uploads/a.jpg', { hasTrigger: false })
+    expect(why).toMatch(/nobody asked for its URL, and no trigger gives the function what arrives in this folder\.$/)
+    expect(advice).toMatch(/^`deploy` makes the trigger/)
   })
 
   it('its event waits', async () => {
