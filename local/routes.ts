@@ -85,7 +85,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     },
     'POST /api/uploads': (_, body) => grantUpload(body, { cos, cosUrl, configured, credentials, clock }),
     'GET /api/image': (query) =>
-      describeImage(photo(query), query.get('text') ?? 'plain', { cos, imageUrl, configured, now }),
+      describeImage(photo(query), query.get('text') || 'plain', { cos, imageUrl, configured, now }),
     'GET /api/story': (query) => tellStory(photo(query), { cos, scf, configured, now }),
     'GET /api/faults/presets': () => FAULT_PRESETS,
   }

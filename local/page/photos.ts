@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { type Cell, cell } from './cell.ts'
-import type { Photo } from './wire.ts'
+import type { Cutout, Photo } from './wire.ts'
 
 const PAGE = 24
 /** Several changes of one photo come at once, as its claim, its cutout and its receipt do; it is looked at once for all of them. */
@@ -106,4 +106,9 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
 /** Whether a photo is no longer waited for. */
 export function isFinished({ cutouts, mark }: Photo): boolean {
   return cutouts.length > 0 || mark !== undefined
+}
+
+/** The cutout that stands for a photo: the plain one, or else one that is there. */
+export function mainOf({ cutouts }: Photo): Cutout | undefined {
+  return cutouts.find(({ layout }) => layout === 'plain') ?? cutouts[0]
 }

@@ -42,6 +42,8 @@ export interface UploadGrant {
 export interface Cutout {
   /** The layout's short name. */
   layout: string
+  /** What an image URL says for it: a preset, or the words of a layout that has none. */
+  text: string
   key: string
   size: number
   /** ISO 8601 */
