@@ -87,13 +87,10 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
 
   function onInvocation(of: Told): void {
     if ('began' in of) send('invocation', describe(of.began, scf.keyOf(of.event)))
-    // What it wrote comes by another way than what it returned, and may come just after it.
     if (!('ran' in of)) return
-    setImmediate(() => {
-      const key = scf.keyOf(of.event)
-      send('invocation', describe(of.ran, key))
-      change(key)
-    })
+    const key = scf.keyOf(of.event)
+    send('invocation', describe(of.ran, key))
+    change(key)
   }
 
   function begin(): void {
