@@ -8,7 +8,8 @@ import type { Scf } from './scf/scf.ts'
 export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Meter; clear(): void } {
   let saved = 0
   scf.watch((told) => {
-    if ('ran' in told) saved += savedIn(told.ran)
+    // A HEAD never pays.
+    if ('ran' in told && Object(told.event).httpMethod !== 'HEAD') saved += savedIn(told.ran)
   })
   return {
     read() {

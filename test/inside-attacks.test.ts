@@ -26,7 +26,7 @@ afterAll(async () => {
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, one } = createSpeaker(() => cloud)
+const { ask, one, listen } = createSpeaker(() => cloud)
 
 describe('an upload', () => {
   it.each([
@@ -106,5 +106,15 @@ describe('an image URL that the page hands out', () => {
       expect([text, status]).toEqual([text, 400])
       expect((await cloud.image(`/${encodeURIComponent(text)}/${key}`)).status).toBe(400)
     }
+  })
+})
+
+describe('the meter', () => {
+  const meter = async () => (await ask('GET', '/api/meter')).json
+
+  it('counts no HEAD as a call saved, for none would have been paid', async () => {
+    await cloud.upload('uploads/mug.jpg', await photo())
+    for (const method of ['HEAD', 'HEAD', 'GET']) await cloud.image('/plain/uploads/mug.jpg', { method })
+    expect(await meter()).toMatchObject({ paid: 1, saved: 1 })
   })
 })
