@@ -117,4 +117,21 @@ describe('the meter', () => {
     for (const method of ['HEAD', 'HEAD', 'GET']) await cloud.image('/plain/uploads/mug.jpg', { method })
     expect(await meter()).toMatchObject({ paid: 1, saved: 1 })
   })
+
+  it('shows no calls of before a reset, whoever resets', async () => {
+    await cloud.upload('uploads/mug.jpg', await photo())
+    await cloud.image('/plain/uploads/mug.jpg')
+    await cloud.reset()
+    expect(await meter()).toEqual({ paid: 0, saved: 0, processing: { calls: 0, bytes: 0 } })
+  })
+})
+
+describe('a page that is open', () => {
+  it('is told of a reset, or it would show photos and calls that are gone', async () => {
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const live = await listen()
+    await ask('POST', '/api/reset')
+    await expect.poll(() => live.of('reset')).toEqual([{}])
+    await expect.poll(() => live.of('meter').at(-1)).toMatchObject({ paid: 0 })
+  })
 })

@@ -18,6 +18,8 @@ export interface Photos {
   known: Cell<boolean>
   /** What forbids to show them. */
   trouble: Cell<string | undefined>
+  /** All are gone. */
+  forget(): void
   /** Begins anew: what happened meanwhile is not known. */
   reload(): Promise<void>
   loadMore(): Promise<void>
@@ -86,6 +88,11 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     known,
     trouble,
     look,
+    forget() {
+      for (const one of cells.values()) one.set(undefined)
+      cells.clear()
+      keys.set([])
+    },
     reload: () => load(undefined, []),
     loadMore: () => load(after, keys.value),
     changed(key) {

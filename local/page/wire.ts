@@ -155,6 +155,8 @@ export interface LiveEvents {
   /** Something of it changed. */
   photo: { key: string }
   meter: Meter
+  /** All is gone: photos, bill, and what was remembered. */
+  reset: object
   /** This reader was too slow or away, so it has to look at everything anew. */
   missed: { events: number }
 }
