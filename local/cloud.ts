@@ -199,14 +199,17 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     })
     opened.unshift(api)
     deployed()
+    const onResets: (() => void)[] = []
     const reset = async (warm?: readonly string[]) => {
       faults.set([])
       await scf.reset(warm)
       await cos.reset()
+      for (const done of onResets) done()
     }
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
     const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment }
-    const control = createControl({ cos, scf, faults, clock, reset, ...place, receiver: options.receiver })
+    const onReset = (listener: () => void) => void onResets.push(listener)
+    const control = createControl({ cos, scf, faults, clock, reset, onReset, ...place, receiver: options.receiver })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
     const { port: controlPort } = control.address() as AddressInfo

@@ -26,11 +26,15 @@ const MOST_READERS = 32
 /** When a browser connects again, in milliseconds. */
 const RETRY = 1_000
 
-/**
- * Tells what happens inside, as server-sent events (HTML, 9.2). While nobody listens it watches nothing. @returns what answers a
- * request; false if there are too many readers
- */
-export function createLive(options: LiveOptions): (request: IncomingMessage, response: ServerResponse) => boolean {
+export interface Live {
+  /** Answers a request. False if there are too many readers. */
+  open(request: IncomingMessage, response: ServerResponse): boolean
+  /** Tells that all is gone, which no request has told. */
+  reset(): void
+}
+
+/** Tells what happens inside, as server-sent events (HTML, 9.2). While nobody listens it watches nothing. */
+export function createLive(options: LiveOptions): Live {
   const { cos, scf, configured, meter, receiver, page } = options
   const readers = new Map<ServerResponse, { missed: number }>()
   const stops: (() => void)[] = []
@@ -87,13 +91,10 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
 
   function onInvocation(of: Told): void {
     if ('began' in of) send('invocation', describe(of.began, scf.keyOf(of.event)))
-    // What it wrote comes by another way than what it returned, and may come just after it.
     if (!('ran' in of)) return
-    setImmediate(() => {
-      const key = scf.keyOf(of.event)
-      send('invocation', describe(of.ran, key))
-      change(key)
-    })
+    const key = scf.keyOf(of.event)
+    send('invocation', describe(of.ran, key))
+    change(key)
   }
 
   function begin(): void {
@@ -109,7 +110,7 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
     changed.clear()
   }
 
-  return (request, response) => {
+  function open(request: IncomingMessage, response: ServerResponse): boolean {
     if (readers.size >= MOST_READERS) return false
     if (readers.size === 0) begin()
     readers.set(response, { missed: 0 })
@@ -126,6 +127,14 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
     })
     return true
   }
+
+  function reset(): void {
+    if (readers.size === 0) return
+    send('reset', {})
+    change('')
+  }
+
+  return { open, reset }
 }
 
 /** JSON has no line breaks, so whatever a key holds, it is one line. */

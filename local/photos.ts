@@ -2,6 +2,7 @@ import type { Config } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
 import { cutoutFolders, etagPart, olderPart, versionIn } from '../lib/cutout.ts'
 import { codes } from '../lib/errors.ts'
+import { layoutName } from '../lib/layout.ts'
 import { failureFolders } from '../lib/pay/pay.ts'
 import { refuseKey, refuseObject } from '../lib/source.ts'
 import type { Configured } from './configured.ts'
@@ -47,7 +48,7 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
     }
   }
 
-  function cutoutsOf({ cutoutBucket, cutoutPrefix }: Config, { key, etag, modified }: Stored): Cutout[] {
+  function cutoutsOf({ cutoutBucket, cutoutPrefix, presets }: Config, { key, etag, modified }: Stored): Cutout[] {
     const starts = cutoutFolders(cutoutPrefix, key).map((folder) => ({
       folder,
       versions: [etagPart(etag), olderPart(etag)],
@@ -61,7 +62,8 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
         if (name.includes('/') || version === undefined || !versions.includes(version)) continue
         if (version !== versions[0] && one.modified < modified) continue
         const layout = name.slice(version.length + 1, -'.png'.length)
-        found.set(layout, { layout, key: one.key, size: one.size, modified: iso(one.modified) })
+        const text = textOf(layout, presets)
+        found.set(layout, { layout, text, key: one.key, size: one.size, modified: iso(one.modified) })
       }
     }
     return [...found.values()]
@@ -127,6 +129,13 @@ function isPhoto({ key, size, headers }: Stored, prefixes: readonly string[]): b
     refuseKey(key, prefixes) === undefined &&
     refuseObject(key, { size, type: headers['Content-Type'] ?? '' }) === undefined
   )
+}
+
+/** `c1-p20x10` → `card`, or else `center-layout=1,padding-layout=20x10` */
+function textOf(short: string, presets: Config['presets']): string {
+  const [named] = [...presets].find(([, { layout }]) => layoutName(layout) === short) ?? []
+  const [, center, padding] = /^(c1)?-?(?:p(.+))?$/.exec(short) ?? []
+  return named ?? [center && 'center-layout=1', padding && `padding-layout=${padding}`].filter(Boolean).join(',')
 }
 
 function byBytes(a: string, b: string): number {

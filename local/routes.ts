@@ -29,6 +29,8 @@ export interface RoutesOptions {
   /** The owner's. */
   credentials: Credentials
   receiver: Pick<Receiver, 'watch'> | undefined
+  /** Calls after each reset. */
+  onReset: (listener: () => void) => void
 }
 
 export type Route = (query: URLSearchParams, body: unknown) => unknown
@@ -37,7 +39,6 @@ export interface PageRoutes {
   routes: Record<string, Route>
   /** @param page the page's origin. False if there are too many readers. */
   live: (request: IncomingMessage, response: ServerResponse) => boolean
-  clear: () => void
 }
 
 const { version } = Object(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')))
@@ -50,6 +51,10 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
   const meter = createMeter(cos, scf)
   const photos = createPhotos({ cos, cosUrl, configured, now })
   const live = createLive({ cos, scf, configured, meter: meter.read, receiver, page })
+  options.onReset(() => {
+    meter.clear()
+    live.reset()
+  })
 
   function photo(query: URLSearchParams): Photo {
     const key = query.get('key') ?? ''
@@ -85,9 +90,9 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     },
     'POST /api/uploads': (_, body) => grantUpload(body, { cos, cosUrl, configured, credentials, clock }),
     'GET /api/image': (query) =>
-      describeImage(photo(query), query.get('text') ?? 'plain', { cos, imageUrl, configured, now }),
+      describeImage(photo(query), query.get('text') || 'plain', { cos, imageUrl, configured, now }),
     'GET /api/story': (query) => tellStory(photo(query), { cos, scf, configured, now }),
     'GET /api/faults/presets': () => FAULT_PRESETS,
   }
-  return { routes, live, clear: meter.clear }
+  return { routes, live: live.open }
 }

@@ -81,7 +81,7 @@ export const chinese: Text = {
   },
   noView: '无法展示',
   failed: '未能上传',
-  notPicture: '这不是图片。',
+  notPicture: '这不是 JPEG、PNG、WebP 或 BMP 图片。',
   dismiss: '关闭',
   dismissFor: (name) => `关闭 ${name}`,
   retry: '重试',

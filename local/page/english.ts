@@ -81,7 +81,7 @@ export const english = {
   },
   noView: 'Cannot be shown',
   failed: 'Not uploaded',
-  notPicture: 'This is not a picture.',
+  notPicture: 'This is no JPEG, PNG, WebP or BMP.',
   dismiss: 'Dismiss',
   dismissFor: (name: string) => `Dismiss ${name}`,
   retry: 'Try again',

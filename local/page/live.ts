@@ -22,10 +22,12 @@ interface LiveOptions {
   meter: (meter: LiveEvents['meter']) => void
   /** It is connected, perhaps again, or was too slow: what happened meanwhile was not heard. */
   open: () => void
+  /** All is gone. */
+  reset: () => void
 }
 
 /** Listens to what happens inside. */
-export function createLive({ photo, meter, open }: LiveOptions): Live {
+export function createLive({ photo, meter, open, reset }: LiveOptions): Live {
   const state = cell<'connecting' | 'open' | 'stopped'>('connecting')
   const changes = cell(0)
   const lines: Line[] = []
@@ -63,6 +65,10 @@ export function createLive({ photo, meter, open }: LiveOptions): Live {
     listen('announced', (told) => keep({ type: 'announced', told }))
     listen('missed', (told) => {
       keep({ type: 'missed', told })
+      open()
+    })
+    listen('reset', () => {
+      reset()
       open()
     })
     listen('photo', ({ key }) => photo(key))

@@ -40,6 +40,7 @@ const photos = createPhotos(api, ({ mark }) => {
 const live = createLive({
   photo: photos.changed,
   meter: paid.set,
+  reset: photos.forget,
   // What happened before it was connected was not heard.
   open: () =>
     void Promise.all([api.place().then(place.set), api.meter().then(paid.set), photos.reload()]).catch(() => {}),

@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { type Cell, cell } from './cell.ts'
-import type { Photo } from './wire.ts'
+import type { Cutout, Photo } from './wire.ts'
 
 const PAGE = 24
 /** Several changes of one photo come at once, as its claim, its cutout and its receipt do; it is looked at once for all of them. */
@@ -18,6 +18,8 @@ export interface Photos {
   known: Cell<boolean>
   /** What forbids to show them. */
   trouble: Cell<string | undefined>
+  /** All are gone. */
+  forget(): void
   /** Begins anew: what happened meanwhile is not known. */
   reload(): Promise<void>
   loadMore(): Promise<void>
@@ -86,6 +88,11 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     known,
     trouble,
     look,
+    forget() {
+      for (const one of cells.values()) one.set(undefined)
+      cells.clear()
+      keys.set([])
+    },
     reload: () => load(undefined, []),
     loadMore: () => load(after, keys.value),
     changed(key) {
@@ -106,4 +113,9 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
 /** Whether a photo is no longer waited for. */
 export function isFinished({ cutouts, mark }: Photo): boolean {
   return cutouts.length > 0 || mark !== undefined
+}
+
+/** The cutout that stands for a photo: the plain one, or else one that is there. */
+export function mainOf({ cutouts }: Photo): Cutout | undefined {
+  return cutouts.find(({ layout }) => layout === 'plain') ?? cutouts[0]
 }

@@ -42,6 +42,8 @@ export interface UploadGrant {
 export interface Cutout {
   /** The layout's short name. */
   layout: string
+  /** What an image URL says for it: a preset, or the words of a layout that has none. */
+  text: string
   key: string
   size: number
   /** ISO 8601 */
@@ -153,6 +155,8 @@ export interface LiveEvents {
   /** Something of it changed. */
   photo: { key: string }
   meter: Meter
+  /** All is gone: photos, bill, and what was remembered. */
+  reset: object
   /** This reader was too slow or away, so it has to look at everything anew. */
   missed: { events: number }
 }

@@ -194,15 +194,19 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
   })
 
   it('says in words why a file is not taken', async () => {
-    await drop(page, [{ name: 'notes.txt', bytes: Buffer.from('no picture'), type: 'text/plain' }])
-    await page.getByText(english.notPicture).waitFor()
+    await drop(page, [
+      { name: 'notes.txt', bytes: Buffer.from('no picture'), type: 'text/plain' },
+      { name: 'moving.gif', bytes: Buffer.from('GIF89a'), type: 'image/gif' },
+    ])
+    await page.getByText(english.notPicture).nth(1).waitFor()
     // The sample is another photo than the one of that name.
     await page.getByRole('button', { name: english.samples.mug, exact: true }).click()
     const other = page.locator('.card.upload').filter({ hasText: 'mug.jpg' })
     await other.getByRole('button', { name: english.replace }).waitFor()
     // Chromium tells of every answer that is an error.
-    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')])
-    for (const name of ['mug.jpg', 'notes.txt'])
+    const errors = complaints.splice(0).map((one) => / (4\d\d) /.exec(one)?.[1])
+    expect(errors).toEqual(['415', '415', '409'])
+    for (const name of ['mug.jpg', 'notes.txt', 'moving.gif'])
       await page.getByRole('button', { name: english.dismissFor(name) }).click()
     await expect.poll(() => page.locator('.card.upload').count()).toBe(0)
   })
