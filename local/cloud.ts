@@ -7,6 +7,7 @@ import { type Clock, createClock } from './clock.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
 import type { Policy } from './cos/policy.ts'
+import { createCutting } from './cutting.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
 import type { Pages } from './guard.ts'
@@ -106,6 +107,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
   const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
+  const cutting = createCutting(matte, clock)
   let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   let deployed = () => {}
@@ -129,7 +131,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       pages,
       otherBuckets: cutoutBuckets,
       lastModified: options.lastModified ?? 'end',
-      cut: (photo, layouts) => matte.cut(photo, layouts),
+      cut: cutting.cut,
       onEvent: async (event) => (await started).onEvent(event),
       onKill: async (secretId) => (await started).kill(secretId),
     })
@@ -209,7 +211,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
     const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment }
     const onReset = (listener: () => void) => void onResets.push(listener)
-    const control = createControl({ cos, scf, faults, clock, reset, onReset, ...place, receiver: options.receiver })
+    const { receiver } = options
+    const control = createControl({ cos, scf, cutting, faults, clock, reset, onReset, ...place, receiver })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
     const { port: controlPort } = control.address() as AddressInfo

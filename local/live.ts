@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sourceKey, splitCutout } from '../lib/cutout.ts'
 import type { Configured } from './configured.ts'
 import type { Cos, RequestRecord } from './cos/cos.ts'
+import type { Cutting } from './cutting.ts'
 import { json } from './json.ts'
 import type { LiveEvents, Meter } from './page/wire.ts'
 import type { Receiver } from './receiver.ts'
@@ -11,6 +12,7 @@ import type { Scf, Told } from './scf/scf.ts'
 export interface LiveOptions {
   cos: Cos
   scf: Scf
+  cutting: Cutting
   configured: Configured
   meter: () => Meter
   receiver: Pick<Receiver, 'watch'> | undefined
@@ -35,7 +37,7 @@ export interface Live {
 
 /** Tells what happens inside, as server-sent events (HTML, 9.2). While nobody listens it watches nothing. */
 export function createLive(options: LiveOptions): Live {
-  const { cos, scf, configured, meter, receiver, page } = options
+  const { cos, scf, cutting, configured, meter, receiver, page } = options
   const readers = new Map<ServerResponse, { missed: number }>()
   const stops: (() => void)[] = []
   const changed = new Set<string>()
@@ -100,6 +102,7 @@ export function createLive(options: LiveOptions): Live {
   function begin(): void {
     told = JSON.stringify(meter())
     stops.push(cos.watch(onRequest), scf.watch(onInvocation))
+    stops.push(cutting.watch((picture) => send('cutting', picture)))
     if (receiver) stops.push(receiver.watch((event) => send('announced', event)))
   }
 

@@ -7,6 +7,7 @@ import { printView } from '../lib/view.ts'
 import type { Clock } from './clock.ts'
 import { createConfigured } from './configured.ts'
 import type { Cos } from './cos/cos.ts'
+import type { Cutting } from './cutting.ts'
 import { FAULT_PRESETS } from './faults.ts'
 import { describeImage } from './image.ts'
 import { createLive } from './live.ts'
@@ -21,6 +22,7 @@ import { grantUpload, Refused } from './upload.ts'
 export interface RoutesOptions {
   cos: Cos
   scf: Scf
+  cutting: Cutting
   clock: Clock
   cosUrl: string
   imageUrl: string
@@ -45,12 +47,12 @@ const { version } = Object(JSON.parse(readFileSync(new URL('../package.json', im
 
 /** What the page asks the control port. */
 export function createRoutes(options: RoutesOptions, page: () => string): PageRoutes {
-  const { cos, scf, clock, cosUrl, imageUrl, bucket, region, credentials, receiver } = options
+  const { cos, scf, cutting, clock, cosUrl, imageUrl, bucket, region, credentials, receiver } = options
   const { now } = clock
   const configured = createConfigured(scf)
   const meter = createMeter(cos, scf)
   const photos = createPhotos({ cos, cosUrl, configured, now })
-  const live = createLive({ cos, scf, configured, meter: meter.read, receiver, page })
+  const live = createLive({ cos, scf, cutting, configured, meter: meter.read, receiver, page })
   options.onReset(() => {
     meter.clear()
     live.reset()
@@ -77,6 +79,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
   const routes: Record<string, Route> = {
     'GET /api/place': place,
     'GET /api/meter': meter.read,
+    'GET /api/cutting': cutting.list,
     'GET /api/photos': (query) => photos.list(query.get('after') ?? '', Number(query.get('limit') ?? Number.NaN)),
     'GET /api/photo': (query): PhotoAnswer => {
       const found = photos.one(query.get('key') ?? '')

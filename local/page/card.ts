@@ -4,7 +4,7 @@ import { icon, note } from './icon.ts'
 import { paint } from './looking.ts'
 import { mainOf } from './photos.ts'
 import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
-import type { Cutout, Photo } from './wire.ts'
+import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
 /** A photo and its cutout. */
 export interface Card {
@@ -50,6 +50,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     if (isNear) return
     isNear = true
     photos.photo(key).watch(signal, draw)
+    photos.stage(key).watch(signal, draw)
     remembered.look.watch(signal, draw)
     remembered.mode.watch(signal, draw)
     scene.place.watch(signal, draw)
@@ -62,17 +63,19 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const look = remembered.look.value
     const mode = remembered.mode.value
     const cutout = mainOf(photo)
+    const stage = photos.stage(key).value
     const want = [
       photo.etag,
       cutout?.layout,
       photo.mark?.code,
+      stage,
       mode,
       Object.values(look),
       scene.place.value?.access,
     ].join()
     if (want === drawn) return
     drawn = want
-    if (!cutout) drawWaiting(photo)
+    if (!cutout) drawWaiting(photo, stage)
     else void (mode === 'compare' ? drawCompare(photo, cutout) : drawBeside(photo, cutout))
   }
 
@@ -89,10 +92,10 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     return image
   }
 
-  function drawWaiting(photo: Photo): void {
+  function drawWaiting(photo: Photo, stage: CuttingPicture['stage'] | undefined): void {
     const tile = photo.mark
       ? note(text.refused, reasonOf(text, photo.mark))
-      : element('div', { class: 'note' }, text.cutting)
+      : element('div', { class: 'note' }, stage ? text.stages[stage] : text.cutting)
     tile.classList.add('tile')
     tile.classList.toggle('working', photo.mark === undefined)
     pictures.replaceChildren(element('div', { class: 'tile' }, photoImage(photo)), tile)

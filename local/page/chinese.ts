@@ -72,6 +72,13 @@ export const chinese: Text = {
   uploading: (n) => `上传中，${n} %`,
   queued: '排队中',
   cutting: '正在抠图',
+  stages: {
+    wait: '等待引擎',
+    decode: '引擎正在读取图片',
+    mask: '引擎正在寻找商品',
+    refine: '引擎正在细化边缘',
+    encode: '引擎正在写入抠图',
+  },
   refused: '未能抠图',
   marks: {
     'not-an-image': '无法当作图片读取。',

@@ -72,6 +72,13 @@ export const english = {
   uploading: (n: number) => `Uploading, ${n} %`,
   queued: 'Waits for its turn',
   cutting: 'Being cut out',
+  stages: {
+    wait: 'Waits for the engine',
+    decode: 'The engine reads it',
+    mask: 'The engine looks for the product',
+    refine: 'The engine refines the edges',
+    encode: 'The engine writes the cutout',
+  },
   refused: 'Not cut out',
   marks: {
     'not-an-image': 'It cannot be read as a picture.',

@@ -19,6 +19,7 @@ export interface Live {
 
 interface LiveOptions {
   photo: (key: string) => void
+  cutting: (picture: LiveEvents['cutting']) => void
   meter: (meter: LiveEvents['meter']) => void
   /** It is connected, perhaps again, or was too slow: what happened meanwhile was not heard. */
   open: () => void
@@ -27,7 +28,7 @@ interface LiveOptions {
 }
 
 /** Listens to what happens inside. */
-export function createLive({ photo, meter, open, reset }: LiveOptions): Live {
+export function createLive({ photo, cutting, meter, open, reset }: LiveOptions): Live {
   const state = cell<'connecting' | 'open' | 'stopped'>('connecting')
   const changes = cell(0)
   const lines: Line[] = []
@@ -72,6 +73,7 @@ export function createLive({ photo, meter, open, reset }: LiveOptions): Live {
       open()
     })
     listen('photo', ({ key }) => photo(key))
+    listen('cutting', cutting)
     listen('meter', meter)
   }
   connect()

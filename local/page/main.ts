@@ -39,6 +39,7 @@ const photos = createPhotos(api, ({ mark }) => {
 })
 const live = createLive({
   photo: photos.changed,
+  cutting: ({ key, stage }) => photos.stage(key).set(stage),
   meter: paid.set,
   reset: photos.forget,
   // What happened before it was connected was not heard.

@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { type Cell, cell } from './cell.ts'
-import type { Cutout, Photo } from './wire.ts'
+import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
 const PAGE = 24
 /** Several changes of one photo come at once, as its claim, its cutout and its receipt do; it is looked at once for all of them. */
@@ -12,6 +12,8 @@ export interface Photos {
   keys: Cell<readonly string[]>
   /** The photo itself; undefined once it is gone. */
   photo(key: string): Cell<Photo | undefined>
+  /** How far the engine is with it, if that takes long. */
+  stage(key: string): Cell<CuttingPicture['stage'] | undefined>
   /** Whether there are more than those. */
   more: Cell<boolean>
   /** Whether it is known which there are. */
@@ -33,6 +35,7 @@ export interface Photos {
 export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos {
   const keys = cell<readonly string[]>([])
   const cells = new Map<string, Cell<Photo | undefined>>()
+  const stages = new Map<string, Cell<CuttingPicture['stage'] | undefined>>()
   const more = cell(false)
   const known = cell(false)
   const trouble = cell<string | undefined>(undefined)
@@ -46,9 +49,16 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     return there
   }
 
+  function stage(key: string): Cell<CuttingPicture['stage'] | undefined> {
+    const there = stages.get(key) ?? cell<CuttingPicture['stage'] | undefined>(undefined)
+    stages.set(key, there)
+    return there
+  }
+
   function take(found: Photo): void {
     const here = photo(found.key)
     const before = here.value
+    if (isFinished(found)) stages.get(found.key)?.set(undefined)
     here.set(found)
     if (before && !isFinished(before) && isFinished(found)) finished(found)
   }
@@ -78,12 +88,14 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     }
     photo(key).set(undefined)
     cells.delete(key)
+    stages.delete(key)
     if (listed) keys.set(keys.value.filter((one) => one !== key))
   }
 
   return {
     keys,
     photo,
+    stage,
     more,
     known,
     trouble,
@@ -91,6 +103,7 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     forget() {
       for (const one of cells.values()) one.set(undefined)
       cells.clear()
+      stages.clear()
       keys.set([])
     },
     reload: () => load(undefined, []),

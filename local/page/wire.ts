@@ -116,6 +116,16 @@ export interface Meter {
   processing: { calls: number; bytes: number }
 }
 
+/** `GET /api/cutting`: a picture that the engine has in hand. */
+export interface CuttingPicture {
+  /** The photo's, or the address of a picture elsewhere. */
+  key: string
+  /** In this order; `wait` until a thread is free. */
+  stage: 'wait' | 'decode' | 'mask' | 'refine' | 'encode'
+  /** Since it was asked for. */
+  ms: number
+}
+
 /** What happens inside, `GET /api/live`: the type of each event, and its data. */
 export interface LiveEvents {
   /** A request to COS, just before it is answered. */
@@ -154,6 +164,8 @@ export interface LiveEvents {
   announced: { type: string; key: string; id: string }
   /** Something of it changed. */
   photo: { key: string }
+  /** It takes longer than two seconds; from then on each stage as it begins. */
+  cutting: CuttingPicture
   meter: Meter
   /** All is gone: photos, bill, and what was remembered. */
   reset: object

@@ -1,8 +1,9 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
-import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+import { matte, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { alphasOf, drop, focused, inspect, inspectAll, photo, program, tabTo, visit } from './visitor.ts'
 
 /** One page and one cloud for all tests: each begins where the last has ended. */
@@ -14,7 +15,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
   const hosts = new Set<string>()
 
   beforeAll(async () => {
-    cloud = await startTestCloud()
+    cloud = await startTestCloud({ matte: held })
     ;({ browser, page } = await visit(complaints, hosts))
     await page.goto(cloud.controlUrl)
     await page.getByText(english.live, { exact: true }).waitFor()
@@ -24,6 +25,20 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await cloud?.close()
   })
 
+  /** Of a photo that says so, the engine has in hand until it is let go. */
+  let letGo = () => {}
+  const held: Matte = {
+    ...matte,
+    async cut(image, layouts, tell) {
+      if (image.includes('hold me')) {
+        tell?.('refine')
+        await new Promise<void>((go) => {
+          letGo = go
+        })
+      }
+      return matte.cut(image, layouts)
+    },
+  }
   const cutouts = () => page.locator('.cards .ground:not(.working) img[src]')
   const cutoutOf = (name: string) =>
     page.locator('.card').filter({ hasText: name }).locator('.ground:not(.working) img[src]')
@@ -243,6 +258,17 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.keyboard.press('Enter')
     await expect.poll(() => page.getByRole('button', { name: english.open('duplicate-events-1.jpg') }).count()).toBe(0)
     expect(await cloud.keys('uploads/duplicate-events-1')).toEqual([])
+  })
+
+  it('says how far a photo is that takes long', async () => {
+    await drop(page, [{ name: 'slow.jpg', bytes: Buffer.concat([await photo('mug'), Buffer.from('hold me')]) }])
+    const card = page.locator('.card').filter({ hasText: 'slow.jpg' })
+    await card.getByText(english.cutting).waitFor()
+    await expect.poll(async () => (await (await fetch(`${cloud.controlUrl}/api/cutting`)).json()).length).toBe(1)
+    cloud.clock.advance(2_000)
+    await card.getByText(english.stages.refine).waitFor()
+    letGo()
+    await card.locator('img.photo, .ground img').first().waitFor()
   })
 
   it('speaks Chinese, and remembers it', async () => {

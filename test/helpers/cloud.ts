@@ -39,7 +39,7 @@ export interface Answer {
 }
 
 /** One engine for all clouds of a process, because an engine's first cutout takes most of a second. It lets the process end. */
-const matte = remembering(createMatte({ workers: 1 }))
+export const matte = remembering(createMatte({ workers: 1 }))
 
 /** Short claims; and redirects that are not cached, so that an instance remembers nothing. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
