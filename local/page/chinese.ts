@@ -1,3 +1,4 @@
+import { chineseStory } from './chinese-story.ts'
 import type { Text } from './english.ts'
 
 export const chinese: Text = {
@@ -114,6 +115,7 @@ export const chinese: Text = {
   removed: (name) => `${name} 已删除`,
   story: '它经历了什么',
   storyNone: '还没有关于它的记录。',
+  told: chineseStory,
   steps: {
     uploaded: '上传',
     event: '事件',

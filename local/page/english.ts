@@ -1,3 +1,5 @@
+import { englishStory } from './english-story.ts'
+
 /** Every text of the page. `chinese.ts` has the same names, or it does not compile. */
 export const english = {
   language: 'English',
@@ -114,6 +116,7 @@ export const english = {
   removed: (name: string) => `${name} is deleted`,
   story: 'What happened to it',
   storyNone: 'Nothing is known of it yet.',
+  told: englishStory,
   steps: {
     uploaded: 'Uploaded',
     event: 'Event',
