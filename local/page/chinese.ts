@@ -74,6 +74,7 @@ export const chinese: Text = {
   queued: '排队中',
   cutting: '正在抠图',
   refused: '未能抠图',
+  idle: '它没有在处理。仔细看可知原因。',
   marks: {
     'not-an-image': '无法当作图片读取。',
     'too-large': '照片太大。',

@@ -75,6 +75,7 @@ export const english = {
   queued: 'Waits for its turn',
   cutting: 'Being cut out',
   refused: 'Not cut out',
+  idle: 'Nothing is under way for it. Look closer to see why.',
   marks: {
     'not-an-image': 'It cannot be read as a picture.',
     'too-large': 'It is too large.',

@@ -64,6 +64,8 @@ export interface Photo {
   small: string
   /** Of this version of the photo. */
   cutouts: Cutout[]
+  /** Whether its event is waiting or being handled. */
+  waiting: boolean
   /** Why it is not cut out: the failure that was noted for this version. */
   mark?: { code: string; message: string }
 }
