@@ -93,6 +93,8 @@ export function createLive(options: LiveOptions): Live {
 
   function onInvocation(of: Told): void {
     if ('began' in of) send('invocation', describe(of.began, scf.keyOf(of.event)))
+    // Nothing is under way for its photo any more.
+    if ('letter' in of) change(scf.keyOf(json(of.letter.Body.ClientContext)))
     if (!('ran' in of)) return
     const key = scf.keyOf(of.event)
     send('invocation', describe(of.ran, key))

@@ -51,7 +51,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
   const { now } = clock
   const configured = createConfigured(scf)
   const meter = createMeter(cos, scf)
-  const photos = createPhotos({ cos, cosUrl, configured, now })
+  const photos = createPhotos({ cos, scf, cosUrl, configured, now })
   const live = createLive({ cos, scf, cutting, configured, meter: meter.read, receiver, page })
   options.onReset(() => {
     meter.clear()

@@ -135,3 +135,34 @@ describe('a page that is open', () => {
     await expect.poll(() => live.of('meter').at(-1)).toMatchObject({ paid: 0 })
   })
 })
+
+describe('a photo for which nothing is under way', () => {
+  const waits = async (key: string) => (await one(key)).photo.waiting
+
+  it('is not shown as being cut out for ever: its event was given up, skipped, or never came', async () => {
+    const key = 'uploads/mug.jpg'
+    const live = await listen()
+    cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
+    await cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })
+    expect(await waits(key)).toBe(true)
+    expect((await ask('GET', '/api/photos')).json.photos[0].waiting).toBe(true)
+    cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
+    cloud.clock.advance(3_600_000)
+    await cloud.scf.idle()
+    const [told] = cloud.scf.deadLetters()
+    expect(told).toBeDefined()
+    await expect.poll(() => live.of('photo').length).toBeGreaterThan(0)
+    expect([await waits(key), (await ask('GET', '/api/photos')).json.photos[0].waiting]).toEqual([false, false])
+    cloud.faults.set([])
+    await cloud.upload('idle/mug.jpg', await photo())
+    expect(await waits('idle/mug.jpg')).toBe(false)
+    await cloud.bucket.put(key, await photo('#2030b0'), { type: 'image/jpeg' })
+    await cloud.scf.idle()
+    cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
+    await cloud.bucket.delete(key)
+    cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+    await cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })
+    // What waits is about the photo that was deleted.
+    expect(await waits(key)).toBe(false)
+  })
+})

@@ -393,6 +393,14 @@ describe('GET /api/image', () => {
     expect([text.includes(URL_KEY), new URL(url).searchParams.get('kid')]).toEqual([false, 'shop'])
     expect((await fetch(url)).headers.get('content-type')).toBe('image/png')
     expect((await fetch(url.replace('a.jpg', 'b.jpg'))).status).toBe(403)
+    // Also where the clock was moved, and for who puts a photo without a page.
+    signed.clock.advance(2 * 86_400_000)
+    const put = await fetch(`${signed.controlUrl}/uploads/c.jpg`, {
+      method: 'PUT',
+      body: new Uint8Array(await photo()),
+    })
+    const [, told = ''] = /cutout: (\S+)/.exec(await put.text()) ?? []
+    expect((await fetch(told)).status).toBe(200)
   })
 })
 

@@ -2,7 +2,7 @@ import { compare } from './compare.ts'
 import { element, write } from './element.ts'
 import { icon, note } from './icon.ts'
 import { paint } from './looking.ts'
-import { mainOf } from './photos.ts'
+import { isFinished, mainOf } from './photos.ts'
 import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
@@ -93,11 +93,11 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
   }
 
   function drawWaiting(photo: Photo, stage: CuttingPicture['stage'] | undefined): void {
-    const tile = photo.mark
-      ? note(text.refused, reasonOf(text, photo.mark))
+    const tile = isFinished(photo)
+      ? note(text.refused, photo.mark ? reasonOf(text, photo.mark) : text.idle)
       : element('div', { class: 'note' }, stage ? text.stages[stage] : text.cutting)
     tile.classList.add('tile')
-    tile.classList.toggle('working', photo.mark === undefined)
+    tile.classList.toggle('working', !isFinished(photo))
     pictures.replaceChildren(element('div', { class: 'tile' }, photoImage(photo)), tile)
     write(size, '')
     weigh(undefined)

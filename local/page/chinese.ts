@@ -1,3 +1,4 @@
+import { chineseStory } from './chinese-story.ts'
 import type { Text } from './english.ts'
 
 export const chinese: Text = {
@@ -80,6 +81,7 @@ export const chinese: Text = {
     encode: '引擎正在写入抠图',
   },
   refused: '未能抠图',
+  idle: '它没有在处理。仔细看可知原因。',
   marks: {
     'not-an-image': '无法当作图片读取。',
     'too-large': '照片太大。',
@@ -121,6 +123,7 @@ export const chinese: Text = {
   removed: (name) => `${name} 已删除`,
   story: '它经历了什么',
   storyNone: '还没有关于它的记录。',
+  told: chineseStory,
   steps: {
     uploaded: '上传',
     event: '事件',

@@ -1,3 +1,5 @@
+import { englishStory } from './english-story.ts'
+
 /** Every text of the page. `chinese.ts` has the same names, or it does not compile. */
 export const english = {
   language: 'English',
@@ -80,6 +82,7 @@ export const english = {
     encode: 'The engine writes the cutout',
   },
   refused: 'Not cut out',
+  idle: 'Nothing is under way for it. Look closer to see why.',
   marks: {
     'not-an-image': 'It cannot be read as a picture.',
     'too-large': 'It is too large.',
@@ -121,6 +124,7 @@ export const english = {
   removed: (name: string) => `${name} is deleted`,
   story: 'What happened to it',
   storyNone: 'Nothing is known of it yet.',
+  told: englishStory,
   steps: {
     uploaded: 'Uploaded',
     event: 'Event',

@@ -124,11 +124,12 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
 }
 
 /** Whether a photo is no longer waited for. */
-export function isFinished({ cutouts, mark }: Photo): boolean {
-  return cutouts.length > 0 || mark !== undefined
+export function isFinished({ cutouts, mark, waiting }: Photo): boolean {
+  return cutouts.length > 0 || mark !== undefined || !waiting
 }
 
-/** The cutout that stands for a photo: the plain one, or else one that is there. */
-export function mainOf({ cutouts }: Photo): Cutout | undefined {
+/** The cutout that stands for a photo: the plain one, or else one that is there. Of one without a product they are blank. */
+export function mainOf({ cutouts, mark }: Photo): Cutout | undefined {
+  if (mark?.code === 'no-product') return undefined
   return cutouts.find(({ layout }) => layout === 'plain') ?? cutouts[0]
 }

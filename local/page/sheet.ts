@@ -41,7 +41,8 @@ export function openSheet(scene: Scene, key: string): void {
 
   const isMade = () => {
     const short = place.value?.presets.find((one) => one.name === layout.value)?.layout
-    return photo.value?.cutouts.find((one) => one.layout === short || one.text === layout.value)
+    const there = photo.value && mainOf(photo.value) ? photo.value.cutouts : []
+    return there.find((one) => one.layout === short || one.text === layout.value)
   }
 
   function drawLayouts(): void {

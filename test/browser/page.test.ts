@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
-import { matte, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+import { blank, matte, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { alphasOf, drop, focused, inspect, inspectAll, photo, program, tabTo, visit } from './visitor.ts'
 
 /** One page and one cloud for all tests: each begins where the last has ended. */
@@ -187,6 +187,36 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await expect.poll(() => meter(english.paid).innerText()).toBe(String(before + 1))
     await cutoutOf('outside.jpg').waitFor()
     await page.locator('.lines li').filter({ hasText: 'PUT uploads/outside.jpg' }).first().waitFor()
+  })
+
+  it('says why there is no cutout, and shows the one that there is, whatever its layout', async () => {
+    const card = (name: string) => page.locator('.card').filter({ hasText: name })
+    const names = ['blank.jpg', 'forgotten.jpg', 'layout.jpg']
+    const [body, seconds] = [await photo('mug'), Math.floor(cloud.clock.now() / 1000)]
+    await cloud.upload('uploads/blank.jpg', await blank())
+    await card('blank.jpg').getByText(english.marks['no-product']).waitFor()
+    cloud.faults.set([{ on: 'Event', kind: 'drop', times: 1 }])
+    await cloud.bucket.put('uploads/forgotten.jpg', body, { type: 'image/jpeg' })
+    await card('forgotten.jpg').getByText(english.idle).waitFor()
+    expect(await page.getByText(english.cutting).count()).toBe(0)
+    const headers = { 'content-type': 'image/jpeg', 'x-cos-meta-matting': 'card' }
+    const url = cloud.bucket.presign('uploads/layout.jpg', seconds, seconds + 60, { method: 'PUT', headers })
+    expect((await fetch(url, { method: 'PUT', headers, body: new Uint8Array(body) })).status).toBe(200)
+    await card('layout.jpg').scrollIntoViewIfNeeded()
+    await cutoutOf('layout.jpg').waitFor()
+    await card('layout.jpg').getByRole('button').click()
+    const sheet = page.getByRole('dialog', { name: 'layout.jpg' })
+    await sheet.locator('.result:not(.working) img[src]').waitFor()
+    expect(await sheet.getByRole('radio', { name: 'card' }).isChecked()).toBe(true)
+    await page.keyboard.press('Escape')
+    const isLoaded = (images: Element[]) => images.every((image) => image instanceof HTMLImageElement && image.complete)
+    for (const name of names) {
+      await card(name).scrollIntoViewIfNeeded()
+      await expect.poll(() => card(name).locator('img').evaluateAll(isLoaded)).toBe(true)
+      await cloud.bucket.delete(`uploads/${name}`)
+      await card(name).waitFor({ state: 'detached' })
+    }
+    cloud.faults.set([])
   })
 
   it('a key that is markup stays text', async () => {

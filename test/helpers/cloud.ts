@@ -155,6 +155,13 @@ export async function photo(colour = '#b03020'): Promise<Buffer> {
 
 const photos = new Map<string, Promise<Buffer>>()
 
+/** A photo without a product. */
+export function blank(): Promise<Buffer> {
+  return sharp({ create: { ...PHOTO, channels: 3, background: '#e4e4e6' } })
+    .jpeg()
+    .toBuffer()
+}
+
 /** The format and size of a picture, and the least and greatest alpha in it. */
 export async function look(
   png: Buffer,
