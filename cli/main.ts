@@ -30,7 +30,10 @@ export async function main(args: readonly string[], shell: Environment): Promise
     // A peer of the package, which not everybody needs.
     if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)
     else if (!(error instanceof MattingError)) console.error(error)
-    else console.error(safe(error.message))
+    // All mistakes in the variables, one a line; other messages may hold a key with a line break in it.
+    else
+      for (const line of error.code === 'misconfigured' ? error.message.split('\n') : [error.message])
+        console.error(safe(line))
     return error instanceof MattingError && error.code === 'bad-request' ? 2 : 1
   }
 }
