@@ -102,6 +102,14 @@ describe('the variables of a stage', () => {
     await expect(readVariables(root, 'dev', {})).rejects.toThrow(/^\.env\.dev: there is no variable ACESS\nThere are /)
   })
 
+  it('may have the price of a call beside them, which no function is given', async () => {
+    const root = await clone({ '.env.dev': 'COS_BUCKET=a-1\nCOS_REGION=ap-guangzhou\nMATTING_PRICE="0.01 CNY"' })
+    const variables = await readVariables(root, 'dev', {})
+    expect(variables).toHaveProperty('MATTING_PRICE', '0.01 CNY')
+    const { functions } = await readStage(ROOT, 'dev', variables)
+    for (const { environment } of functions) expect(environment).not.toHaveProperty('MATTING_PRICE')
+  })
+
   it('in a file that cannot be read are no reason to go on without them', async () => {
     const root = await clone({ '.env': 'COS_BUCKET=a-1' })
     await mkdir(new URL('.env.dev', root))
