@@ -31,7 +31,9 @@ export async function purge(operator: Operator, target: string): Promise<number>
   const { objects, bytes, cutouts: there, calls } = await survey(invocation, target)
   if (objects === 0) {
     if (terminal.json) console.log(JSON.stringify({ cutouts: 0 }))
-    terminal.print(`Nothing is stored that was made of ${target}`)
+    terminal.print(
+      `Nothing is stored that was made of ${target}${target.endsWith('/') ? '' : '. If it is a folder, end it in /'}`,
+    )
     return 0
   }
   terminal.say(
@@ -79,7 +81,7 @@ export async function purge(operator: Operator, target: string): Promise<number>
   }
   if (failure !== undefined) throw failure
   if (terminal.json) console.log(JSON.stringify({ cutouts }))
-  terminal.print(`Deleted ${count(cutouts, 'cutout')} with all that belongs to them.`)
+  terminal.print(`Deleted ${count(cutouts, 'cutout')} with all that belongs to ${cutouts === 1 ? 'it' : 'them'}.`)
   return isStopped ? 130 : 0
 }
 
