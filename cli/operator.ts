@@ -137,7 +137,8 @@ async function runningVariables(port: number): Promise<Environment | undefined> 
 
 /** Neither the shell's variables nor .env: what is deployed into the local cloud is the same on every machine. */
 export function localVariables(port: number, set: readonly string[] = []): Environment {
-  const names = variableNames()
+  // The queue is no variable of the functions, but of serverless.yml.
+  const names = new Set([...variableNames(), 'DEAD_LETTER_QUEUE'])
   const given = set.map((text) => {
     const [, name = '', value = ''] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
     // Of a misspelt one not the value, which may be a secret.

@@ -138,6 +138,12 @@ describe('the variables of a stage', () => {
     })
     expect(() => localVariables(4510, ['ACESS=open'])).toThrow('--set')
   })
+
+  it('of the local cloud may name a queue of dead letters, as doctor advises', async () => {
+    const stage = await readStage(ROOT, undefined, localVariables(4510, ['DEAD_LETTER_QUEUE=dead']))
+    expect(stage.functions[0]?.deadLetter?.Name).toBe('dead')
+    expect(stage.functions[0]?.environment).not.toHaveProperty('DEAD_LETTER_QUEUE')
+  })
 })
 
 it('secrets are masked, whole and in part, the longest first', () => {
