@@ -8,7 +8,7 @@ import { variableNames } from '../lib/environment.ts'
 import { MattingError } from '../lib/errors.ts'
 import { createInvocation, type Invocation } from '../lib/invocation.ts'
 import type { Credentials } from '../lib/sign.ts'
-import { type Account, fields, get, list, text } from './api.ts'
+import { type Account, fields, get, json, list, text } from './api.ts'
 import { safe } from './safe.ts'
 import { readStage, readVariables, type Stage } from './stage.ts'
 
@@ -122,13 +122,16 @@ async function runningVariables(port: number): Promise<Environment | undefined> 
   const { status, body } = await get(`http://127.0.0.1:${port + 2}/api/functions`).catch(() => {
     throw new MattingError(
       'unavailable',
-      `No local cloud answers on port ${port + 2}. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
+      `No local cloud answers on port ${port + 2}, two above its COS port. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
     )
   })
   // A command that deletes must not guess the folders.
-  if (status !== 200)
-    throw new MattingError('unavailable', `Port ${port + 2} answers ${status}: no local cloud of this version.`)
-  const { functions } = fields(JSON.parse(body.toString()))
+  const { functions } = json(body.toString())
+  if (status !== 200 || !Array.isArray(functions))
+    throw new MattingError(
+      'unavailable',
+      `Port ${port + 2} answers ${status}, and is not the control port of a local cloud of this version: is ${port} its COS port?`,
+    )
   const upload = list(functions).find(({ handler }) => text(handler).startsWith('upload.'))
   if (!upload) return undefined
   const variables: [string, unknown][] = Object.entries(fields(upload.environment))
