@@ -26,6 +26,11 @@ export async function main(args: readonly string[], shell: Environment): Promise
   } catch (error) {
     // Commander has said it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    // Ctrl-C, or Ctrl-D, at a question; what asks has done nothing yet.
+    if (Object(error).code === 'ABORT_ERR') {
+      console.error('\nNothing was done.')
+      return 130
+    }
     const [, missing] = /^Cannot find package '([^']+)'/.exec(String(Object(error).message)) ?? []
     // A peer of the package, which not everybody needs.
     if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)

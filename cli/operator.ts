@@ -117,6 +117,15 @@ export function openTerminal({
   }
 }
 
+/** Asks before something is taken away. @throws MattingError bad-request, if nobody is there who could be asked */
+export async function mayDelete(terminal: Terminal, question: string, command: string): Promise<boolean> {
+  if (await terminal.confirm(question)) return true
+  if (!terminal.isThere)
+    throw new MattingError('bad-request', `Nothing was done. Without a terminal, ${command} needs --yes.`)
+  terminal.print('Nothing was done.')
+  return false
+}
+
 /** The variables that the running local cloud's functions have; undefined if it has no functions. */
 async function runningVariables(port: number): Promise<Environment | undefined> {
   const { status, body } = await get(`http://127.0.0.1:${port + 2}/api/functions`).catch(() => {

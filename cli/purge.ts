@@ -8,7 +8,7 @@ import { remove } from '../lib/remove.ts'
 import { isUnder, refuseKey } from '../lib/source.ts'
 import { noteKey } from './garbage.ts'
 import { count, size } from './gc.ts'
-import type { Operator } from './operator.ts'
+import { mayDelete, type Operator } from './operator.ts'
 import { findPhotos } from './photos.ts'
 
 const BATCH = 1_000
@@ -42,8 +42,7 @@ export async function purge(operator: Operator, target: string): Promise<number>
   terminal.say(
     `Redirects that are cached lead to nothing for up to ${config.redirectTtl * 2} s, URLs that were announced until the cutouts are made again. Claims stay: where a call is under way, the next request waits for it.`,
   )
-  if (!(await terminal.confirm(`Delete ${count(objects, 'object')}?`)))
-    throw new MattingError('bad-request', 'Nothing was done. Without a terminal, purge needs --yes.')
+  if (!(await mayDelete(terminal, `Delete ${count(objects, 'object')}?`, 'purge'))) return 0
 
   let isStopped = false
   const stop = () => {
