@@ -39,16 +39,18 @@ interface UploadsOptions {
 /** Sends files as a shop's own page would: presigned requests from the browser to the bucket. */
 export function createUploads({ api, way, words, done }: UploadsOptions) {
   const list = cell<readonly Upload[]>([])
-  const waiting: (() => Promise<void>)[] = []
-  let busy = 0
+  const waiting: { name: string; work: () => Promise<void> }[] = []
+  /** Never two of one name: a photo that is dropped twice would be refused, or come before what is to cut it out on the way. */
+  const busy = new Set<string>()
 
   function next(): void {
-    while (busy < AT_ONCE) {
-      const work = waiting.shift()
-      if (!work) return
-      busy++
-      work().finally(() => {
-        busy--
+    while (busy.size < AT_ONCE) {
+      const turn = waiting.findIndex(({ name }) => !busy.has(name))
+      const [one] = turn < 0 ? [] : waiting.splice(turn, 1)
+      if (!one) return
+      busy.add(one.name)
+      one.work().finally(() => {
+        busy.delete(one.name)
         next()
       })
     }
@@ -84,11 +86,11 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
     const again = (over: boolean) => {
       replace = over
       state.set({ at: 'queued' })
-      waiting.push(send)
+      waiting.push({ name: file.name, work: send })
       next()
     }
     const upload: Upload = { name: file.name, preview, state, again, dismiss }
-    waiting.push(send)
+    waiting.push({ name: file.name, work: send })
     return upload
   }
 
