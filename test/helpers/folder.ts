@@ -2,9 +2,9 @@ import { accessSync, constants, mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 
-/** Most systems with Linux have it: a folder in memory. A file system on a disk takes a tenth of all the tests' time. */
+/** Most systems with Linux have it: a folder in memory. With it the kernel takes a fifth less CPU time for all tests than with ext4. */
 const MEMORY = '/dev/shm'
-/** Bytes; the tests write 42 MB at most. */
+/** Bytes; 42 MB were the most that was seen there at a time. */
 const ENOUGH = 500e6
 
 /** Makes one folder for everything that tests write. It is removed in the end, even if tests fail. */
