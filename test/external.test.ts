@@ -6,6 +6,7 @@ import fc from 'fast-check'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { MattingError } from '../lib/errors.ts'
 import { isPublic, lookAt, readExternal } from '../lib/external.ts'
+import { character } from './helpers/characters.ts'
 import { divert } from './helpers/divert.ts'
 import {
   failing,
@@ -355,7 +356,7 @@ describe('readExternal', () => {
       fc.constantFrom(...spellings.map(([, text]) => text)),
       fc.constantFrom('http://', 'https://', 'good.example', 'evil.example', '127.0.0.1', '[::1]'),
       fc.constantFrom(...'@:/?#\\.%\t\n 红。', '//', '%2e', ':80', '@', 'user:pw@'),
-      fc.string({ unit: 'binary', maxLength: 5 }),
+      fc.string({ unit: character, maxLength: 5 }),
     )
     const text = fc.oneof(
       fc.string({ unit: 'grapheme' }).map((path) => `http://good.example/${path}`),
@@ -364,7 +365,7 @@ describe('readExternal', () => {
         .tuple(fc.constantFrom('http://good.example', 'https://img.good.example'), piece, piece)
         .map((parts) => parts.join('')),
       fc.webUrl({ withFragments: true, withQueryParameters: true }),
-      fc.string({ unit: 'binary' }),
+      fc.string({ unit: character }),
     )
     let accepted = 0
     fc.assert(

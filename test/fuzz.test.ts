@@ -7,6 +7,7 @@ import { cutoutFolder, cutoutKey } from '../lib/cutout.ts'
 import { codes } from '../lib/errors.ts'
 import { parseLayout } from '../lib/layout.ts'
 import { BUCKET, CREDENTIALS, REGION } from '../local/cloud.ts'
+import { character } from './helpers/characters.ts'
 import { photo, putQuietly, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 
 // The built image function in this very process, asked far more often than HTTP would allow; `npm run prove` asks ten times as often.
@@ -127,7 +128,7 @@ function changed(text: string, [kind, part, length, char]: [number, number, numb
 const junk = fc.oneof(
   fc.constantFrom(null, undefined, 0, -1.5, true, '', [], {}, [['exp', '1']], { toString: 1 }, { a: { b: [] } }),
   fc.constantFrom('/', '/plain', '\ud800', 'x'.repeat(20_000), '/plain/uploads/'.repeat(999), ['GET'], '__proto__'),
-  fc.string({ unit: 'binary' }),
+  fc.string({ unit: character }),
 )
 
 const QUERIES = ['queryString', 'rawQueryString', 'queryStringParameters', 'multiValueQueryStringParameters']
@@ -141,7 +142,7 @@ function requests(urls: readonly string[]) {
   return fc.record({
     text: fc.oneof(
       { weight: 19, arbitrary: fc.constantFrom(...urls) },
-      { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },
+      { weight: 1, arbitrary: fc.string({ unit: character }) },
     ),
     changes: fc.array(change, { maxLength: 3 }),
     method: fc.oneof(
