@@ -39,6 +39,9 @@ export async function putPhoto(request: IncomingMessage, options: PutOptions): P
   if (refused) throw new Error(`Nothing was put: ${refused}.`)
   const time = { deadline: Date.now() + 60_000, now: Date.now, random: Math.random }
   await createCos({ endpoint, credentials, ...time }).put(key, body, { type })
+  // A function has variables; without any, nothing is deployed.
+  if (Object.keys(variables).length === 0)
+    return printable(`${key} is in the bucket. No function is there yet.`).concat('\n')
   return printable(`${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key)}`).concat('\n')
 }
 
