@@ -4,6 +4,7 @@ import { MattingError } from '../lib/errors.ts'
 import { explain } from '../lib/explain.ts'
 import { layoutName } from '../lib/layout.ts'
 import { report } from '../lib/pay/pay.ts'
+import { isUnder } from '../lib/source.ts'
 import { keysOf } from './explain.ts'
 import type { Operator } from './operator.ts'
 
@@ -25,7 +26,7 @@ export async function check(operator: Operator, what: string): Promise<Checked[]
     if (!URL.canParse(what)) throw new MattingError('bad-request', `${what} is no URL.`)
     return [await checkUrl(operator, what)]
   }
-  const text = /\.jsonl?$/i.test(what) ? await readFile(what, 'utf8').catch(() => undefined) : undefined
+  const text = /\.jsonl?$/i.test(what) ? await readEvents(what, operator.config.sourcePrefixes) : undefined
   if (text === undefined) return [await checkKey(operator, what)]
   const keys = keysOf(text)
   if (keys.length === 0) throw new MattingError('bad-request', `${what} holds no event of COS's.`)
@@ -33,6 +34,14 @@ export async function check(operator: Operator, what: string): Promise<Checked[]
   // Of two readings of a key one exists at most.
   for (const key of new Set(keys)) checked.push(await checkKey(operator, key))
   return checked
+}
+
+/** What a file of events holds; undefined if it is not there, but may be the key of an object. @throws MattingError bad-request */
+function readEvents(file: string, sourcePrefixes: readonly string[]): Promise<string | undefined> {
+  return readFile(file, 'utf8').catch((error: unknown) => {
+    if (isUnder(file, sourcePrefixes)) return undefined
+    throw new MattingError('bad-request', `${file} cannot be read: ${Object(error).code}`)
+  })
 }
 
 async function checkKey(operator: Operator, key: string): Promise<Checked> {

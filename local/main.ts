@@ -42,7 +42,7 @@ COS          ${cloud.cosUrl}
 images       ${cloud.imageUrl}/<layout>/<key>
 control API  ${cloud.controlUrl}/api/bill`)
   if (options.empty)
-    console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
+    console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: what is deployed there runs`)
   if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)
   let trying = options.sample
   // What becomes of the sample is told below.

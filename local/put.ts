@@ -41,9 +41,11 @@ export async function putPhoto(request: IncomingMessage, options: PutOptions): P
   if (refused) throw new Error(`Nothing was put: ${refused}.`)
   const time = { deadline: clock.now() + 60_000, now: clock.now, random: Math.random }
   await createCos({ endpoint, credentials, ...time }).put(key, body, { type })
-  return printable(`${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key, clock.now())}`).concat(
-    '\n',
-  )
+  // A function has variables; without any, nothing is deployed.
+  if (Object.keys(variables).length === 0)
+    return printable(`${key} is in the bucket. No function is there yet.`).concat('\n')
+  const address = addressOf(imageUrl, variables, key, clock.now())
+  return printable(`${key} is in the bucket. Its cutout: ${address}`).concat('\n')
 }
 
 /** The image URL of a photo, signed where it must be. */

@@ -81,6 +81,13 @@ describe('an operator is not fooled', () => {
     expect({ code, err }).toEqual({ code: 2, err: 'http://[ is no URL.' })
   })
 
+  it('by a file of events that is misspelt: check does not take it for the key of a photo', async () => {
+    const { code, err } = await command(port, 'check', 'misspelt.json')
+    expect({ code, err }).toEqual({ code: 2, err: 'misspelt.json cannot be read: ENOENT' })
+    // In a source folder it may be an object.
+    expect(await command(port, 'check', 'uploads/no.json')).toMatchObject({ code: 1, err: '' })
+  })
+
   it('by a dead letter whose key is not percent-encoded: a run through the function goes on', async () => {
     const cosObject = { key: `/1250000000/photos/uploads/100%.jpg`, size: 9, meta: {}, vid: '' }
     const cosBucket = { region: 'ap-guangzhou', name: 'photos', appid: '1250000000' }

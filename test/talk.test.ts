@@ -57,6 +57,17 @@ describe('what npm start says', () => {
     ])
   })
 
+  it('puts a photo where no function is, and does not promise its cutout', async () => {
+    const cloud = await startTestCloud({ empty: true })
+    onTestFinished(() => cloud.close())
+    const answer = await fetch(`${cloud.controlUrl}/uploads/a.jpg`, {
+      method: 'PUT',
+      body: new Uint8Array(await photo()),
+    })
+    expect(await answer.text()).toBe('uploads/a.jpg is in the bucket. No function is there yet.\n')
+    expect(await cloud.keys('uploads/')).toEqual(['uploads/a.jpg'])
+  })
+
   it('puts a photo for somebody who signs nothing, and says where its cutout is', async () => {
     const { cloud, heard } = await start()
     const put = async (path: string, headers: Record<string, string> = {}) => {
