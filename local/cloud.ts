@@ -10,7 +10,7 @@ import type { Policy } from './cos/policy.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
 import type { Pages } from './guard.ts'
-import { createMatte, type Matte } from './matte/matte.ts'
+import { createMatte, type Matte, type Model } from './matte/matte.ts'
 import type { Receiver } from './receiver.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless, type Serverless } from './scf/serverless.ts'
@@ -34,8 +34,10 @@ export interface CloudOptions {
   retryDelay?: number
   /** The most instances of a function at a time; default four. */
   instances?: number
-  /** Threads of the matting engine; default at most two. */
+  /** Threads of the matting engine; default at most two, and one with a network. */
   workers?: number
+  /** A network that cuts out in place of the own engine, as `npm start -- --model` has it. */
+  model?: Model
   /** An engine to use instead of a new one; close() leaves it running. */
   matte?: Matte
   /** Time limit of all functions, in seconds; default as in serverless.yml. */
@@ -73,6 +75,8 @@ export interface Cloud {
   cos: Cos
   scf: Scf
   faults: Faults
+  /** Which engine cuts: `own`, or the name of a network and what runs it. */
+  engine: string
   /** The time of COS, of SCF and of every instance. The time limits of functions stay in real time. */
   clock: Clock
   /** What is wrong with the functions' variables; undefined if nothing is. The functions report it as well when they run. */
@@ -105,7 +109,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
-  const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
+  const { workers, model } = options
+  const matte = options.matte ?? createMatte({ ...(workers !== undefined && { workers }), ...(model && { model }) })
   let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   let deployed = () => {}
@@ -113,6 +118,8 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     deployed = resolve
   })
   try {
+    // What is wrong with a network is said before anything listens, and not by the first photo.
+    const engine = await matte.engine()
     let tell: (scf: Scf) => void = () => {}
     const started = new Promise<Scf>((resolve) => {
       tell = resolve
@@ -205,7 +212,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       await cos.reset()
     }
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
-    const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment }
+    const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment, engine }
     const control = createControl({ cos, scf, faults, clock, reset, ...place, receiver: options.receiver })
     control.listen(port && port + 2, '127.0.0.1')
     await once(control, 'listening')
@@ -222,6 +229,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       cos,
       scf,
       faults,
+      engine,
       clock,
       misconfigured,
       reset,

@@ -40,7 +40,8 @@ page         ${cloud.controlUrl}/
 COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>
-control API  ${cloud.controlUrl}/api/bill`)
+control API  ${cloud.controlUrl}/api/bill
+engine       ${cloud.engine === 'own' ? "the local cloud's own, for plain backdrops; --model takes a network" : cloud.engine}`)
   if (options.empty)
     console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: no function is there until it is deployed`)
   if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)

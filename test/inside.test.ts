@@ -237,6 +237,7 @@ describe('GET /api/place', () => {
         { name: 'tile', layout: 'plain', words: 'width=160,format=webp' },
       ],
       access: 'open',
+      engine: 'own',
       events: true,
       version,
     })

@@ -1,0 +1,82 @@
+import sharp from 'sharp'
+import type { Mask } from './mask.ts'
+import { flood, grow, invert, type Size, shrink } from './plane.ts'
+import { spread } from './spread.ts'
+
+/** How likely each pixel is one of the product, 0 to 255; at whatever size, its edges are those of the picture. */
+export interface Likelihood extends Size {
+  data: Uint8Array
+}
+
+/** From here on a pixel is product, is surely product, and may be product. */
+const PRODUCT = 0.5
+const SURE = 0.9
+const MAYBE = 0.25
+/** Half the width of the band around the outline in which a network of a coarse grid may be wrong, in pixels of the mask. */
+const BAND = 2
+/** How far from the outline the backdrop is looked at, to learn how even it is. */
+const NEAR = 12
+
+/** What refine needs to know, from what a network sees. `data` is the picture as interleaved 8-bit RGB. */
+export async function maskOf({ data, width, height }: { data: Uint8Array } & Size, seen: Likelihood): Promise<Mask> {
+  const size = { width, height }
+  const plane = await sharp(seen.data, { raw: { width: seen.width, height: seen.height, channels: 1 } })
+    .resize(width, height, { fit: 'fill', kernel: 'cubic' })
+    .extractChannel(0)
+    .raw()
+    .toBuffer()
+  const atLeast = (likely: number) => Uint8Array.from(plane, (value) => (value >= likely * 255 ? 1 : 0))
+  const product = atLeast(PRODUCT)
+  // What it merely holds possible counts as far as it hangs together with the product: fur, not a stain on the wall.
+  const most = grow(product, size, BAND)
+  flood(most, atLeast(MAYBE), size)
+  const least = shrink(product, size, BAND)
+  const sure = atLeast(SURE)
+  for (let i = 0; i < least.length; i++) least[i] = (least[i] ?? 0) & (sure[i] ?? 0)
+  const pixels = new Float32Array(data)
+  const backdrop = first(shrink(invert(most), size, 1), invert(most), invert(product))
+  const behind = spread(pixels, new Float32Array(backdrop), size)
+  const front = spread(pixels, new Float32Array(first(least, product)), size)
+  const near = grow(most, size, NEAR)
+  for (let i = 0; i < near.length; i++) near[i] = (near[i] ?? 0) & (backdrop[i] ?? 0)
+  const noise = unevenness(pixels, spread(pixels, new Float32Array(backdrop), size, 3), near)
+  const sheer = new Uint8Array(product.length)
+  return { ...size, product, sheer, behind, front, noise, doubt: { most, least, soft: soften(plane) } }
+}
+
+/** The first set that is not empty. */
+function first(...sets: Uint8Array[]): Uint8Array {
+  return sets.find((set) => set.includes(1)) ?? new Uint8Array(sets[0]?.length ?? 0)
+}
+
+/**
+ * How far colours of the backdrop lie from their surroundings, so how little a colour says; no network tells where the
+ * backdrop is plain. If there is no backdrop, colours say nothing.
+ */
+function unevenness(pixels: Float32Array, smooth: Float32Array, set: Uint8Array): number {
+  const off: number[] = []
+  for (let i = 0; i < set.length; i++) {
+    if (!set[i]) continue
+    for (let k = i * 3; k < i * 3 + 3; k++) off.push(Math.abs((pixels[k] ?? 0) - (smooth[k] ?? 0)))
+  }
+  // Of a normal distribution half lies within 0.67 standard deviations.
+  return off.length === 0 ? 255 : 1.48 * (Float32Array.from(off).sort()[off.length >> 1] ?? 0)
+}
+
+/**
+ * Alpha where the colour says nothing, as refine expects it: from 0.7 on it overrules the colour, and so may only where the
+ * network is sure. A coarse one is half sure far beyond an edge.
+ */
+function soften(plane: Uint8Array): Float32Array {
+  const colours = new Float32Array(plane.length * 3)
+  for (let i = 0; i < plane.length; i++) {
+    const likely = (plane[i] ?? 0) / 255
+    colours[i * 3] =
+      likely < PRODUCT
+        ? likely
+        : likely < SURE
+          ? 0.5 + ((likely - PRODUCT) / (SURE - PRODUCT)) * 0.2
+          : 0.7 + ((likely - SURE) / (1 - SURE)) * 0.3
+  }
+  return colours
+}
