@@ -11,8 +11,11 @@ export const MODEL_OPTIONS = {
   'model-std': { type: 'string' },
   'model-output': { type: 'string' },
 } as const
+type Name = keyof typeof MODEL_OPTIONS
 
-type Values = { [name in keyof typeof MODEL_OPTIONS]?: string | undefined }
+const names: readonly Name[] = ['model-preset', 'model-size', 'model-mean', 'model-std', 'model-output']
+
+type Values = { [name in Name]?: string | undefined }
 
 /** The least a value may vary by: less would be a slip, and make numbers beyond float32 of a pixel. */
 const LEAST_STD = 0.001
@@ -25,21 +28,16 @@ const MOST = 4096
  */
 export function readModel(values: Values): Model | undefined {
   const mistakes: string[] = []
-  const { model: file, ...rest } = values
-  const about = Object.entries(rest).flatMap(([name, value]) => (value === undefined ? [] : [name]))
+  const { model: file } = values
   if (file === undefined) {
-    if (about.length === 0) return undefined
-    throw new Error(about.map((name) => `--${name}: needs --model FILE.onnx`).join('\n'))
+    const given = names.filter((name) => values[name] !== undefined)
+    if (given.length === 0) return undefined
+    throw new Error(given.map((name) => `--${name}: needs --model FILE.onnx`).join('\n'))
   }
   const model: Model = { file: resolve(file) }
   if (!existsSync(model.file)) mistakes.push(`--model: there is no file ${model.file}`)
   /** Sets what an option says. */
-  function take<T>(
-    name: keyof Values,
-    expected: string,
-    read: (text: string) => T | undefined,
-    set: (value: T) => void,
-  ) {
+  function take<T>(name: Name, expected: string, read: (text: string) => T | undefined, set: (value: T) => void) {
     const text = values[name]
     if (text === undefined) return
     const value = read(text)

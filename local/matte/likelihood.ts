@@ -1,7 +1,7 @@
 import sharp from 'sharp'
 import type { Mask } from './mask.ts'
 import { flood, grow, invert, type Size, shrink } from './plane.ts'
-import { spread } from './spread.ts'
+import { bilinear, spread } from './spread.ts'
 
 /** How likely each pixel is one of the product, 0 to 255; at whatever size, its edges are those of the picture. */
 export interface Likelihood extends Size {
@@ -12,7 +12,10 @@ export interface Likelihood extends Size {
 const PRODUCT = 0.5
 const SURE = 0.9
 const MAYBE = 0.25
-/** Half the width of the band around the outline in which a network of a coarse grid may be wrong, in pixels of the mask. */
+/**
+ * Half the width of the band around the outline in which a network may be wrong, in pixels of the mask; one of a coarse grid
+ * may be wrong by a pixel of that.
+ */
 const BAND = 2
 /** How far from the outline the backdrop is looked at, to learn how even it is. */
 const NEAR = 12
@@ -20,19 +23,17 @@ const NEAR = 12
 /** What refine needs to know, from what a network sees. `data` is the picture as interleaved 8-bit RGB. */
 export async function maskOf({ data, width, height }: { data: Uint8Array } & Size, seen: Likelihood): Promise<Mask> {
   const size = { width, height }
-  const plane = await sharp(seen.data, { raw: { width: seen.width, height: seen.height, channels: 1 } })
-    .resize(width, height, { fit: 'fill', kernel: 'cubic' })
-    .extractChannel(0)
-    .raw()
-    .toBuffer()
-  const atLeast = (likely: number) => Uint8Array.from(plane, (value) => (value >= likely * 255 ? 1 : 0))
+  const likely = resize(await reduce(seen, size), size)
+  const atLeast = (least: number) => Uint8Array.from(likely, (value) => (value >= least ? 1 : 0))
   const product = atLeast(PRODUCT)
+  const band = Math.max(BAND, Math.round(Math.max(width / seen.width, height / seen.height)))
   // What it merely holds possible counts as far as it hangs together with the product: fur, not a stain on the wall.
-  const most = grow(product, size, BAND)
+  const most = grow(product, size, band)
   flood(most, atLeast(MAYBE), size)
-  const least = shrink(product, size, BAND)
+  const least = shrink(product, size, band)
   const sure = atLeast(SURE)
   for (let i = 0; i < least.length; i++) least[i] = (least[i] ?? 0) & (sure[i] ?? 0)
+  const inside = shrink(product, size, band >> 1)
   const pixels = new Float32Array(data)
   const backdrop = first(shrink(invert(most), size, 1), invert(most), invert(product))
   const behind = spread(pixels, new Float32Array(backdrop), size)
@@ -41,7 +42,7 @@ export async function maskOf({ data, width, height }: { data: Uint8Array } & Siz
   for (let i = 0; i < near.length; i++) near[i] = (near[i] ?? 0) & (backdrop[i] ?? 0)
   const noise = unevenness(pixels, spread(pixels, new Float32Array(backdrop), size, 3), near)
   const sheer = new Uint8Array(product.length)
-  return { ...size, product, sheer, behind, front, noise, doubt: { most, least, soft: soften(plane) } }
+  return { ...size, product, sheer, behind, front, noise, doubt: { most, least, soft: soften(likely, inside) } }
 }
 
 /** The first set that is not empty. */
@@ -65,18 +66,41 @@ function unevenness(pixels: Float32Array, smooth: Float32Array, set: Uint8Array)
 
 /**
  * Alpha where the colour says nothing, as refine expects it: from 0.7 on it overrules the colour, and so may only where the
- * network is sure. A coarse one is half sure far beyond an edge.
+ * network is sure. Where its grid is coarse it is also sure of what lies just beyond an edge.
  */
-function soften(plane: Uint8Array): Float32Array {
-  const colours = new Float32Array(plane.length * 3)
-  for (let i = 0; i < plane.length; i++) {
-    const likely = (plane[i] ?? 0) / 255
-    colours[i * 3] =
-      likely < PRODUCT
-        ? likely
-        : likely < SURE
-          ? 0.5 + ((likely - PRODUCT) / (SURE - PRODUCT)) * 0.2
-          : 0.7 + ((likely - SURE) / (1 - SURE)) * 0.3
+function soften(likely: Float32Array, inside: Uint8Array): Float32Array {
+  const colours = new Float32Array(likely.length * 3)
+  for (let i = 0; i < likely.length; i++) {
+    const value = likely[i] ?? 0
+    const upper = 0.5 + ((Math.min(value, SURE) - PRODUCT) / (SURE - PRODUCT)) * 0.2
+    const surely = inside[i] ? (Math.max(0, value - SURE) / (1 - SURE)) * 0.3 : 0
+    colours[i * 3] = value < PRODUCT ? value : upper + surely
   }
   return colours
+}
+
+/** A grid that is finer than the mask is made as coarse, so that nothing thin falls between two pixels. */
+async function reduce(seen: Likelihood, { width, height }: Size): Promise<Likelihood> {
+  if (seen.width <= width && seen.height <= height) return seen
+  const size = { width: Math.min(width, seen.width), height: Math.min(height, seen.height) }
+  const data = await sharp(seen.data, { raw: { width: seen.width, height: seen.height, channels: 1 } })
+    .resize(size.width, size.height, { fit: 'fill', kernel: 'linear' })
+    .extractChannel(0)
+    .raw()
+    .toBuffer()
+  return { data, ...size }
+}
+
+/** The likelihood of each pixel of the mask, 0 to 1. The library would enlarge it by half a pixel aside. */
+function resize(seen: Likelihood, { width, height }: Size): Float32Array {
+  const colours = new Float32Array(seen.data.length * 3)
+  for (let i = 0; i < seen.data.length; i++) colours[i * 3] = (seen.data[i] ?? 0) / 255
+  const at = bilinear(colours, seen)
+  const [across, down] = [seen.width / width, seen.height / height]
+  const likely = new Float32Array(width * height)
+  for (let i = 0; i < likely.length; i++) {
+    const x = i % width
+    likely[i] = at((x + 0.5) * across - 0.5, ((i - x) / width + 0.5) * down - 0.5)[0] ?? 0
+  }
+  return likely
 }

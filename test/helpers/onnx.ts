@@ -34,7 +34,11 @@ const node = (operation: string, inputs: string[], output: string, attributes: F
   ],
 ]
 /** A number, and a list of numbers, as attributes. */
-const whole = (name: string, value: number): Field[] => [[1, name], [3, value], [20, 2]]
+const whole = (name: string, value: number): Field[] => [
+  [1, name],
+  [3, value],
+  [20, 2],
+]
 const wholes = (name: string, values: number[]): Field[] => [
   [1, name],
   ...values.map((value): Field => [8, value]),
@@ -46,7 +50,21 @@ const weights = (name: string, dims: number[], values: number[]): Field => [
 ]
 const form = (name: string, shape: Shape, type: keyof typeof TYPES = 'float32'): Field[] => {
   const dims = shape.map((dim): Field => [1, [typeof dim === 'number' ? [1, dim] : [2, dim]]])
-  return [[1, name], [2, [[1, [[1, TYPES[type]], [2, dims]]]]]]
+  return [
+    [1, name],
+    [
+      2,
+      [
+        [
+          1,
+          [
+            [1, TYPES[type]],
+            [2, dims],
+          ],
+        ],
+      ],
+    ],
+  ]
 }
 
 export interface Wanted {
@@ -60,17 +78,17 @@ export interface Wanted {
   /** What follows the sigmoid, which may be left out: the value times this. */
   factor?: number
   sigmoid?: boolean
-  /** What is given in place of white, after normalisation. */
-  white?: number
+  /** What it takes for white, plane by plane: that is 1, 1, 1 after a mean of 0.5 and a standard deviation of 0.5. */
+  white?: readonly number[]
 }
 
 /**
- * A network in ONNX: what is far from white is the product. Each pixel's mean distance from white over the planes, a little
- * blurred, steeply through a sigmoid: one half at 0.1.
+ * A network in ONNX: what is far from white is the product. Each pixel's mean distance from white over the planes,
+ * through a sigmoid: one half at 0.42.
  */
 export function network(wanted: Wanted = {}): Buffer {
   const { shape = [1, 3, 64, 64], type = 'float32', inputs = 1, outputs = 1, planes = 1 } = wanted
-  const { factor = 1, sigmoid = true, white = 1 } = wanted
+  const { factor = 1, sigmoid = true, white = [1, 1, 1] } = wanted
   const [count = 1, , height = 1, width = 1] = shape
   const names = (name: string, count: number) => Array.from({ length: count }, (_, i) => (i === 0 ? name : name + i))
   const graph: Field[] = [
@@ -78,18 +96,27 @@ export function network(wanted: Wanted = {}): Buffer {
     node('Conv', ['given', 'minus', 'white'], 'below'),
     node('Relu', ['below'], 'distance'),
     node('ReduceMean', ['distance'], 'mean', [wholes('axes', [1]), whole('keepdims', 1)]),
-    node('AveragePool', ['mean'], 'blurred', [wholes('kernel_shape', [3, 3]), wholes('pads', [1, 1, 1, 1])]),
-    node('Conv', ['blurred', 'steep', 'half'], 'steeper'),
+    node('Conv', ['mean', 'steep', 'half'], 'steeper'),
     sigmoid ? node('Sigmoid', ['steeper'], 'likely') : node('Identity', ['steeper'], 'likely'),
     ...names('mask', outputs).map((name) => node('Mul', ['likely', 'factor'], name)),
     [2, 'network'],
     weights('minus', [3, 3, 1, 1], [-1, 0, 0, 0, -1, 0, 0, 0, -1]),
-    weights('white', [3], [white, white, white]),
-    weights('steep', [planes, 1, 1, 1], Array(planes).fill(40)),
-    weights('half', [planes], Array(planes).fill(-4)),
+    weights('white', [3], [...white]),
+    weights('steep', [planes, 1, 1, 1], Array(planes).fill(12)),
+    weights('half', [planes], Array(planes).fill(-5)),
     weights('factor', [1], [factor]),
     ...names('picture', inputs).map((name): Field => [11, form(name, shape, type)]),
     ...names('mask', outputs).map((name): Field => [12, form(name, [count, planes, height, width])]),
   ]
-  return message([[1, 8], [7, graph], [8, [[1, ''], [2, 13]]]])
+  return message([
+    [1, 8],
+    [7, graph],
+    [
+      8,
+      [
+        [1, ''],
+        [2, 13],
+      ],
+    ],
+  ])
 }
