@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     ...options.environment,
     ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }),
   }
+  if (options.model) console.log(`Trying ${options.model.file} on a picture.`)
   const cloud = await startCloud({ ...options, environment, clock, ...(receiver && { receiver }) })
   if (cloud.misconfigured) {
     await cloud.close()

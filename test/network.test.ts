@@ -1,5 +1,4 @@
-import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import sharp from 'sharp'
@@ -10,13 +9,8 @@ import { cut as cutOut } from '../local/matte/cut.ts'
 import { createMatte } from '../local/matte/matte.ts'
 import { type Model, type ModelPreset, PRESETS } from '../local/matte/model.ts'
 import { openNetwork } from '../local/matte/network.ts'
-import { INSTALL } from '../local/matte/runtime.ts'
-import { readOptions } from '../local/options.ts'
 import { openBucket } from './helpers/cloud.ts'
-import { network, type Wanted } from './helpers/onnx.ts'
-
-const there = ['onnxruntime-web', 'onnxruntime-node'].some((name) => existsSync(`node_modules/${name}`))
-if (!there) console.warn(`SKIPPED: what a network cuts out, for ONNX Runtime is not here: ${INSTALL}`)
+import { hasRuntime, network, type Wanted } from './helpers/onnx.ts'
 
 const PLAIN: Layout = { center: false, dx: 0, dy: 0 }
 /** White is 1, black is -1. */
@@ -61,69 +55,10 @@ const alphaOf = (png: Buffer) => sharp(png).ensureAlpha().extractChannel(3).raw(
 
 /** Cuts one photo out by a network. */
 async function cut(model: Model, image?: Buffer) {
-  const { see } = await openNetwork(model)
+  const { see } = await openNetwork(model, () => 0)
   const [cutout] = await cutOut(image ?? (await photo()), [PLAIN], () => {}, see)
   return { png: Buffer.from(cutout?.png ?? []), blank: cutout?.blank ?? false }
 }
-
-describe('the options of a network', () => {
-  const read = (...args: string[]) => readOptions(args)?.model
-
-  it('are taken as they are', async () => {
-    const path = await file()
-    expect(read()).toBeUndefined()
-    expect(read('--model', path, '--model-preset', 'isnet')).toEqual({ file: path, preset: 'isnet' })
-    const all = [
-      '--model-size',
-      '320x240',
-      '--model-mean',
-      '0.5,.25,0',
-      '--model-std',
-      '0.5',
-      '--model-output',
-      'sigmoid',
-    ]
-    expect(read('--model', path, ...all)).toEqual({
-      file: path,
-      size: { width: 320, height: 240 },
-      mean: [0.5, 0.25, 0],
-      std: [0.5, 0.5, 0.5],
-      output: 'sigmoid',
-    })
-    expect(read('--model', path, '--model-size', '64')).toEqual({ file: path, size: { width: 64, height: 64 } })
-  })
-
-  it('are told all at once if they are wrong, each in a line', () => {
-    const odd = { preset: 'isnett', size: '320x', mean: '1,2', std: '0', output: 'logits' }
-    const given = Object.entries(odd).flatMap(([name, value]) => [`--model-${name}`, value])
-    const lines = [
-      '--model: there is no file /none.onnx',
-      '--model-preset: expected isnet or u2net or birefnet, not isnett',
-      '--model-size: expected WIDTHxHEIGHT, 16x16 to 4096x4096, not 320x',
-      '--model-mean: expected RED,GREEN,BLUE, each 0 to 1, not 1,2',
-      '--model-std: expected RED,GREEN,BLUE, each more than 0, not 0',
-      '--model-output: expected probability or sigmoid or min-max, not logits',
-    ]
-    expect(() => read('--model', '/none.onnx', ...given)).toThrow(new Error(lines.join('\n')))
-    const alone = Object.keys(odd).map((name) => `--model-${name}: needs --model FILE.onnx`)
-    expect(() => read(...given)).toThrow(new Error(alone.join('\n')))
-  })
-
-  it.each([
-    ['--model-size', '15x15'],
-    ['--model-size', '5000x64'],
-    ['--model-mean', '0.5,0.5,x'],
-    ['--model-mean', '1.5'],
-    ['--model-std', '1e3'],
-  ])('%s %s is refused', async (name, value) => {
-    const path = await file()
-    expect(() => read('--model', path, name, value)).toThrow(`${name}: expected`)
-  })
-
-  it('.ci/run installs what the error names', async () => {
-    expect(await readFile('.ci/run', 'utf8')).toContain(INSTALL)
-  })
-})
 
 /** Less than a twentieth of what is wrong with the best that a network of 64 x 64 pixels could say, enlarged. */
 async function small(): Promise<number> {
@@ -143,7 +78,7 @@ async function small(): Promise<number> {
   return (await wrong(png)) / 20
 }
 
-describe.skipIf(!there)('a network', () => {
+describe.skipIf(!hasRuntime)('a network', () => {
   it('of 64 pixels cuts out at full size what is put into a bucket; it is paid once, and GET /api/place tells of it', async () => {
     const model = { file: await file(), ...EVEN }
     const cloud = await startCloud({ port: 0, data: join(dir, 'cloud'), model })
@@ -161,7 +96,9 @@ describe.skipIf(!there)('a network', () => {
     const sum = over.reduce((all, value, i) => all + Math.abs(value - (truth[i] ?? 0)), 0)
     expect(sum / over.length).toBeLessThan(0.5)
     const place: unknown = await (await fetch(`${cloud.controlUrl}/api/place`)).json()
-    expect(Object(place).engine).toMatch(/^net\.onnx at 64x64, by onnxruntime-(web|node) \d+\.\d+\.\d+$/)
+    expect(Object(place).engine).toMatch(
+      /^net\.onnx at 64x64, by onnxruntime-(web|node) \d+\.\d+\.\d+: \d+\.\d s a picture$/,
+    )
   })
 
   it.each([
@@ -249,7 +186,7 @@ describe.skipIf(!there)('a network', () => {
     ['is something else', 'version https://git-lfs.github.com/spec/v1', EVEN, 'net.onnx is not an ONNX model'],
     ['is empty', '', EVEN, 'net.onnx is not an ONNX model'],
   ] as const)('that %s is refused', async (_, wanted, model, line) => {
-    await expect(openNetwork({ file: await file(wanted), ...model })).rejects.toThrow(new Error(line))
+    await expect(openNetwork({ file: await file(wanted), ...model }, () => 0)).rejects.toThrow(new Error(line))
   })
 
   it('that is not there is refused before anything listens, by each cut too', async () => {

@@ -8,17 +8,18 @@ import { loadRuntime, type Metadata, type Runtime, type Session, type Tensor } f
 
 /** A network that was loaded, and has seen a picture. */
 export interface Network {
-  /** Which it is, what it is given, and what runs it. */
+  /** Which it is, what it is given, what runs it, and how long it takes. */
   name: string
   /** How likely each pixel is one of the product, on the network's own grid. */
   see(picture: Picture): Promise<Likelihood>
 }
 
 /**
- * Loads a network, and shows it a picture, so that whatever is wrong with it comes to light before a photo is cut.
+ * Loads a network, and shows it a picture, so that whatever is wrong with it comes to light before a photo is cut. `now` is in
+ * milliseconds.
  * @throws Error in one line
  */
-export async function openNetwork(model: Model): Promise<Network> {
+export async function openNetwork(model: Model, now: () => number): Promise<Network> {
   const name = basename(model.file)
   const isFile = await stat(model.file).then(
     (found) => found.isFile(),
@@ -29,7 +30,7 @@ export async function openNetwork(model: Model): Promise<Network> {
   const by = `${runtime.name} ${runtime.env.versions.common}`
   const session = await load(model.file, runtime).catch((error: unknown) => {
     const told = firstLine(error)
-    if (/protobuf|No graph/i.test(told)) throw new Error(`${name} is not an ONNX model`)
+    if (/protobuf|(no|have a) graph/i.test(told)) throw new Error(`${name} is not an ONNX model`)
     throw new Error(`${name} cannot be loaded by ${by}: ${told}`)
   })
   const inputs = session.inputMetadata.map(formOf)
@@ -42,11 +43,13 @@ export async function openNetwork(model: Model): Promise<Network> {
     return read(outputs[session.outputMetadata[0]?.name ?? ''], settings.output, name)
   }
   const grey = { data: new Uint8Array(width * height * 4).fill(128), width, height }
+  const began = now()
   await see(grey).catch((error: unknown) => {
     const told = firstLine(error)
     throw new Error(told.startsWith(name) ? told : `${name} fails in ${by}: ${told}`)
   })
-  return { name: `${name} at ${width}x${height}, by ${by}`, see }
+  const seconds = ((now() - began) / 1000).toFixed(1)
+  return { name: `${name} at ${width}x${height}, by ${by}: ${seconds} s a picture`, see }
 }
 
 function load(file: string, { InferenceSession, name }: Runtime & { name: string }): Promise<Session> {

@@ -40,7 +40,7 @@ let network: Promise<Network> | undefined
 /** What reads networks is loaded only where there is one. */
 async function open(model: Model): Promise<Network> {
   const { openNetwork } = await import('./network.ts')
-  return openNetwork(model)
+  return openNetwork(model, () => performance.now())
 }
 
 parentPort?.on('message', async (task: Task) => {

@@ -1,3 +1,10 @@
+import { existsSync } from 'node:fs'
+import { INSTALL } from '../../local/matte/runtime.ts'
+
+/** Whether networks can be run here. */
+export const hasRuntime = ['onnxruntime-web', 'onnxruntime-node'].some((name) => existsSync(`node_modules/${name}`))
+if (!hasRuntime) console.warn(`SKIPPED: what networks cut out, for ONNX Runtime is not here: ${INSTALL}`)
+
 /** A field of a protobuf message: a number (varint), a float, bytes or text, or a message. Repeated ones stand several times. */
 type Field = [number: number, value: number | Uint8Array | string | Field[]]
 
