@@ -36,7 +36,7 @@ function draw(colour: string, backdrop: string) {
   const svg = `<svg width="${width}" height="${height}"><rect width="100%" height="100%" fill="${backdrop}"/><g fill="${colour}">${SHAPES}</g></svg>`
   return sharp(Buffer.from(svg))
 }
-const photo = (colour = '#b02020') => draw(colour, '#fff').removeAlpha().jpeg({ quality: 95 }).toBuffer()
+const photo = (colour = '#b02020') => draw(colour, '#fff').removeAlpha().jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer()
 
 /** How far from the truth the alpha of a PNG is: the sum over its pixels, each 0 to 1. */
 async function wrong(png: Buffer): Promise<number> {
@@ -125,6 +125,26 @@ describe.skipIf(!hasRuntime)('a network', () => {
       // An option takes the place of what the preset says.
       expect(await wrong((await cut({ ...model, mean, std }, image)).png)).toBeLessThan(await small())
     }
+  })
+
+  it('is given red, green and blue, in this order', async () => {
+    for (const [plane, colour, other] of [
+      [0, '#8ff', '#f88'],
+      [1, '#f8f', '#8f8'],
+      [2, '#ff8', '#88f'],
+    ] as const) {
+      const path = await file({ share: [0, 1, 2].map((one) => (one === plane ? 1 : 0)) })
+      expect(await wrong((await cut({ file: path, ...EVEN }, await photo(colour))).png)).toBeLessThan(await small())
+      expect(await cut({ file: path, ...EVEN }, await photo(other))).toMatchObject({ blank: true })
+    }
+  })
+
+  it.each([
+    ['its file says', { shape: [1, 3, 48, 64] }, 'at 64x48'],
+    ['its preset says, if the file says nothing', { shape: [1, 3, 'height', 'width'] }, 'at 320x320'],
+  ] as const)('is given pictures of the size that %s', async (_, wanted, text) => {
+    const { name } = await openNetwork({ file: await file(wanted), preset: 'u2net' }, () => 0)
+    expect(name).toContain(text)
   })
 
   it('that sees nothing makes a blank cutout, also if its answer is to be stretched', async () => {

@@ -30,9 +30,8 @@ export async function maskOf({ data, width, height }: { data: Uint8Array } & Siz
   // What it merely holds possible counts as far as it hangs together with the product: fur, not a stain on the wall.
   const most = grow(product, size, band)
   flood(most, atLeast(MAYBE), size)
+  // Deep inside it is all product, however unsure: there the colour of a white toe must not open it up.
   const least = shrink(product, size, band)
-  const sure = atLeast(SURE)
-  for (let i = 0; i < least.length; i++) least[i] = (least[i] ?? 0) & (sure[i] ?? 0)
   const inside = shrink(product, size, band >> 1)
   const pixels = new Float32Array(data)
   const backdrop = first(shrink(invert(most), size, 1), invert(most), invert(product))

@@ -87,29 +87,33 @@ export interface Wanted {
   sigmoid?: boolean
   /** What it takes for white, plane by plane: that is 1, 1, 1 after a mean of 0.5 and a standard deviation of 0.5. */
   white?: readonly number[]
+  /** How much each plane counts; default one third. */
+  share?: readonly number[]
 }
 
 /**
- * A network in ONNX: what is far from white is the product. Each pixel's mean distance from white over the planes,
+ * A network in ONNX: what is far from white is the product. Each pixel's distance from white, over the planes, goes
  * through a sigmoid: one half at 0.42.
  */
 export function network(wanted: Wanted = {}): Buffer {
   const { shape = [1, 3, 64, 64], type = 'float32', inputs = 1, outputs = 1, planes = 1 } = wanted
-  const { factor = 1, sigmoid = true, white = [1, 1, 1] } = wanted
+  const { factor = 1, sigmoid = true, white = [1, 1, 1], share = [1 / 3, 1 / 3, 1 / 3] } = wanted
   const [count = 1, , height = 1, width = 1] = shape
   const names = (name: string, count: number) => Array.from({ length: count }, (_, i) => (i === 0 ? name : name + i))
   const graph: Field[] = [
     node('Cast', ['picture'], 'given', [whole('to', TYPES.float32)]),
     node('Conv', ['given', 'minus', 'white'], 'below'),
     node('Relu', ['below'], 'distance'),
-    node('ReduceMean', ['distance'], 'mean', [wholes('axes', [1]), whole('keepdims', 1)]),
+    node('Mul', ['distance', 'share'], 'shared'),
+    node('ReduceMean', ['shared'], 'mean', [wholes('axes', [1]), whole('keepdims', 1)]),
     node('Conv', ['mean', 'steep', 'half'], 'steeper'),
     sigmoid ? node('Sigmoid', ['steeper'], 'likely') : node('Identity', ['steeper'], 'likely'),
     ...names('mask', outputs).map((name) => node('Mul', ['likely', 'factor'], name)),
     [2, 'network'],
     weights('minus', [3, 3, 1, 1], [-1, 0, 0, 0, -1, 0, 0, 0, -1]),
     weights('white', [3], [...white]),
-    weights('steep', [planes, 1, 1, 1], Array(planes).fill(12)),
+    weights('share', [3, 1, 1], [...share]),
+    weights('steep', [planes, 1, 1, 1], Array(planes).fill(36)),
     weights('half', [planes], Array(planes).fill(-5)),
     weights('factor', [1], [factor]),
     ...names('picture', inputs).map((name): Field => [11, form(name, shape, type)]),
