@@ -12,11 +12,6 @@ export interface Likelihood extends Size {
 const PRODUCT = 0.5
 const SURE = 0.9
 const MAYBE = 0.25
-/**
- * Half the width of the band around the outline in which a network may be wrong, in pixels of the mask; one of a coarse grid
- * may be wrong by a pixel of that.
- */
-const BAND = 2
 /** How far from the outline the backdrop is looked at, to learn how even it is. */
 const NEAR = 12
 
@@ -26,7 +21,8 @@ export async function maskOf({ data, width, height }: { data: Uint8Array } & Siz
   const likely = resize(await reduce(seen, size), size)
   const atLeast = (least: number) => Uint8Array.from(likely, (value) => (value >= least ? 1 : 0))
   const product = atLeast(PRODUCT)
-  const band = Math.max(BAND, Math.round(Math.max(width / seen.width, height / seen.height)))
+  // How far the network's outline may be off: by a pixel of its grid, or of the mask.
+  const band = Math.ceil(Math.max(1, width / seen.width, height / seen.height))
   // What it merely holds possible counts as far as it hangs together with the product: fur, not a stain on the wall.
   const most = grow(product, size, band)
   flood(most, atLeast(MAYBE), size)
