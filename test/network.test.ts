@@ -36,7 +36,8 @@ function draw(colour: string, backdrop: string) {
   const svg = `<svg width="${width}" height="${height}"><rect width="100%" height="100%" fill="${backdrop}"/><g fill="${colour}">${SHAPES}</g></svg>`
   return sharp(Buffer.from(svg))
 }
-const photo = (colour = '#b02020') => draw(colour, '#fff').removeAlpha().jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer()
+const photo = (colour = '#b02020') =>
+  draw(colour, '#fff').removeAlpha().jpeg({ quality: 95, chromaSubsampling: '4:4:4' }).toBuffer()
 
 /** How far from the truth the alpha of a PNG is: the sum over its pixels, each 0 to 1. */
 async function wrong(png: Buffer): Promise<number> {
@@ -184,6 +185,12 @@ describe.skipIf(!hasRuntime)('a network', () => {
       { planes: 2 },
       EVEN,
       'net.onnx: the output float32 [1,2,64,64] is not one mask, expected float32 [1,1,height,width]',
+    ],
+    [
+      'answers a list',
+      { flat: true },
+      EVEN,
+      'net.onnx: the output float32 [1,4096] is not one mask, expected float32 [1,1,height,width]',
     ],
     [
       'is given too little about',

@@ -80,8 +80,9 @@ export interface Wanted {
   type?: keyof typeof TYPES
   inputs?: number
   outputs?: number
-  /** How many planes the output has. */
+  /** How many planes the output has; and whether it has lost its form, as the answer of what tells dogs from cats. */
   planes?: number
+  flat?: boolean
   /** What follows the sigmoid, which may be left out: the value times this. */
   factor?: number
   sigmoid?: boolean
@@ -97,7 +98,7 @@ export interface Wanted {
  */
 export function network(wanted: Wanted = {}): Buffer {
   const { shape = [1, 3, 64, 64], type = 'float32', inputs = 1, outputs = 1, planes = 1 } = wanted
-  const { factor = 1, sigmoid = true, white = [1, 1, 1], share = [1 / 3, 1 / 3, 1 / 3] } = wanted
+  const { factor = 1, sigmoid = true, white = [1, 1, 1], share = [1 / 3, 1 / 3, 1 / 3], flat = false } = wanted
   const [count = 1, , height = 1, width = 1] = shape
   const names = (name: string, count: number) => Array.from({ length: count }, (_, i) => (i === 0 ? name : name + i))
   const graph: Field[] = [
@@ -108,7 +109,8 @@ export function network(wanted: Wanted = {}): Buffer {
     node('ReduceMean', ['shared'], 'mean', [wholes('axes', [1]), whole('keepdims', 1)]),
     node('Conv', ['mean', 'steep', 'half'], 'steeper'),
     sigmoid ? node('Sigmoid', ['steeper'], 'likely') : node('Identity', ['steeper'], 'likely'),
-    ...names('mask', outputs).map((name) => node('Mul', ['likely', 'factor'], name)),
+    flat ? node('Flatten', ['likely'], 'formed') : node('Identity', ['likely'], 'formed'),
+    ...names('mask', outputs).map((name) => node('Mul', ['formed', 'factor'], name)),
     [2, 'network'],
     weights('minus', [3, 3, 1, 1], [-1, 0, 0, 0, -1, 0, 0, 0, -1]),
     weights('white', [3], [...white]),
@@ -117,7 +119,9 @@ export function network(wanted: Wanted = {}): Buffer {
     weights('half', [planes], Array(planes).fill(-5)),
     weights('factor', [1], [factor]),
     ...names('picture', inputs).map((name): Field => [11, form(name, shape, type)]),
-    ...names('mask', outputs).map((name): Field => [12, form(name, [count, planes, height, width])]),
+    ...names('mask', outputs).map(
+      (name): Field => [12, form(name, flat ? [count, 'n'] : [count, planes, height, width])],
+    ),
   ]
   return message([
     [1, 8],
