@@ -51,6 +51,7 @@ describe('the options of a network', () => {
     ['--model-size', '5000x64'],
     ['--model-mean', '0.5,0.5,x'],
     ['--model-mean', '1.5'],
+    ['--model-mean', '0.5,0.5'],
     ['--model-std', '1e3'],
   ])('%s %s is refused', async (name, value) => {
     const path = import.meta.filename

@@ -141,10 +141,11 @@ describe.skipIf(!hasRuntime)('a network', () => {
   })
 
   it.each([
-    ['its file says', { shape: [1, 3, 48, 64] }, 'at 64x48'],
-    ['its preset says, if the file says nothing', { shape: [1, 3, 'height', 'width'] }, 'at 320x320'],
-  ] as const)('is given pictures of the size that %s', async (_, wanted, text) => {
-    const { name } = await openNetwork({ file: await file(wanted), preset: 'u2net' }, () => 0)
+    ['its file says', { shape: [1, 3, 48, 64] }, {}, 'at 64x48'],
+    ['its preset says, if the file says nothing', { shape: [1, 3, 'height', 'width'] }, {}, 'at 320x320'],
+    ['is asked for', { shape: [1, 3, 'height', 'width'] }, { size: { width: 96, height: 64 } }, 'at 96x64'],
+  ] as const)('is given pictures of the size that %s', async (_, wanted, more, text) => {
+    const { name } = await openNetwork({ file: await file(wanted), preset: 'u2net', ...more }, () => 0)
     expect(name).toContain(text)
   })
 

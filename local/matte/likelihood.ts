@@ -47,7 +47,7 @@ function first(...sets: Uint8Array[]): Uint8Array {
 
 /**
  * How far colours of the backdrop lie from their surroundings, so how little a colour says; no network tells where the
- * backdrop is plain. If there is no backdrop, colours say nothing.
+ * backdrop is plain.
  */
 function unevenness(pixels: Float32Array, smooth: Float32Array, set: Uint8Array): number {
   const off: number[] = []
@@ -56,7 +56,7 @@ function unevenness(pixels: Float32Array, smooth: Float32Array, set: Uint8Array)
     for (let k = i * 3; k < i * 3 + 3; k++) off.push(Math.abs((pixels[k] ?? 0) - (smooth[k] ?? 0)))
   }
   // Of a normal distribution half lies within 0.67 standard deviations.
-  return off.length === 0 ? 255 : 1.48 * (Float32Array.from(off).sort()[off.length >> 1] ?? 0)
+  return 1.48 * (Float32Array.from(off).sort()[off.length >> 1] ?? 0)
 }
 
 /**
