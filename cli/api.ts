@@ -183,14 +183,15 @@ function where(local: Account['local']): string {
 const AGAIN = '. Run the command again: it goes on from there'
 
 /** What the deployer can do about the refusals that are met most. */
-function explain(error: string): string {
+function explain(said: string): string {
+  const error = said.replace(/\.$/, '')
   if (/PassRole/i.test(error))
     return `${error}. Your user needs cam:PassRole for the role (docs/deploy.md has the policy).`
   if (/SignatureExpire/i.test(error)) return `${error}. This machine's clock is more than five minutes wrong: set it.`
   if (/RequestLimitExceeded|InternalError/i.test(error)) return error + AGAIN
   if (/AuthFailure|Unauthorized/i.test(error))
     return `${error}. Your keys are wrong, or your user may not do this (docs/deploy.md has the policy).`
-  return error
+  return said
 }
 
 /** Looks a name up on this machine alone. */

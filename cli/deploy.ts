@@ -32,7 +32,10 @@ export async function deploy(account: Account, stage: Stage, code: Code, options
   if (options.only) return done.changes
   if (options.smoke ?? true) await run('smoke test', () => smoke(account, stage))
   const origin = await findUrl(account, stage)
-  if (origin) print(`\nImage URLs: ${origin}/<layout>/${stage.config.sourcePrefixes[0]}…`)
+  if (origin) {
+    print('')
+    print(`Image URLs: ${origin}/<layout>/${stage.config.sourcePrefixes[0]}…`)
+  }
   return done.changes
 }
 

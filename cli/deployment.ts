@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs'
 import { Argument } from '@commander-js/extra-typings'
-import { MattingError } from '../lib/errors.ts'
 import { several } from './arguments.ts'
 import type { Program, Run } from './command.ts'
 
@@ -35,8 +34,9 @@ export function addDeployment(program: Program, run: Run): void {
     .action(async (_, command) => {
       const { dryRun, ...options } = command.optsWithGlobals()
       await run(options, async ({ account, stage, terminal }) => {
-        if (!dryRun && !(await terminal.confirm(`Undeploy ${stage.stage} of ${stage.config.bucket}?`)))
-          throw new MattingError('bad-request', 'Nothing was done. Without a terminal, undeploy needs --yes.')
+        const { mayDelete } = await import('./operator.ts')
+        if (!dryRun && !(await mayDelete(terminal, `Undeploy ${stage.stage} of ${stage.config.bucket}?`, 'undeploy')))
+          return 0
         const { undeploy } = await import('./deploy.ts')
         await undeploy(account, stage, { only: dryRun ? 'requests' : undefined, print: terminal.print })
         return 0

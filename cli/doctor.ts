@@ -130,7 +130,8 @@ async function clock(account: Account, name: string): Promise<string | { advice:
     query: { 'max-keys': '1' },
   })
   const ahead = Math.round((account.now() - Date.parse(text(headers.date))) / 1000)
-  if (Math.abs(ahead) > 60) return { advice: `answers; this machine's clock is ${ahead} s ahead of it` }
+  if (Math.abs(ahead) > 60)
+    return { advice: `answers; this machine's clock is ${Math.abs(ahead)} s ${ahead > 0 ? 'ahead of' : 'behind'} it` }
   return 'answers, and has the same time as this machine'
 }
 

@@ -3,7 +3,7 @@ import PQueue from 'p-queue'
 import { MattingError } from '../lib/errors.ts'
 import type { Invocation } from '../lib/invocation.ts'
 import { type Ages, checkPhotos, DAY, type Garbage, type Kept, KINDS, type Kind, redirectLife } from './garbage.ts'
-import type { Operator } from './operator.ts'
+import { mayDelete, type Operator } from './operator.ts'
 import { findGarbage } from './records.ts'
 
 /** Options of `gc`, in days. */
@@ -66,9 +66,9 @@ export async function gcRun(operator: Operator, options: RunOptions): Promise<nu
   const bytes = all.reduce((sum, one) => sum + one.bytes, 0)
   if (
     (objects > 0 || !terminal.isThere) &&
-    !(await terminal.confirm(`Delete ${count(objects, 'object')}, ${size(bytes)}?`))
+    !(await mayDelete(terminal, `Delete ${count(objects, 'object')}, ${size(bytes)}?`, 'gc run'))
   )
-    throw new MattingError('bad-request', 'Nothing was done. Without a terminal, gc run needs --yes.')
+    return 0
   return sweep(operator, invocation, options)
 }
 

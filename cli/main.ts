@@ -26,11 +26,19 @@ export async function main(args: readonly string[], shell: Environment): Promise
   } catch (error) {
     // Commander has said it.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2
+    // Ctrl-C, or Ctrl-D, at a question; what asks has done nothing yet.
+    if (Object(error).code === 'ABORT_ERR') {
+      console.error('\nNothing was done.')
+      return 130
+    }
     const [, missing] = /^Cannot find package '([^']+)'/.exec(String(Object(error).message)) ?? []
     // A peer of the package, which not everybody needs.
     if (missing) console.error(`The command needs ${missing}: npm install ${missing}`)
     else if (!(error instanceof MattingError)) console.error(error)
-    else console.error(safe(error.message))
+    // All mistakes in the variables, one a line; other messages may hold a key with a line break in it.
+    else
+      for (const line of error.code === 'misconfigured' ? error.message.split('\n') : [error.message])
+        console.error(safe(line))
     return error instanceof MattingError && error.code === 'bad-request' ? 2 : 1
   }
 }

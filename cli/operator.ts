@@ -8,7 +8,7 @@ import { variableNames } from '../lib/environment.ts'
 import { MattingError } from '../lib/errors.ts'
 import { createInvocation, type Invocation } from '../lib/invocation.ts'
 import type { Credentials } from '../lib/sign.ts'
-import { type Account, fields, get, list, text } from './api.ts'
+import { type Account, fields, get, json, list, text } from './api.ts'
 import { safe } from './safe.ts'
 import { readStage, readVariables, type Stage } from './stage.ts'
 
@@ -117,18 +117,30 @@ export function openTerminal({
   }
 }
 
+/** Asks before something is taken away. @throws MattingError bad-request, if nobody is there who could be asked */
+export async function mayDelete(terminal: Terminal, question: string, command: string): Promise<boolean> {
+  if (await terminal.confirm(question)) return true
+  if (!terminal.isThere)
+    throw new MattingError('bad-request', `Nothing was done. Without a terminal, ${command} needs --yes.`)
+  terminal.print('Nothing was done.')
+  return false
+}
+
 /** The variables that the running local cloud's functions have; undefined if it has no functions. */
 async function runningVariables(port: number): Promise<Environment | undefined> {
   const { status, body } = await get(`http://127.0.0.1:${port + 2}/api/functions`).catch(() => {
     throw new MattingError(
       'unavailable',
-      `No local cloud answers on port ${port + 2}. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
+      `No local cloud answers on port ${port + 2}, two above its COS port. Does \`npm start\` run${port === COS_PORT ? '' : ` with --port ${port}`}?`,
     )
   })
   // A command that deletes must not guess the folders.
-  if (status !== 200)
-    throw new MattingError('unavailable', `Port ${port + 2} answers ${status}: no local cloud of this version.`)
-  const { functions } = fields(JSON.parse(body.toString()))
+  const { functions } = json(body.toString())
+  if (status !== 200 || !Array.isArray(functions))
+    throw new MattingError(
+      'unavailable',
+      `Port ${port + 2} answers ${status}, and is not the control port of a local cloud of this version: is ${port} its COS port?`,
+    )
   const upload = list(functions).find(({ handler }) => text(handler).startsWith('upload.'))
   if (!upload) return undefined
   const variables: [string, unknown][] = Object.entries(fields(upload.environment))
@@ -137,7 +149,8 @@ async function runningVariables(port: number): Promise<Environment | undefined> 
 
 /** Neither the shell's variables nor .env: what is deployed into the local cloud is the same on every machine. */
 export function localVariables(port: number, set: readonly string[] = []): Environment {
-  const names = variableNames()
+  // The queue is no variable of the functions, but of serverless.yml.
+  const names = new Set([...variableNames(), 'DEAD_LETTER_QUEUE'])
   const given = set.map((text) => {
     const [, name = '', value = ''] = /^([A-Z_]+)=(.*)$/.exec(text) ?? []
     // Of a misspelt one not the value, which may be a secret.

@@ -69,6 +69,7 @@ export function printPlan({ terminal }: Operator, plan: Plan, price: Price | und
   line('to cut', count(plan.toCut))
   line('calls to pay', count(plan.calls))
   if (price) line('price', printCost(plan.calls, price), `at ${price.amount} ${price.currency}`.trimEnd())
+  else if (plan.calls > 0) line('price', 'not known', "say yours: --price '0.01 CNY', or MATTING_PRICE")
   line('time', duration(plan.seconds), `at ${plan.qps} paid requests a second`)
   if (plan.folders.length > 1 || plan.rest) {
     print('')

@@ -8,7 +8,7 @@ import { remove } from '../lib/remove.ts'
 import { isUnder, refuseKey } from '../lib/source.ts'
 import { noteKey } from './garbage.ts'
 import { count, size } from './gc.ts'
-import type { Operator } from './operator.ts'
+import { mayDelete, type Operator } from './operator.ts'
 import { findPhotos } from './photos.ts'
 
 const BATCH = 1_000
@@ -31,7 +31,9 @@ export async function purge(operator: Operator, target: string): Promise<number>
   const { objects, bytes, cutouts: there, calls } = await survey(invocation, target)
   if (objects === 0) {
     if (terminal.json) console.log(JSON.stringify({ cutouts: 0 }))
-    terminal.print(`Nothing is stored that was made of ${target}`)
+    terminal.print(
+      `Nothing is stored that was made of ${target}${target.endsWith('/') ? '' : '. If it is a folder, end it in /'}`,
+    )
     return 0
   }
   terminal.say(
@@ -40,8 +42,7 @@ export async function purge(operator: Operator, target: string): Promise<number>
   terminal.say(
     `Redirects that are cached lead to nothing for up to ${config.redirectTtl * 2} s, URLs that were announced until the cutouts are made again. Claims stay: where a call is under way, the next request waits for it.`,
   )
-  if (!(await terminal.confirm(`Delete ${count(objects, 'object')}?`)))
-    throw new MattingError('bad-request', 'Nothing was done. Without a terminal, purge needs --yes.')
+  if (!(await mayDelete(terminal, `Delete ${count(objects, 'object')}?`, 'purge'))) return 0
 
   let isStopped = false
   const stop = () => {
@@ -79,7 +80,7 @@ export async function purge(operator: Operator, target: string): Promise<number>
   }
   if (failure !== undefined) throw failure
   if (terminal.json) console.log(JSON.stringify({ cutouts }))
-  terminal.print(`Deleted ${count(cutouts, 'cutout')} with all that belongs to them.`)
+  terminal.print(`Deleted ${count(cutouts, 'cutout')} with all that belongs to ${cutouts === 1 ? 'it' : 'them'}.`)
   return isStopped ? 130 : 0
 }
 

@@ -59,6 +59,8 @@ const VARIABLE = /\$\{env:(\w+)\}/g
 export async function readVariables(root: URL, stage: string | undefined, shell: Environment): Promise<Environment> {
   const file = fields(parse(await read(root, 'serverless.yml')))
   const known = new Set(Array.from(JSON.stringify(file).matchAll(VARIABLE), ([, name]) => name))
+  // For plan and bill alone; no function is given it.
+  known.add('MATTING_PRICE')
   const variables: Record<string, string | undefined> = {}
   const unknown: string[] = []
   const own = `.env.${stage ?? file.stage}`

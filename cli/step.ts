@@ -61,7 +61,10 @@ export function createRun(account: Account, mask: (text: string) => string, repo
   const print = (line: string) => report.print(mask(line))
   const done = { changes: 0 }
   const show: Apply = async (change) => {
-    if (only === 'requests') print(`  ${change.say}\n${request(account, change)}`)
+    if (only === 'requests') {
+      print(`  ${change.say}`)
+      print(request(account, change))
+    }
     return UNKNOWN
   }
   const run = async <T>(noun: string, step: Step<T> | (() => Promise<T>)): Promise<T> => {

@@ -60,10 +60,9 @@ try {
   </style>${cards.join('')}`)
   await page.waitForLoadState('networkidle')
   const shot = await page.locator('body').screenshot()
-  // Fewer colours, for a smaller file.
   await sharp(shot)
-    .png({ palette: true, quality: 90 })
-    .toFile(fileURLToPath(new URL('shop.png', import.meta.url)))
+    .webp({ quality: 88 })
+    .toFile(fileURLToPath(new URL('shop.webp', import.meta.url)))
 
   const local = await browser.newPage({ viewport: { width: 1280, height: 940 }, deviceScaleFactor: 1.5, locale: 'en' })
   await local.goto(cloud.controlUrl)

@@ -84,7 +84,7 @@ function readLayout(text: string, config: Config, pathname: string): Reading {
 }
 
 /** Reads `card`, `card,width=320` or `center-layout=1,width=400`. @throws MattingError bad-layout, bad-view, layout-refused */
-function readText(text: string, config: Config, pathname: string): Reading {
+export function readText(text: string, config: Config, pathname: string): Reading {
   const { presets, access } = config
   const named = presets.get(text)
   if (named) return { ...named, view: named.views?.[0] }

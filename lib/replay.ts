@@ -22,19 +22,28 @@ export function replay(letters: readonly unknown[]): Replay {
   return { events: [...records.values()].map((record) => ({ Records: [record] })), unreadable }
 }
 
+/** How deeply letters may be nested: several times what the vendor's are. Deeper ones would exhaust the stack. */
+const LEVELS = 64
+
 /** The single letters of a list or a batch. */
-function unpack(letters: unknown): unknown[] {
+function unpack(letters: unknown, levels = LEVELS): unknown[] {
   const all = parsed(letters)
   const list = Array.isArray(all) ? all : Object(all).msgInfoList
-  return Array.isArray(list) ? list.flatMap((letter) => unpack(letter)) : [letters]
+  return Array.isArray(list) && levels > 0 ? list.flatMap((letter) => unpack(letter, levels - 1)) : [letters]
 }
 
 /** The content of a letter, without its envelopes. `event` is the envelope of letters that earlier local clouds kept. */
 function open(letter: unknown): unknown {
   const inside = parsed(letter)
+  if (!isShallow(inside)) return undefined
   const { msgBody, Body, ClientContext, event } = Object(inside)
   const next = msgBody ?? Body ?? ClientContext ?? event
   return next === undefined ? inside : open(next)
+}
+
+function isShallow(value: unknown, levels = LEVELS): boolean {
+  if (typeof value !== 'object' || value === null) return true
+  return levels > 0 && Object.values(value).every((one) => isShallow(one, levels - 1))
 }
 
 function parsed(value: unknown): unknown {

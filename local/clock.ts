@@ -10,6 +10,11 @@ export interface Clock {
   ahead: BigInt64Array<SharedArrayBuffer>
 }
 
+/** Behind it no date can be written in HTTP and ISO 8601, and the local cloud could answer nothing any more. */
+const LAST = Date.UTC(9999, 11, 31)
+/** A timer of JavaScript that is set for longer goes off at once; in milliseconds. */
+export const LONGEST_TIMER = 2 ** 31 - 1
+
 export function createClock(): Clock {
   const ahead = new BigInt64Array(new SharedArrayBuffer(8))
   const now = () => Date.now() + Number(Atomics.load(ahead, 0))
@@ -19,7 +24,8 @@ export function createClock(): Clock {
     now,
     ahead,
     advance(ms) {
-      if (!(ms >= 0 && ms <= Number.MAX_SAFE_INTEGER)) throw new RangeError('advance: expected milliseconds, 0 or more')
+      if (!(ms >= 0 && now() + ms <= LAST))
+        throw new RangeError('advance: expected milliseconds, 0 or more, within the year 9999')
       Atomics.add(ahead, 0, BigInt(Math.round(ms)))
       for (const arm of waiting) arm()
     },
@@ -34,10 +40,11 @@ export function createClock(): Clock {
         clearTimeout(timer)
         timer = setTimeout(
           () => {
+            if (due > now()) return arm()
             stop()
             work()
           },
-          Math.max(0, due - now()),
+          Math.min(Math.max(0, due - now()), LONGEST_TIMER),
         )
       }
       waiting.add(arm)

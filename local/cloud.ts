@@ -7,6 +7,7 @@ import { type Clock, createClock } from './clock.ts'
 import { createControl } from './control.ts'
 import { type Cos, type Key, startCos } from './cos/cos.ts'
 import type { Policy } from './cos/policy.ts'
+import { createCutting } from './cutting.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
 import type { Pages } from './guard.ts'
@@ -36,7 +37,7 @@ export interface CloudOptions {
   instances?: number
   /** Threads of the matting engine; default at most two, and one with a network. */
   workers?: number
-  /** A network that cuts out in place of the own engine, as `npm start -- --model` has it. */
+  /** A network that cuts out in place of the own engine: --model. */
   model?: Model
   /** An engine to use instead of a new one; close() leaves it running. */
   matte?: Matte
@@ -94,7 +95,7 @@ const NOTHING: Serverless = { functions: [], cosTriggers: [], urls: [] }
 
 /** Starts the local cloud with the functions of serverless.yml, as built into dist/. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { port, data } = options
+  const { port, data, receiver } = options
   // Neither the shell's variables nor .env: what runs here is the same on every machine.
   const variables = { ...LOCAL, ...options.environment, COS_BUCKET: BUCKET, COS_REGION: REGION }
   const file = options.serverless ?? new URL('serverless.yml', ROOT)
@@ -109,8 +110,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
-  const { workers, model } = options
-  const matte = options.matte ?? createMatte({ ...(workers !== undefined && { workers }), ...(model && { model }) })
+  const matte = options.matte ?? createMatte(options)
   let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   let deployed = () => {}
@@ -120,6 +120,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   try {
     // What is wrong with a network is said before anything listens, and not by the first photo.
     const engine = await matte.engine()
+    const cutting = createCutting(matte, clock)
     let tell: (scf: Scf) => void = () => {}
     const started = new Promise<Scf>((resolve) => {
       tell = resolve
@@ -136,7 +137,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       pages,
       otherBuckets: cutoutBuckets,
       lastModified: options.lastModified ?? 'end',
-      cut: (photo, layouts) => matte.cut(photo, layouts),
+      cut: cutting.cut,
       onEvent: async (event) => (await started).onEvent(event),
       onKill: async (secretId) => (await started).kill(secretId),
     })
@@ -206,16 +207,18 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     })
     opened.unshift(api)
     deployed()
+    const onResets: (() => void)[] = []
     const reset = async (warm?: readonly string[]) => {
       faults.set([])
       await scf.reset(warm)
       await cos.reset()
+      for (const done of onResets) done()
     }
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
     const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment, engine }
-    const control = createControl({ cos, scf, faults, clock, reset, ...place, receiver: options.receiver })
-    control.listen(port && port + 2, '127.0.0.1')
-    await once(control, 'listening')
+    const onReset = (listener: () => void) => void onResets.push(listener)
+    const control = createControl({ cos, scf, cutting, faults, clock, reset, onReset, receiver, ...place })
+    await once(control.listen(port && port + 2, '127.0.0.1'), 'listening')
     const { port: controlPort } = control.address() as AddressInfo
     const controlUrl = `http://127.0.0.1:${controlPort}`
     pages.ports.add(controlPort)

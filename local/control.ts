@@ -62,7 +62,6 @@ export function createControl(options: ControlOptions): Server {
     },
     'POST /api/reset': async () => {
       await reset()
-      inside.clear()
       return {}
     },
   }

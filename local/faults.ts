@@ -1,3 +1,5 @@
+import { LONGEST_TIMER } from './clock.ts'
+
 /**
  * A fault to inject, set through the control API (`PUT /api/faults`).
  *
@@ -78,8 +80,8 @@ export function parseFaults(json: unknown, isCode: (code: unknown) => boolean): 
     const fault: Fault = { on, kind: known, ...(prefix !== undefined && { prefix }), ...(code && { code }) }
     for (const [name, value] of Object.entries({ rate, times, ms })) {
       if (value === undefined) continue
-      const [least, most] =
-        name === 'rate' ? [0, 1] : [kind === 'skew' ? Number.NEGATIVE_INFINITY : 0, Number.POSITIVE_INFINITY]
+      const most = { rate: 1, times: Number.MAX_SAFE_INTEGER, ms: LONGEST_TIMER }[name] ?? 0
+      const least = kind === 'skew' && name === 'ms' ? -most : 0
       if (typeof value !== 'number' || !(value >= least && value <= most))
         throw new TypeError(`faults[${i}].${name}: expected a number, ${least} to ${most}`)
       Object.assign(fault, { [name]: value })

@@ -1,9 +1,10 @@
 import { buffer } from 'node:stream/consumers'
 import { imageSet, imageUrl, openUrl } from '../lib/access.ts'
+import { readText } from '../lib/asked.ts'
 import type { Config } from '../lib/config.ts'
 import { frameKey } from '../lib/cutout.ts'
-import { layoutName, parseLayout } from '../lib/layout.ts'
-import { isViewWord, parseView, type View } from '../lib/view.ts'
+import { layoutName } from '../lib/layout.ts'
+import type { View } from '../lib/view.ts'
 import type { Configured } from './configured.ts'
 import type { Cos } from './cos/cos.ts'
 import { json } from './json.ts'
@@ -35,7 +36,7 @@ export async function describeImage(photo: Photo, text: string, options: ImageOp
   const config = configured.image()
   if (!config) throw new Error('No function has a URL yet: one is deployed with a trigger of type http.')
   const { key } = photo
-  const { layout, view, widths, base } = readText(text, config)
+  const { layout, view, widths, base } = readWidths(text, key, config)
   const expires = Math.floor(now() / 1000) + LIFE
   const [first] = config.access === 'signed' ? config.urlKeys : []
   const signer = first && { id: first[0], secret: first[1], expires }
@@ -50,21 +51,17 @@ export async function describeImage(photo: Photo, text: string, options: ImageOp
   return { url, img, widths, sizes }
 }
 
-/** What a URL's text asks for, its widths, and the text that they are added to. @throws MattingError bad-layout, bad-view */
-function readText(text: string, { presets, access }: Config) {
-  const [first = '', ...rest] = text.split(',')
-  const preset = presets.get(first)
-  const parts = preset ? rest : [first, ...rest]
-  const words = parts.filter(isViewWord)
-  const views = preset?.views ?? []
-  const layout = preset?.layout ?? parseLayout(parts.filter((part) => !isViewWord(part)).join(','), ',')
-  const view = words.length > 0 ? parseView(words, views[0]) : views[0]
-  const own = views.flatMap(({ width }) => width ?? [])
-  // Width and height together are one size; and nobody may ask for what no preset names.
-  const fixed = view?.height !== undefined || (access === 'presets' && own.length === 0)
+/** What a URL's text asks for, its widths, and the text that they are added to. @throws MattingError what the URL would be answered */
+function readWidths(text: string, key: string, config: Config) {
+  const { presets, access, delivery } = config
+  const { layout, view } = readText(text, config, `/${key}`)
+  const own = (presets.get(text)?.views ?? []).flatMap(({ width }) => width ?? [])
+  // Width and height together are one size; nobody may ask for what no preset names; and what is not stored has no views.
+  const fixed = view?.height !== undefined || (access === 'presets' && own.length === 0) || delivery === 'direct'
   const asked = view?.width === undefined ? WIDTHS : [view.width, Math.min(2 * view.width, WIDEST)]
-  const widths = own.length > 0 && words.length === 0 ? own : fixed ? [] : [...new Set(asked)]
-  const base = widths.length === 0 ? text : text.replace(/,width=\d+/, '')
+  const widths = own.length > 0 ? own : fixed ? [] : [...new Set(asked)]
+  const others = text.split(',').filter((word) => !word.startsWith('width='))
+  const base = widths.length === 0 ? text : others.join(',') || 'plain'
   return { layout: layoutName(layout), view, widths, base }
 }
 

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { sourceKey, splitCutout } from '../lib/cutout.ts'
 import type { Configured } from './configured.ts'
 import type { Cos, RequestRecord } from './cos/cos.ts'
+import type { Cutting } from './cutting.ts'
 import { json } from './json.ts'
 import type { LiveEvents, Meter } from './page/wire.ts'
 import type { Receiver } from './receiver.ts'
@@ -11,6 +12,7 @@ import type { Scf, Told } from './scf/scf.ts'
 export interface LiveOptions {
   cos: Cos
   scf: Scf
+  cutting: Cutting
   configured: Configured
   meter: () => Meter
   receiver: Pick<Receiver, 'watch'> | undefined
@@ -26,12 +28,16 @@ const MOST_READERS = 32
 /** When a browser connects again, in milliseconds. */
 const RETRY = 1_000
 
-/**
- * Tells what happens inside, as server-sent events (HTML, 9.2). While nobody listens it watches nothing. @returns what answers a
- * request; false if there are too many readers
- */
-export function createLive(options: LiveOptions): (request: IncomingMessage, response: ServerResponse) => boolean {
-  const { cos, scf, configured, meter, receiver, page } = options
+export interface Live {
+  /** Answers a request. False if there are too many readers. */
+  open(request: IncomingMessage, response: ServerResponse): boolean
+  /** Tells that all is gone, which no request has told. */
+  reset(): void
+}
+
+/** Tells what happens inside, as server-sent events (HTML, 9.2). While nobody listens it watches nothing. */
+export function createLive(options: LiveOptions): Live {
+  const { cos, scf, cutting, configured, meter, receiver, page } = options
   const readers = new Map<ServerResponse, { missed: number }>()
   const stops: (() => void)[] = []
   const changed = new Set<string>()
@@ -87,18 +93,18 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
 
   function onInvocation(of: Told): void {
     if ('began' in of) send('invocation', describe(of.began, scf.keyOf(of.event)))
-    // What it wrote comes by another way than what it returned, and may come just after it.
+    // Nothing is under way for its photo any more.
+    if ('letter' in of) change(scf.keyOf(json(of.letter.Body.ClientContext)))
     if (!('ran' in of)) return
-    setImmediate(() => {
-      const key = scf.keyOf(of.event)
-      send('invocation', describe(of.ran, key))
-      change(key)
-    })
+    const key = scf.keyOf(of.event)
+    send('invocation', describe(of.ran, key))
+    change(key)
   }
 
   function begin(): void {
     told = JSON.stringify(meter())
     stops.push(cos.watch(onRequest), scf.watch(onInvocation))
+    stops.push(cutting.watch((picture) => send('cutting', picture)))
     if (receiver) stops.push(receiver.watch((event) => send('announced', event)))
   }
 
@@ -109,7 +115,7 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
     changed.clear()
   }
 
-  return (request, response) => {
+  function open(request: IncomingMessage, response: ServerResponse): boolean {
     if (readers.size >= MOST_READERS) return false
     if (readers.size === 0) begin()
     readers.set(response, { missed: 0 })
@@ -126,6 +132,14 @@ export function createLive(options: LiveOptions): (request: IncomingMessage, res
     })
     return true
   }
+
+  function reset(): void {
+    if (readers.size === 0) return
+    send('reset', {})
+    change('')
+  }
+
+  return { open, reset }
 }
 
 /** JSON has no line breaks, so whatever a key holds, it is one line. */

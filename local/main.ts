@@ -100,7 +100,7 @@ async function tryIt(cloud: Cloud, environment: Record<string, string>): Promise
     return
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
-  console.log(`image URL    ${addressOf(cloud.imageUrl, environment, source)}`)
+  console.log(`image URL    ${addressOf(cloud.imageUrl, environment, source, cloud.clock.now())}`)
 }
 
 function kilobytes(bytes: number): string {

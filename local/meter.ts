@@ -8,11 +8,8 @@ import type { Scf } from './scf/scf.ts'
 export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Meter; clear(): void } {
   let saved = 0
   scf.watch((told) => {
-    // What the function wrote comes by another way than what it returned, and may come just after it.
-    if (!('ran' in told)) return
-    setImmediate(() => {
-      saved += savedIn(told.ran)
-    })
+    // A HEAD never pays.
+    if ('ran' in told && Object(told.event).httpMethod !== 'HEAD') saved += savedIn(told.ran)
   })
   return {
     read() {

@@ -2,15 +2,18 @@ import type { Config } from '../lib/config.ts'
 import { createCos } from '../lib/cos.ts'
 import { cutoutFolders, etagPart, olderPart, versionIn } from '../lib/cutout.ts'
 import { codes } from '../lib/errors.ts'
+import { layoutName } from '../lib/layout.ts'
 import { failureFolders } from '../lib/pay/pay.ts'
 import { refuseKey, refuseObject } from '../lib/source.ts'
 import type { Configured } from './configured.ts'
 import type { Cos, Stored } from './cos/cos.ts'
 import { DELIVERY } from './grant.ts'
 import type { Cutout, Photo, Photos } from './page/wire.ts'
+import type { Scf } from './scf/scf.ts'
 
 export interface PhotosOptions {
   cos: Cos
+  scf: Pick<Scf, 'pending' | 'keyOf' | 'isRemoval'>
   cosUrl: string
   configured: Configured
   now: () => number
@@ -24,7 +27,7 @@ const SMALL = 'imageMogr2/auto-orient/thumbnail/640x640>/format/jpg/quality/80'
 const MAX_SMALL = 32 * 1024 * 1024
 
 /** The photos of the bucket with their cutouts, read where they are stored, so that to look at them makes no request. */
-export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
+export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOptions) {
   const time = { deadline: 0, now, random: Math.random }
   const signer = createCos({ endpoint: cosUrl, credentials: DELIVERY, ...time })
 
@@ -47,7 +50,7 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
     }
   }
 
-  function cutoutsOf({ cutoutBucket, cutoutPrefix }: Config, { key, etag, modified }: Stored): Cutout[] {
+  function cutoutsOf({ cutoutBucket, cutoutPrefix, presets }: Config, { key, etag, modified }: Stored): Cutout[] {
     const starts = cutoutFolders(cutoutPrefix, key).map((folder) => ({
       folder,
       versions: [etagPart(etag), olderPart(etag)],
@@ -61,7 +64,8 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
         if (name.includes('/') || version === undefined || !versions.includes(version)) continue
         if (version !== versions[0] && one.modified < modified) continue
         const layout = name.slice(version.length + 1, -'.png'.length)
-        found.set(layout, { layout, key: one.key, size: one.size, modified: iso(one.modified) })
+        const text = textOf(layout, presets)
+        found.set(layout, { layout, text, key: one.key, size: one.size, modified: iso(one.modified) })
       }
     }
     return [...found.values()]
@@ -78,7 +82,13 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
     return undefined
   }
 
-  function describe(config: Config, stored: Stored): Photo {
+  /** The keys of the photos whose events are waiting or being handled. */
+  function awaited(): Set<string> {
+    const arrivals = scf.pending().filter(({ event }) => !scf.isRemoval(event))
+    return new Set(arrivals.map(({ event }) => scf.keyOf(event)))
+  }
+
+  function describe(config: Config, stored: Stored, waiting: Set<string>): Photo {
     const { key, etag, size, modified, headers } = stored
     const seconds = Math.floor(now() / 1000)
     const start = seconds - (seconds % WINDOW)
@@ -95,6 +105,7 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
       photoUrl,
       small: size > MAX_SMALL ? photoUrl : sign({ [SMALL]: '' }),
       cutouts: cutoutsOf(config, stored),
+      waiting: waiting.has(key),
       ...(mark && { mark }),
     }
   }
@@ -106,9 +117,10 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
       if (!config) return { photos: [] }
       const most = Math.min(Math.max(1, Math.floor(limit) || PAGE), LONGEST_PAGE)
       const photos: Photo[] = []
+      const waiting = awaited()
       for (const stored of sources(config, after)) {
         if (photos.length === most) return { photos, after: photos.at(-1)?.key ?? '' }
-        photos.push(describe(config, stored))
+        photos.push(describe(config, stored, waiting))
       }
       return { photos }
     },
@@ -117,7 +129,7 @@ export function createPhotos({ cos, cosUrl, configured, now }: PhotosOptions) {
     one(key: string): Photo | undefined {
       const config = configured.upload()
       const stored = config && cos.objects.get(config.bucket, key)
-      return stored && isPhoto(stored, config.sourcePrefixes) ? describe(config, stored) : undefined
+      return stored && isPhoto(stored, config.sourcePrefixes) ? describe(config, stored, awaited()) : undefined
     },
   }
 }
@@ -127,6 +139,13 @@ function isPhoto({ key, size, headers }: Stored, prefixes: readonly string[]): b
     refuseKey(key, prefixes) === undefined &&
     refuseObject(key, { size, type: headers['Content-Type'] ?? '' }) === undefined
   )
+}
+
+/** `c1-p20x10` → `card`, or else `center-layout=1,padding-layout=20x10` */
+function textOf(short: string, presets: Config['presets']): string {
+  const [named] = [...presets].find(([, { layout }]) => layoutName(layout) === short) ?? []
+  const [, center, padding] = /^(c1)?-?(?:p(.+))?$/.exec(short) ?? []
+  return named ?? [center && 'center-layout=1', padding && `padding-layout=${padding}`].filter(Boolean).join(',')
 }
 
 function byBytes(a: string, b: string): number {

@@ -6,6 +6,7 @@ import { readings } from '../lib/readings.ts'
 import { type Credentials, encodeKey } from '../lib/sign.ts'
 import { refuseKey, refuseObject } from '../lib/source.ts'
 import { decode } from '../lib/spelling.ts'
+import type { Clock } from './clock.ts'
 import { printable } from './talk.ts'
 
 /** Where the parts of the local cloud are, and the variables of its functions. */
@@ -14,6 +15,7 @@ export interface PutOptions {
   imageUrl: string
   credentials: Credentials
   environment: () => Record<string, string>
+  clock: Clock
 }
 
 const MAX_PHOTO = 32 * 1024 * 1024
@@ -23,7 +25,7 @@ const MAX_PHOTO = 32 * 1024 * 1024
  * rest. @returns what to tell @throws Error, saying why not
  */
 export async function putPhoto(request: IncomingMessage, options: PutOptions): Promise<string> {
-  const { cosUrl: endpoint, imageUrl, credentials, environment } = options
+  const { cosUrl: endpoint, imageUrl, credentials, environment, clock } = options
   const [path = ''] = (request.url ?? '/').split('?')
   const [key = ''] = readings(path.slice(1))
   const variables = environment()
@@ -37,14 +39,21 @@ export async function putPhoto(request: IncomingMessage, options: PutOptions): P
   const type = request.headers['content-type'] ?? 'application/octet-stream'
   const refused = refuseObject(key, { size: body.length, type })
   if (refused) throw new Error(`Nothing was put: ${refused}.`)
-  const time = { deadline: Date.now() + 60_000, now: Date.now, random: Math.random }
+  const time = { deadline: clock.now() + 60_000, now: clock.now, random: Math.random }
   await createCos({ endpoint, credentials, ...time }).put(key, body, { type })
-  return printable(`${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key)}`).concat('\n')
+  return printable(`${key} is in the bucket. Its cutout: ${addressOf(imageUrl, variables, key, clock.now())}`).concat(
+    '\n',
+  )
 }
 
 /** The image URL of a photo, signed where it must be. */
-export function addressOf(origin: string, { ACCESS, URL_KEYS = '' }: Record<string, string>, key: string): string {
+export function addressOf(
+  origin: string,
+  { ACCESS, URL_KEYS = '' }: Record<string, string>,
+  key: string,
+  now: number,
+): string {
   const [, id, secret] = /^\s*([^:]+):([^,\s]+)/.exec(decode(URL_KEYS)) ?? []
-  const grant = { layout: 'plain', key, expires: Math.floor(Date.now() / 1000) + 3_600 }
+  const grant = { layout: 'plain', key, expires: Math.floor(now / 1000) + 3_600 }
   return ACCESS === 'signed' && id && secret ? imageUrl(origin, grant, id, secret) : `${origin}/plain${encodeKey(key)}`
 }

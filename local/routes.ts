@@ -7,6 +7,7 @@ import { printView } from '../lib/view.ts'
 import type { Clock } from './clock.ts'
 import { createConfigured } from './configured.ts'
 import type { Cos } from './cos/cos.ts'
+import type { Cutting } from './cutting.ts'
 import { FAULT_PRESETS } from './faults.ts'
 import { describeImage } from './image.ts'
 import { createLive } from './live.ts'
@@ -21,6 +22,7 @@ import { grantUpload, Refused } from './upload.ts'
 export interface RoutesOptions {
   cos: Cos
   scf: Scf
+  cutting: Cutting
   clock: Clock
   cosUrl: string
   imageUrl: string
@@ -30,6 +32,8 @@ export interface RoutesOptions {
   credentials: Credentials
   engine: string
   receiver: Pick<Receiver, 'watch'> | undefined
+  /** Calls after each reset. */
+  onReset: (listener: () => void) => void
 }
 
 export type Route = (query: URLSearchParams, body: unknown) => unknown
@@ -38,19 +42,22 @@ export interface PageRoutes {
   routes: Record<string, Route>
   /** @param page the page's origin. False if there are too many readers. */
   live: (request: IncomingMessage, response: ServerResponse) => boolean
-  clear: () => void
 }
 
 const { version } = Object(JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')))
 
 /** What the page asks the control port. */
 export function createRoutes(options: RoutesOptions, page: () => string): PageRoutes {
-  const { cos, scf, clock, cosUrl, imageUrl, bucket, region, credentials, receiver, engine } = options
+  const { cos, scf, cutting, clock, cosUrl, imageUrl, bucket, region, credentials, receiver, engine } = options
   const { now } = clock
   const configured = createConfigured(scf)
   const meter = createMeter(cos, scf)
-  const photos = createPhotos({ cos, cosUrl, configured, now })
-  const live = createLive({ cos, scf, configured, meter: meter.read, receiver, page })
+  const photos = createPhotos({ cos, scf, cosUrl, configured, now })
+  const live = createLive({ cos, scf, cutting, configured, meter: meter.read, receiver, page })
+  options.onReset(() => {
+    meter.clear()
+    live.reset()
+  })
 
   function photo(query: URLSearchParams): Photo {
     const key = query.get('key') ?? ''
@@ -73,6 +80,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
   const routes: Record<string, Route> = {
     'GET /api/place': place,
     'GET /api/meter': meter.read,
+    'GET /api/cutting': cutting.list,
     'GET /api/photos': (query) => photos.list(query.get('after') ?? '', Number(query.get('limit') ?? Number.NaN)),
     'GET /api/photo': (query): PhotoAnswer => {
       const found = photos.one(query.get('key') ?? '')
@@ -86,9 +94,9 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     },
     'POST /api/uploads': (_, body) => grantUpload(body, { cos, cosUrl, configured, credentials, clock }),
     'GET /api/image': (query) =>
-      describeImage(photo(query), query.get('text') ?? 'plain', { cos, imageUrl, configured, now }),
+      describeImage(photo(query), query.get('text') || 'plain', { cos, imageUrl, configured, now }),
     'GET /api/story': (query) => tellStory(photo(query), { cos, scf, configured, now }),
     'GET /api/faults/presets': () => FAULT_PRESETS,
   }
-  return { routes, live, clear: meter.clear }
+  return { routes, live: live.open }
 }

@@ -7,7 +7,7 @@ import { createInvocation } from '../lib/invocation.ts'
 import type { Layout } from '../lib/layout.ts'
 import { presignUpload } from '../lib/pay/pay.ts'
 import type { Credentials } from '../lib/sign.ts'
-import { refuseKey } from '../lib/source.ts'
+import { refuseKey, refuseObject } from '../lib/source.ts'
 import type { Clock } from './clock.ts'
 import type { Configured } from './configured.ts'
 import type { Cos } from './cos/cos.ts'
@@ -47,6 +47,9 @@ export async function grantUpload(json: unknown, options: UploadOptions): Promis
   const config = configured.upload()
   if (!config) throw new Refused(503, 'No function takes photos yet: one is deployed with a trigger of type cos.')
   const key = keyFor(ask.name, config)
+  // It would be stored, never be cut out, and never be shown either.
+  const why = refuseObject(key, ask)
+  if (why) throw new Refused(415, `It is ${why}; a photo is JPEG, PNG, WebP or BMP.`)
   const there = cos.objects.get(config.bucket, key)
   const same = there !== undefined && there.etag === ask.md5
   if (there && !same && !ask.replace) throw new Refused(409, `Another photo has the name ${key}.`)

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { onPorts, startTestCloud, type TestCloud } from './helpers/cloud.ts'
-import { json } from './helpers/running.ts'
+import { command, json } from './helpers/running.ts'
 import { photoOf, trivial } from './helpers/trivial.ts'
 
 const SECRET = `whsec_${Buffer.alloc(24, 'local-secret').toString('base64')}`
@@ -45,6 +45,11 @@ describe('backfill with a daily limit and a receiver of events', () => {
   afterAll(async () => {
     receiver.close()
     await cloud.close()
+  })
+
+  it('a plan without a price says how to give one', async () => {
+    const { out } = await command(port, 'backfill', 'plan')
+    expect(out).toContain("price            not known   say yours: --price '0.01 CNY', or MATTING_PRICE\n")
   })
 
   it('says that the limit makes it take days, tells of what it made, and stays silent with --no-announce', async () => {

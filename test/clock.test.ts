@@ -1,6 +1,8 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { createClock, LONGEST_TIMER } from '../local/clock.ts'
+import { parseFaults } from '../local/faults.ts'
 import { photo, putQuietly, startForTest } from './helpers/cloud.ts'
 
 const HOUR = 3_600_000
@@ -79,5 +81,31 @@ describe('what is held', () => {
     if (what === 'the end') await cloud.stop()
     else cloud.faults.set([])
     expect(await put).toBe(true)
+  })
+
+  it('never passes the last date that can be written, after which nothing more was answered', async () => {
+    const cloud = await startForTest()
+    const advance = (ms: number) =>
+      fetch(`${cloud.controlUrl}/api/clock`, { method: 'POST', body: JSON.stringify({ advance: ms }) })
+    for (const far of [Number.MAX_SAFE_INTEGER, 8.64e15, 7_000 * 365 * 24 * HOUR, 8_000 * 365 * 24 * HOUR, 1e300])
+      await advance(far)
+    expect(cloud.clock.now()).toBeLessThan(Date.UTC(10_000, 0))
+    expect((await fetch(cloud.cosUrl)).headers.get('date')).toMatch(/ \d{4} /)
+    expect((await advance(1e300)).status).toBe(400)
+  })
+
+  it('a wait that is longer than a timer of JavaScript does not end at once', async () => {
+    const clock = createClock()
+    const done: string[] = []
+    const stops = [LONGEST_TIMER + 1, 60 * 24 * HOUR].map((ms) => clock.after(ms, () => done.push(`${ms}`)))
+    await new Promise((go) => setTimeout(go, 20))
+    expect(done).toEqual([])
+    clock.advance(60 * 24 * HOUR)
+    await expect.poll(() => done).toHaveLength(2)
+    for (const stop of stops) stop()
+    for (const ms of [LONGEST_TIMER + 1, Number.POSITIVE_INFINITY])
+      expect(() => parseFaults([{ on: '*', kind: 'delay', ms }], () => true)).toThrow('faults[0].ms: expected')
+    expect(() => parseFaults([{ on: 'Instance', kind: 'skew', ms: -1e300 }], () => true)).toThrow('faults[0].ms')
+    expect(parseFaults([{ on: 'Instance', kind: 'skew', ms: -5 }], () => true)).toHaveLength(1)
   })
 })

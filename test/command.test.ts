@@ -53,7 +53,7 @@ describe('the command', () => {
       ['doctor', '--dry-run'],
       ['doctor', '--set', 'ACCESS=open'],
       ['doctor', '--local', '--set', 'EVENTS_SECRT=whsec_a-secret'],
-      ['doctor', '--local', '--set', 'ACCESS=opne'],
+      ['doctor', '--local', '--set', 'ACCESS=opne', '--set', 'ON_DELETE=kep'],
       ['doctor', '--local', '--set', 'COS_BUCKET=a-1'],
       ['doctor', '--port', port],
       ['doctor', '--local', '--port', '99999'],
@@ -70,12 +70,29 @@ describe('the command', () => {
       '--set is for --local.',
       '--set: expected NAME=VALUE of a variable, not EVENTS_SECRT',
       'ACCESS: expected signed, presets, open',
+      'ON_DELETE: expected keep or remove',
       "--set: COS_BUCKET is the local cloud's",
       '--port is for --local.',
       "error: option '--port <n>' argument '99999' is invalid. Expected a number, 1 to 65531. (--help tells more)",
       "error: unknown option '--nope' (--help tells more)",
       'Nothing was done. Without a terminal, undeploy needs --yes.',
     ])
+  })
+
+  it('attack: a line break that is ours is no control character of a key: requests and the image URL have lines of their own', async () => {
+    const printed: string[] = []
+    const spy = vi.spyOn(console, 'log').mockImplementation((line) => void printed.push(String(line)))
+    onTestFinished(() => spy.mockRestore())
+    const { account, cloud } = await onPorts((port) => startEmpty({ port }))
+    onTestFinished(() => cloud.close())
+    const args = ['deploy', '--local', '--port', String(account.local?.cos), '--no-build', '--no-smoke']
+    expect(await main([...args, '--dry-run'], {})).toBe(0)
+    const at = printed.indexOf('  attach it')
+    expect(printed[at + 1]).toBe(
+      '    cam AttachRolePolicy {"PolicyId":"<PolicyId>","AttachRoleName":"goods_matting_dev"}',
+    )
+    expect(await main(args, {})).toBe(0)
+    expect(printed.slice(-2)).toEqual(['', expect.stringMatching(/^Image URLs: http:/)])
   })
 
   it('of a name that every object has is none', async () => {

@@ -136,7 +136,7 @@ describe('the API', () => {
   })
 
   it.each([
-    ['AuthFailure.SignatureExpire', 'clock'],
+    ['AuthFailure.SignatureExpire', /[^.]\. This machine's clock/],
     ['RequestLimitExceeded.UinLimitExceeded', 'Run the command again'],
     ['InternalError.System', 'Run the command again'],
   ])('that answers %s is told with what to do', async (code, advice) => {

@@ -133,7 +133,10 @@ describe('doctor', () => {
     const late = { ...d.account, now: () => Date.now() + 120_000 }
     const { isWell, advice, findings } = await examine({ account: late })
     expect([isWell, advice]).toEqual([true, ['bucket', 'dead letters']])
-    expect(findings[0]?.text).toMatch(/clock is (119|12\d) s ahead/)
+    expect(findings[0]?.text).toMatch(/clock is (119|12\d) s ahead of it$/)
+    const slow = { ...d.account, now: () => Date.now() - 400_000 }
+    const behind = (await examine({ account: slow })).findings
+    expect(behind[0]?.text).toMatch(/clock is (399|4\d\d) s behind it$/)
     await scf('UpdateFunctionConfiguration', { ...upload, DeadLetterConfig: { Type: 'CMQ-QUEUE', Name: 'dead' } })
     await expect.poll(async () => (await scf('GetFunction', upload)).Status).toBe('Active')
     expect((await examine()).findings.at(-1)).toEqual({ name: 'dead letters', mark: '✓', text: 'kept in dead' })

@@ -11,6 +11,7 @@ import { PAGE } from '../local/grant.ts'
 import { type Receiver, startReceiver } from '../local/receiver.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { authorization, sendRaw } from './helpers/cos.ts'
+import { createSpeaker, query, type Told } from './helpers/inside.ts'
 
 const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const URL_KEY = '0123456789abcdef'
@@ -36,78 +37,7 @@ afterAll(async () => {
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-interface Said {
-  status: number
-  headers: Headers
-  text: string
-  // biome-ignore lint/suspicious/noExplicitAny: what was said is what is tested
-  json: any
-}
-
-async function ask(method: string, path: string, body?: unknown, headers = {}): Promise<Said> {
-  const sent = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }
-  const answer = await fetch(cloud.controlUrl + path, { ...sent, redirect: 'manual' })
-  const text = await answer.text()
-  const isJson = answer.headers.get('content-type') === 'application/json'
-  return { status: answer.status, headers: answer.headers, text, json: isJson ? JSON.parse(text) : undefined }
-}
-
-const query = (given: Record<string, string>) => `?${new URLSearchParams(given)}`
-const one = async (key: string) => (await ask('GET', `/api/photo${query({ key })}`)).json
-const story = async (key: string) => (await ask('GET', `/api/story${query({ key })}`)).json
-const states = async (key: string) =>
-  Object.fromEntries((await story(key)).steps.map(({ step, state }: Record<string, string>) => [step, state]))
-
-/** Grants an upload and uses it, as the page does. */
-async function send(body: Buffer, asked: object): Promise<{ granted: Said; put: Response }> {
-  const granted = await ask('POST', '/api/uploads', { type: 'image/jpeg', size: body.length, ...asked })
-  const { url, headers } = granted.json
-  const put = await fetch(url, {
-    method: 'PUT',
-    headers: { ...headers, origin: cloud.controlUrl },
-    body: new Uint8Array(body),
-  })
-  return { granted, put }
-}
-
-interface Told {
-  id: number
-  type: string
-  // biome-ignore lint/suspicious/noExplicitAny: what was told is what is tested
-  data: any
-}
-
-/** Listens until the test ends. */
-async function listen(
-  headers = {},
-): Promise<{ told: Told[]; of: (type: string) => Told['data'][]; text: () => string; end: () => void }> {
-  const abort = new AbortController()
-  onTestFinished(() => abort.abort())
-  const answer = await fetch(`${cloud.controlUrl}/api/live`, { headers, signal: abort.signal })
-  expect([answer.status, answer.headers.get('content-type')]).toEqual([200, 'text/event-stream'])
-  let [text, rest] = ['', '']
-  const told: Told[] = []
-  const read = async () => {
-    for await (const chunk of answer.body?.pipeThrough(new TextDecoderStream()) ?? []) {
-      text += chunk
-      const blocks = (rest + chunk).split('\n\n')
-      rest = blocks.pop() ?? ''
-      for (const block of blocks) {
-        const [, id, type, data] = /^id: (\d+)\nevent: (\w+)\ndata: (.*)$/.exec(block) ?? []
-        if (data !== undefined) told.push({ id: Number(id), type: type ?? '', data: JSON.parse(data) })
-        else expect(block).toMatch(/^retry: \d+$/)
-      }
-    }
-  }
-  read().catch(() => {})
-  await expect.poll(() => told.length).toBeGreaterThan(0)
-  return {
-    told,
-    of: (type) => told.filter((one) => one.type === type).map(({ data }) => data),
-    text: () => text,
-    end: () => abort.abort(),
-  }
-}
+const { ask, one, story, states, send, listen } = createSpeaker(() => cloud)
 
 describe('the page', () => {
   it('is served with a policy under which it can reach the local cloud, and nothing else', async () => {
@@ -362,7 +292,7 @@ describe('uploads', () => {
 
   it('have keys that are keys, whatever the file is called', async () => {
     const key = async (name: string) =>
-      (await ask('POST', '/api/uploads', { name, type: '', size: 5, way: 'plain' })).json.key
+      (await ask('POST', '/api/uploads', { name, type: 'image/png', size: 5, way: 'plain' })).json.key
     expect(await key('../../etc/passwd')).toBe('uploads/passwd')
     expect(await key('..')).toBe('uploads/photo')
     expect(await key('杯子 100%.jpg')).toBe('uploads/杯子 100%.jpg')
@@ -464,6 +394,14 @@ describe('GET /api/image', () => {
     expect([text.includes(URL_KEY), new URL(url).searchParams.get('kid')]).toEqual([false, 'shop'])
     expect((await fetch(url)).headers.get('content-type')).toBe('image/png')
     expect((await fetch(url.replace('a.jpg', 'b.jpg'))).status).toBe(403)
+    // Also where the clock was moved, and for who puts a photo without a page.
+    signed.clock.advance(2 * 86_400_000)
+    const put = await fetch(`${signed.controlUrl}/uploads/c.jpg`, {
+      method: 'PUT',
+      body: new Uint8Array(await photo()),
+    })
+    const [, told = ''] = /cutout: (\S+)/.exec(await put.text()) ?? []
+    expect((await fetch(told)).status).toBe(200)
   })
 })
 

@@ -68,6 +68,14 @@ describe('an operator is not fooled', () => {
     expect({ code, err }).toEqual({ code: 2, err: expect.stringContaining('bomb.gz cannot be read: Max Record Size') })
   })
 
+  it('by another port of the local cloud, or of something else: the command says that it is not its COS port', async () => {
+    for (const wrong of [port + 2, port - 1]) {
+      const { code, out, err } = await command(wrong, 'backfill', 'plan')
+      expect([code, out]).toEqual([1, ''])
+      expect(err).toContain(`is ${wrong} its COS port?`)
+    }
+  })
+
   it('by a URL that is none: check says so in one line', async () => {
     const { code, err } = await command(port, 'check', 'http://[')
     expect({ code, err }).toEqual({ code: 2, err: 'http://[ is no URL.' })

@@ -110,8 +110,9 @@ describe('purge', () => {
     const { code, printed } = await on.command('purge', 'uploads/hats/')
     expect([code, printed.at(-1)]).toEqual([2, 'Nothing was done. Without a terminal, purge needs --yes.'])
     expect((await purge('uploads/hats/no.jpg')).printed).toEqual([
-      'Nothing is stored that was made of uploads/hats/no.jpg',
+      'Nothing is stored that was made of uploads/hats/no.jpg. If it is a folder, end it in /',
     ])
+    expect((await purge('uploads/no/')).printed).toEqual(['Nothing is stored that was made of uploads/no/'])
     expect(JSON.parse((await purge('uploads/no/', '--json')).printed.join(''))).toEqual({ cutouts: 0 })
     expect(await left()).toEqual(before)
     on.cloud.faults.set([{ on: 'GetBucket', kind: 'error', code: 'NoSuchBucket' }])

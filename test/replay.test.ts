@@ -30,6 +30,21 @@ describe('replay', () => {
     expect(unreadable).toEqual([])
   })
 
+  it.each([
+    ['lists in lists', '[', ']'],
+    ['envelopes in envelopes', '{"event":', '}'],
+    ['an envelope within a batch, again and again', '{"msgInfoList":[', ']}'],
+    ['a record of lists', '{"Records":[', ']}'],
+  ])('attack: %s, a hundred thousand deep: that letter is unreadable, and the others are read', (_, begin, end) => {
+    const deep: unknown = JSON.parse(`${begin.repeat(100_000)}1${end.repeat(100_000)}`)
+    const good = { Records: [record('/1250000000/photos/uploads/a.jpg')] }
+    for (const letters of [[deep, good], [[deep, good]], [JSON.stringify({ msgInfoList: [good] }), deep]]) {
+      const { events, unreadable } = replay(letters)
+      expect(events).toEqual([good])
+      expect(unreadable).toHaveLength(1)
+    }
+  })
+
   // Field by field as the vendor's page shows it (product/583/39704).
   const letterOf = (ClientContext: unknown) => ({
     RequestId: 'b615b896-d197-47d7-8919-xxx',

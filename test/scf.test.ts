@@ -130,10 +130,12 @@ describe('a function', () => {
     expect(await invoke({})).toMatchObject({ served: todo === 'throw' ? 2 : 1 })
   })
 
-  it('keeps its log lines with the invocation', async () => {
-    const { invoke, runs } = probe()
-    await invoke({ todo: 'log' })
-    await expect.poll(() => runs[0]?.logs).toEqual(['a line'])
+  it('has its log lines when it has ended, and none of them is credited to the next invocation', async () => {
+    const ended: string[][] = []
+    const { invoke } = probe({ instances: 1, onEnd: ({ logs }) => ended.push([...logs]) })
+    const todo = Array.from({ length: 20 }, (_, i) => (i % 2 ? 'nothing' : 'log'))
+    await Promise.all(todo.map((todo) => invoke({ todo })))
+    expect(ended).toEqual(todo.map((one) => (one === 'log' ? ['a line'] : [])))
   })
 })
 

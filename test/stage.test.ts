@@ -102,6 +102,14 @@ describe('the variables of a stage', () => {
     await expect(readVariables(root, 'dev', {})).rejects.toThrow(/^\.env\.dev: there is no variable ACESS\nThere are /)
   })
 
+  it('may have the price of a call beside them, which no function is given', async () => {
+    const root = await clone({ '.env.dev': 'COS_BUCKET=a-1\nCOS_REGION=ap-guangzhou\nMATTING_PRICE="0.01 CNY"' })
+    const variables = await readVariables(root, 'dev', {})
+    expect(variables).toHaveProperty('MATTING_PRICE', '0.01 CNY')
+    const { functions } = await readStage(ROOT, 'dev', variables)
+    for (const { environment } of functions) expect(environment).not.toHaveProperty('MATTING_PRICE')
+  })
+
   it('in a file that cannot be read are no reason to go on without them', async () => {
     const root = await clone({ '.env': 'COS_BUCKET=a-1' })
     await mkdir(new URL('.env.dev', root))
@@ -129,6 +137,12 @@ describe('the variables of a stage', () => {
       COS_ENDPOINT: 'http://127.0.0.1:4510',
     })
     expect(() => localVariables(4510, ['ACESS=open'])).toThrow('--set')
+  })
+
+  it('of the local cloud may name a queue of dead letters, as doctor advises', async () => {
+    const stage = await readStage(ROOT, undefined, localVariables(4510, ['DEAD_LETTER_QUEUE=dead']))
+    expect(stage.functions[0]?.deadLetter?.Name).toBe('dead')
+    expect(stage.functions[0]?.environment).not.toHaveProperty('DEAD_LETTER_QUEUE')
   })
 })
 

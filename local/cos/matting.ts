@@ -22,7 +22,7 @@ export async function downloadMatting(state: State, call: Call): Promise<Answer>
   checkActive(state, request.bucket)
   const layout = readLayout(request.query)
   const source = await readSource(state, request)
-  const [cutout] = await cut(state, source.image, [layout])
+  const [cutout] = await cut(state, source.image, [layout], source.name)
   if (!cutout) throw new Refusal('InternalError')
   call.billed++
   state.bill.add([
@@ -119,7 +119,7 @@ export async function applyRules(
       if (kind === 'hold') await state.faults.hold(source.key)
     }
   }
-  const made = await make(state, image, rules, isPicInfo)
+  const made = await make(state, image, source.key, rules, isPicInfo)
   const info = isPicInfo ? { ImageInfo: await imageInfo(image) } : {}
   const dropped = call.drop ? rules.length - 1 : -1
   let { etag } = source
@@ -163,10 +163,16 @@ interface Made {
 }
 
 /** What each rule asks for, all of it before anything is stored. */
-async function make(state: State, image: Buffer, rules: readonly Rule[], isPicInfo: boolean): Promise<Made[]> {
+async function make(
+  state: State,
+  image: Buffer,
+  key: string,
+  rules: readonly Rule[],
+  isPicInfo: boolean,
+): Promise<Made[]> {
   const layouts = rules.flatMap(({ work }) => (isProcessing(work) ? [] : [work]))
   // The engine also checks a picture if only its information is asked for: a small file may take very long to decode.
-  const cutouts = layouts.length > 0 || isPicInfo ? await cut(state, image, layouts) : []
+  const cutouts = layouts.length > 0 || isPicInfo ? await cut(state, image, layouts, key) : []
   const made: Made[] = []
   for (const { work } of rules) {
     if (isProcessing(work)) made.push(await develop(image, work, state.readings))
@@ -207,9 +213,9 @@ async function readSource(state: State, request: CosRequest): Promise<{ image: B
 
 const CUT_REFUSALS: readonly RefusalCode[] = ['InvalidImageFormat', 'ImageResolutionExceed', 'ImageTooLarge']
 
-async function cut(state: State, image: Buffer, layouts: Layout[]) {
+async function cut(state: State, image: Buffer, layouts: Layout[], name: string) {
   try {
-    return await state.cut(image, layouts)
+    return await state.cut(image, layouts, name)
   } catch (error) {
     const code = CUT_REFUSALS.find((c) => error instanceof Error && 'code' in error && error.code === c)
     throw code ? new Refusal(code) : error

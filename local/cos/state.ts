@@ -37,8 +37,15 @@ export interface CosOptions {
   region: string
   /** The keys by their SecretId. They are looked up at every request, so temporary keys may be added at any time. */
   keys: Map<string, Key>
-  /** @throws an Error whose `code` is InvalidImageFormat, ImageResolutionExceed or ImageTooLarge */
-  cut(image: Buffer, layouts: Layout[]): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
+  /**
+   * `name` is the photo's key, or the address of a picture elsewhere.
+   * @throws an Error whose `code` is InvalidImageFormat, ImageResolutionExceed or ImageTooLarge
+   */
+  cut(
+    image: Buffer,
+    layouts: Layout[],
+    name: string,
+  ): Promise<{ png: Buffer; width: number; height: number; blank: boolean }[]>
   faults: Faults
   now?: () => number
   /** Resolves after so many milliseconds; makes the pauses of a transfer with a speed limit. */

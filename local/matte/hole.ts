@@ -13,6 +13,9 @@ const WEAK = 3.2
 const SLIT = 0.04
 /** Two gaps are side by side when no more than so many pixels part them. */
 const SPOKE = 6
+/** What faces, across a thin line and along so much of its outline, something with so much print belongs to the same label. */
+const RICH = 0.03
+const BESIDE = 0.2
 /** Something printed on it that covers this part of it shows a label. */
 const PRINTED = 0.012
 /** What is enclosed must keep this much of its core in the plain colour of the backdrop; the rest may be shadow. */
@@ -28,8 +31,15 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
   )
   if (!like.includes(true)) return []
   const outlines = outlinesOf(regions, like, size)
-  const groups = groupsOf(regions, like).filter(
-    (group) => printOn(regions, facts, group, size) < PRINTED && !goesOn(regions, facts, group, like, open),
+  const all = groupsOf(regions, like)
+  const prints = all.map((group) => printOn(regions, facts, group, size))
+  // What lies behind a printed line, or within a letter, is of the same label.
+  const label = new Set(all.flatMap((group, n) => ((prints[n] ?? 0) > RICH ? group : [])))
+  const groups = all.filter(
+    (group, n) =>
+      (prints[n] ?? 0) < PRINTED &&
+      facingShare(outlines, group, label) < BESIDE &&
+      !goesOn(regions, facts, group, like, open),
   )
   for (let found = true; found; ) {
     found = false
@@ -37,7 +47,9 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
     for (const group of groups) {
       if (group.every((a) => open[a])) continue
       // Through a handle or a ring one sees past a thin wall to most sides; a label has a margin at two of them.
-      const walls = group.flatMap((a) => (outlines.get(a) ?? []).map((i) => (far[i] ?? 0) / 3)).sort((p, q) => p - q)
+      const walls = group
+        .flatMap((a) => (outlines.get(a)?.free ?? []).map((i) => (far[i] ?? 0) / 3))
+        .sort((p, q) => p - q)
       const wall = (part: number) => walls[Math.floor(walls.length * part)] ?? 0
       const area = group.reduce((sum, a) => sum + (facts[a]?.area ?? 0), 0)
       for (const a of group) {
@@ -46,7 +58,7 @@ export function openHoles(regions: Regions, facts: Facts[], open: boolean[], pla
         const { share, edge, inner } = borderWith(regions, a, open)
         const pocket = share > 0 && edge < 4 && f.plain > 0.6
         const hole = share < 0.25 && wall(ROUND) < WALL * Math.sqrt(area)
-        const exact = f.off < 0.7 * plain && inner > 7 && f.area > 40 && f.area < 0.0015 * regions.label.length
+        const exact = f.off < 0.7 * plain && inner > 7 && f.area > 40 && f.area < 0.003 * regions.label.length
         const small = exact && share < 0.25 && wall(0.3) < SLIT * Math.min(size.width, size.height)
         if (!pocket && !hole && !small) continue
         open[a] = true
@@ -119,24 +131,51 @@ function printOn({ label }: Regions, facts: Facts[], group: number[], { width }:
   return print / members.reduce((sum, f) => sum + f.area, 0)
 }
 
-function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, number[]> {
-  const outlines = new Map<number, number[]>()
+/** The pixels of a region's outline, but for those that face another such region; and how many pixels face which. */
+interface Outline {
+  free: number[]
+  facing: Map<number, number>
+}
+
+function outlinesOf({ label }: Regions, like: boolean[], { width }: Size): Map<number, Outline> {
+  const outlines = new Map<number, Outline>()
   for (let i = width; i < label.length - width; i++) {
     const a = label[i] ?? 0
     if (!like[a]) continue
     if (label[i - 1] === a && label[i + 1] === a && label[i - width] === a && label[i + width] === a) continue
+    const outline: Outline = outlines.get(a) ?? { free: [], facing: new Map() }
+    outlines.set(a, outline)
     // Behind a spoke is the next gap of the wheel, which says nothing of either.
-    let facing = false
-    for (let d = 2; d <= SPOKE && !facing; d++) {
-      for (const j of [i - d, i + d, i - d * width, i + d * width]) {
-        const b = j >= 0 && j < label.length ? (label[j] ?? 0) : a
-        if (b !== a && like[b]) facing = true
-      }
-    }
-    if (facing) continue
-    const outline = outlines.get(a)
-    if (outline) outline.push(i)
-    else outlines.set(a, [i])
+    const other = beyond(label, i, like, width)
+    if (other === 0) outline.free.push(i)
+    else outline.facing.set(other, (outline.facing.get(other) ?? 0) + 1)
   }
   return outlines
+}
+
+/** The nearest other region of the kind no farther than a spoke is thick; 0 if there is none. */
+function beyond(label: Int32Array, i: number, like: boolean[], width: number): number {
+  const a = label[i] ?? 0
+  for (let d = 2; d <= SPOKE; d++) {
+    for (const j of [i - d, i + d, i - d * width, i + d * width]) {
+      const b = j >= 0 && j < label.length ? (label[j] ?? 0) : a
+      if (b !== a && like[b]) return b
+    }
+  }
+  return 0
+}
+
+/** Which part of the outline of some regions faces those. */
+function facingShare(outlines: Map<number, Outline>, group: number[], those: Set<number>): number {
+  let [all, met] = [0, 0]
+  for (const a of group) {
+    const { free, facing } = outlines.get(a) ?? { free: [], facing: new Map<number, number>() }
+    all += free.length
+    for (const [b, count] of facing) {
+      if (group.includes(b)) continue
+      all += count
+      if (those.has(b)) met += count
+    }
+  }
+  return all > 0 ? met / all : 0
 }

@@ -17,6 +17,8 @@ export function outsideOf(
   return facts.map((f) => f.rim > 0 && f.plainRim > 0.5 * f.rim && f.strange < 0.4)
 }
 
+/** Edge of a shadow towards the backdrop, for each level that it is darker. */
+const FADES = 0.025
 /** More than this, beside what is clearly product, makes a product grey. */
 const GREY = 0.6
 
@@ -45,7 +47,8 @@ function openSoft(regions: Regions, facts: Facts[], open: boolean[]): void {
     facts.forEach((f, a) => {
       if (a === 0 || open[a] || f.strange > (f.plain > 0.5 ? 0.4 : 0.25)) return
       const { share, edge, inner } = borderWith(regions, a, open)
-      if (share < 0.2 || edge > 3.2 || edge > 0.5 * inner) return
+      // The darker it is, the steeper may it fade out.
+      if (share < 0.2 || edge > Math.max(3.2, FADES * f.off) || edge > 0.5 * inner) return
       open[a] = true
       found = true
     })

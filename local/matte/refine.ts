@@ -53,7 +53,9 @@ export function refine(picture: Picture, mask: Mask): void {
       const low = Math.min(0.3, Math.max(0.04, (2 * noise) / contrast))
       const byColour = clamp((along / (length + 1) - low) / (0.94 - low))
       const soft = softAt(u, v)[0] ?? 0
-      const trust = clamp((contrast - 4 * noise) / (8 * noise))
+      // Beyond the outline, what is much farther off than the product is no blend of the two, but a shadow at its darkest.
+      const blend = soft < 0.5 ? clamp(3.6 - 2 * (along / (length + 1))) : 1
+      const trust = clamp((contrast - 4 * noise) / (8 * noise)) * blend
       const guess = trust * byColour + (1 - trust) * clamp(soft * 2 - 0.5)
       // A part of the product that happens to have the backdrop's colour must not open up just inside its outline.
       const alpha = Math.max(guess, clamp((soft - 0.7) / 0.25))

@@ -5,6 +5,10 @@ import { grow, parts, type Size } from './plane.ts'
 const OFF = 12
 /** Fewer such pixels in one piece are dust. */
 const SPECK = 6
+/** So near to the lowest part of the product, fewer pixels that might be shadow are where its contact shadow is darkest. */
+const FOOT = 4
+const LOW = 0.12
+const DARKEST = 30
 
 /**
  * Wires, straps and stalks may be thinner than any region. They are the pixels of the backdrop that have an edge and differ
@@ -15,7 +19,7 @@ export function addThin(
   product: Uint8Array,
   pixels: Float32Array,
   behind: Float32Array,
-  { strange }: Difference,
+  { strange, light }: Difference,
   edge: Float32Array,
   shadow: Uint8Array,
   noise: number,
@@ -32,5 +36,12 @@ export function addThin(
     if (red * red + green * green + blue * blue < least * least) continue
     if ((strange[i] ?? 0) > 1.2 || !near[i]) thin[i] = 1
   }
-  for (const part of parts(thin, size)) if (part.length >= SPECK) for (const i of part) product[i] = 1
+  const [top, bottom] = [product.indexOf(1), product.lastIndexOf(1)]
+  const low = bottom - LOW * (bottom - top)
+  const foot = grow(product, size, FOOT)
+  const isShadow = (i: number) => i > low && foot[i] === 1 && (strange[i] ?? 0) < 1 && (light[i] ?? 0) < 1
+  for (const part of parts(thin, size)) {
+    if (part.length < SPECK || (part.length < DARKEST && part.every(isShadow))) continue
+    for (const i of part) product[i] = 1
+  }
 }

@@ -2,9 +2,9 @@ import { compare } from './compare.ts'
 import { element, write } from './element.ts'
 import { icon, note } from './icon.ts'
 import { paint } from './looking.ts'
-import { isFinished } from './photos.ts'
+import { isFinished, mainOf } from './photos.ts'
 import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
-import type { Photo } from './wire.ts'
+import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
 /** A photo and its cutout. */
 export interface Card {
@@ -50,6 +50,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     if (isNear) return
     isNear = true
     photos.photo(key).watch(signal, draw)
+    photos.stage(key).watch(signal, draw)
     remembered.look.watch(signal, draw)
     remembered.mode.watch(signal, draw)
     scene.place.watch(signal, draw)
@@ -61,12 +62,21 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     if (!photo || !isNear) return
     const look = remembered.look.value
     const mode = remembered.mode.value
-    const layout = photo.cutouts.some((one) => one.layout === 'plain') ? 'plain' : (photo.cutouts[0]?.layout ?? '')
-    const want = [photo.etag, layout, photo.mark?.code, mode, Object.values(look), scene.place.value?.access].join()
+    const cutout = mainOf(photo)
+    const stage = photos.stage(key).value
+    const want = [
+      photo.etag,
+      cutout?.layout,
+      photo.mark?.code,
+      stage,
+      mode,
+      Object.values(look),
+      scene.place.value?.access,
+    ].join()
     if (want === drawn) return
     drawn = want
-    if (!isFinished(photo) || layout === '') drawWaiting(photo)
-    else void (mode === 'compare' ? drawCompare(photo, layout) : drawBeside(photo, layout))
+    if (!cutout) drawWaiting(photo, stage)
+    else void (mode === 'compare' ? drawCompare(photo, cutout) : drawBeside(photo, cutout))
   }
 
   function photoImage(photo: Photo): HTMLImageElement {
@@ -82,18 +92,18 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     return image
   }
 
-  function drawWaiting(photo: Photo): void {
-    const tile = photo.mark
-      ? note(text.refused, reasonOf(text, photo.mark))
-      : element('div', { class: 'note' }, text.cutting)
+  function drawWaiting(photo: Photo, stage: CuttingPicture['stage'] | undefined): void {
+    const tile = isFinished(photo)
+      ? note(text.refused, photo.mark ? reasonOf(text, photo.mark) : text.idle)
+      : element('div', { class: 'note' }, stage ? text.stages[stage] : text.cutting)
     tile.classList.add('tile')
-    tile.classList.toggle('working', photo.mark === undefined)
+    tile.classList.toggle('working', !isFinished(photo))
     pictures.replaceChildren(element('div', { class: 'tile' }, photoImage(photo)), tile)
     write(size, '')
     weigh(undefined)
   }
 
-  async function drawBeside(photo: Photo, layout: string): Promise<void> {
+  async function drawBeside(photo: Photo, cutout: Cutout): Promise<void> {
     const look = remembered.look.value
     const image = element('img', { alt: text.cutoutOf(name), decoding: 'async' })
     const tile = element('div', { class: 'tile ground' }, image)
@@ -105,28 +115,27 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const old = pictures.querySelector('.ground img')
     if (old instanceof HTMLImageElement && old.src) image.src = old.src
     pictures.replaceChildren(kept ?? element('div', { class: 'tile' }, photoImage(photo)), tile)
-    await load(photo, layout, wordsOf(scene, layout, look, false), image, tile)
+    await load(photo, cutout, wordsOf(scene, cutout.text, look, false), image, tile)
   }
 
-  async function drawCompare(photo: Photo, layout: string): Promise<void> {
+  async function drawCompare(photo: Photo, cutout: Cutout): Promise<void> {
     const look = { ...remembered.look.value, trim: false }
     const both = compare(scene, name, look.ground)
     both.photo.src = photo.small
     both.photo.referrerPolicy = 'origin'
     pictures.replaceChildren(both.frame)
-    await load(photo, layout, wordsOf(scene, layout, look, false), both.cutout, both.node)
+    await load(photo, cutout, wordsOf(scene, cutout.text, look, false), both.cutout, both.node)
   }
 
   async function load(
     photo: Photo,
-    layout: string,
+    cutout: Cutout,
     words: string,
     image: HTMLImageElement,
     tile: HTMLElement,
   ): Promise<void> {
     const mine = drawn
     const wanted = () => drawn === mine && !signal.aborted
-    const cutout = photo.cutouts.find((one) => one.layout === layout)
     try {
       tile.classList.add('working')
       const { url } = await scene.api.image(key, words)
@@ -136,7 +145,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
       })
       if (!wanted()) return
       image.src = src
-      const raw = cutout?.size ?? 0
+      const raw = cutout.size
       const format = type.replace('image/', '').toUpperCase().replace('WEBP', 'WebP').replace('JPEG', 'JPG')
       size.replaceChildren(`${format} ${kilobytes(text, bytes)} `, element('s', {}, `PNG ${kilobytes(text, raw)}`))
       weigh({ bytes, raw })

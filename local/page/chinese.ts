@@ -1,3 +1,4 @@
+import { chineseStory } from './chinese-story.ts'
 import type { Text } from './english.ts'
 
 export const chinese: Text = {
@@ -72,7 +73,15 @@ export const chinese: Text = {
   uploading: (n) => `上传中，${n} %`,
   queued: '排队中',
   cutting: '正在抠图',
+  stages: {
+    wait: '等待引擎',
+    decode: '引擎正在读取图片',
+    mask: '引擎正在寻找商品',
+    refine: '引擎正在细化边缘',
+    encode: '引擎正在写入抠图',
+  },
   refused: '未能抠图',
+  idle: '它没有在处理。仔细看可知原因。',
   marks: {
     'not-an-image': '无法当作图片读取。',
     'too-large': '照片太大。',
@@ -81,7 +90,7 @@ export const chinese: Text = {
   },
   noView: '无法展示',
   failed: '未能上传',
-  notPicture: '这不是图片。',
+  notPicture: '这不是 JPEG、PNG、WebP 或 BMP 图片。',
   dismiss: '关闭',
   dismissFor: (name) => `关闭 ${name}`,
   retry: '重试',
@@ -114,6 +123,7 @@ export const chinese: Text = {
   removed: (name) => `${name} 已删除`,
   story: '它经历了什么',
   storyNone: '还没有关于它的记录。',
+  told: chineseStory,
   steps: {
     uploaded: '上传',
     event: '事件',

@@ -1,3 +1,5 @@
+import { englishStory } from './english-story.ts'
+
 /** Every text of the page. `chinese.ts` has the same names, or it does not compile. */
 export const english = {
   language: 'English',
@@ -72,7 +74,15 @@ export const english = {
   uploading: (n: number) => `Uploading, ${n} %`,
   queued: 'Waits for its turn',
   cutting: 'Being cut out',
+  stages: {
+    wait: 'Waits for the engine',
+    decode: 'The engine reads it',
+    mask: 'The engine looks for the product',
+    refine: 'The engine refines the edges',
+    encode: 'The engine writes the cutout',
+  },
   refused: 'Not cut out',
+  idle: 'Nothing is under way for it. Look closer to see why.',
   marks: {
     'not-an-image': 'It cannot be read as a picture.',
     'too-large': 'It is too large.',
@@ -81,7 +91,7 @@ export const english = {
   },
   noView: 'Cannot be shown',
   failed: 'Not uploaded',
-  notPicture: 'This is not a picture.',
+  notPicture: 'This is no JPEG, PNG, WebP or BMP.',
   dismiss: 'Dismiss',
   dismissFor: (name: string) => `Dismiss ${name}`,
   retry: 'Try again',
@@ -114,6 +124,7 @@ export const english = {
   removed: (name: string) => `${name} is deleted`,
   story: 'What happened to it',
   storyNone: 'Nothing is known of it yet.',
+  told: englishStory,
   steps: {
     uploaded: 'Uploaded',
     event: 'Event',

@@ -19,13 +19,16 @@ export interface Live {
 
 interface LiveOptions {
   photo: (key: string) => void
+  cutting: (picture: LiveEvents['cutting']) => void
   meter: (meter: LiveEvents['meter']) => void
   /** It is connected, perhaps again, or was too slow: what happened meanwhile was not heard. */
   open: () => void
+  /** All is gone. */
+  reset: () => void
 }
 
 /** Listens to what happens inside. */
-export function createLive({ photo, meter, open }: LiveOptions): Live {
+export function createLive({ photo, cutting, meter, open, reset }: LiveOptions): Live {
   const state = cell<'connecting' | 'open' | 'stopped'>('connecting')
   const changes = cell(0)
   const lines: Line[] = []
@@ -65,7 +68,12 @@ export function createLive({ photo, meter, open }: LiveOptions): Live {
       keep({ type: 'missed', told })
       open()
     })
+    listen('reset', () => {
+      reset()
+      open()
+    })
     listen('photo', ({ key }) => photo(key))
+    listen('cutting', cutting)
     listen('meter', meter)
   }
   connect()

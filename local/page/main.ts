@@ -9,7 +9,7 @@ import { banner, header } from './header.ts'
 import { createLive } from './live.ts'
 import { log } from './log.ts'
 import { meter } from './meter.ts'
-import { createPhotos } from './photos.ts'
+import { createPhotos, mainOf } from './photos.ts'
 import { createPictures } from './picture.ts'
 import { recall, TEXTS } from './remembered.ts'
 import type { Scene } from './scene.ts'
@@ -27,9 +27,9 @@ const paid = cell<Meter | undefined>(undefined)
 
 /** What became of photos since it was last told. */
 let [ready, trouble] = [0, 0]
-const photos = createPhotos(api, ({ mark }) => {
-  if (mark) trouble += 1
-  else ready += 1
+const photos = createPhotos(api, (photo) => {
+  if (mainOf(photo)) ready += 1
+  else trouble += 1
   if (ready + trouble > 1) return
   setTimeout(() => {
     if (ready > 0) announcer.announce(words().ready(ready))
@@ -39,7 +39,9 @@ const photos = createPhotos(api, ({ mark }) => {
 })
 const live = createLive({
   photo: photos.changed,
+  cutting: ({ key, stage }) => photos.stage(key).set(stage),
   meter: paid.set,
+  reset: photos.forget,
   // What happened before it was connected was not heard.
   open: () =>
     void Promise.all([api.place().then(place.set), api.meter().then(paid.set), photos.reload()]).catch(() => {}),

@@ -1,6 +1,6 @@
 import type { Api } from './api.ts'
 import { type Cell, cell } from './cell.ts'
-import type { Photo } from './wire.ts'
+import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
 const PAGE = 24
 /** Several changes of one photo come at once, as its claim, its cutout and its receipt do; it is looked at once for all of them. */
@@ -12,12 +12,16 @@ export interface Photos {
   keys: Cell<readonly string[]>
   /** The photo itself; undefined once it is gone. */
   photo(key: string): Cell<Photo | undefined>
+  /** How far the engine is with it, if that takes long. */
+  stage(key: string): Cell<CuttingPicture['stage'] | undefined>
   /** Whether there are more than those. */
   more: Cell<boolean>
   /** Whether it is known which there are. */
   known: Cell<boolean>
   /** What forbids to show them. */
   trouble: Cell<string | undefined>
+  /** All are gone. */
+  forget(): void
   /** Begins anew: what happened meanwhile is not known. */
   reload(): Promise<void>
   loadMore(): Promise<void>
@@ -31,6 +35,7 @@ export interface Photos {
 export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos {
   const keys = cell<readonly string[]>([])
   const cells = new Map<string, Cell<Photo | undefined>>()
+  const stages = new Map<string, Cell<CuttingPicture['stage'] | undefined>>()
   const more = cell(false)
   const known = cell(false)
   const trouble = cell<string | undefined>(undefined)
@@ -44,9 +49,16 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     return there
   }
 
+  function stage(key: string): Cell<CuttingPicture['stage'] | undefined> {
+    const there = stages.get(key) ?? cell<CuttingPicture['stage'] | undefined>(undefined)
+    stages.set(key, there)
+    return there
+  }
+
   function take(found: Photo): void {
     const here = photo(found.key)
     const before = here.value
+    if (isFinished(found)) stages.get(found.key)?.set(undefined)
     here.set(found)
     if (before && !isFinished(before) && isFinished(found)) finished(found)
   }
@@ -76,16 +88,24 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     }
     photo(key).set(undefined)
     cells.delete(key)
+    stages.delete(key)
     if (listed) keys.set(keys.value.filter((one) => one !== key))
   }
 
   return {
     keys,
     photo,
+    stage,
     more,
     known,
     trouble,
     look,
+    forget() {
+      for (const one of cells.values()) one.set(undefined)
+      cells.clear()
+      stages.clear()
+      keys.set([])
+    },
     reload: () => load(undefined, []),
     loadMore: () => load(after, keys.value),
     changed(key) {
@@ -104,6 +124,12 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
 }
 
 /** Whether a photo is no longer waited for. */
-export function isFinished({ cutouts, mark }: Photo): boolean {
-  return cutouts.length > 0 || mark !== undefined
+export function isFinished({ cutouts, mark, waiting }: Photo): boolean {
+  return cutouts.length > 0 || mark !== undefined || !waiting
+}
+
+/** The cutout that stands for a photo: the plain one, or else one that is there. Of one without a product they are blank. */
+export function mainOf({ cutouts, mark }: Photo): Cutout | undefined {
+  if (mark?.code === 'no-product') return undefined
+  return cutouts.find(({ layout }) => layout === 'plain') ?? cutouts[0]
 }

@@ -6,7 +6,7 @@ import { element, freshId, write } from './element.ts'
 import { icon, note } from './icon.ts'
 import { COMPARED, type Look, WIDTHS } from './look.ts'
 import { looking, paint } from './looking.ts'
-import { isFinished } from './photos.ts'
+import { isFinished, mainOf } from './photos.ts'
 import { removal } from './removal.ts'
 import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import { story } from './story.ts'
@@ -18,7 +18,7 @@ export function openSheet(scene: Scene, key: string): void {
   const end = new AbortController()
   const photo = photos.photo(key)
   const look = cell<Look>(remembered.look.value)
-  const layout = cell('plain')
+  const layout = cell((photo.value && mainOf(photo.value)?.text) ?? 'plain')
   /** The words whose picture is shown or asked for. */
   let shown = ''
 
@@ -40,13 +40,14 @@ export function openSheet(scene: Scene, key: string): void {
   const layouts = element('div', {})
 
   const isMade = () => {
-    const short = place.value?.presets.find((one) => one.name === layout.value)?.layout ?? layout.value
-    return photo.value?.cutouts.find((one) => one.layout === short)
+    const short = place.value?.presets.find((one) => one.name === layout.value)?.layout
+    const there = photo.value && mainOf(photo.value) ? photo.value.cutouts : []
+    return there.find((one) => one.layout === short || one.text === layout.value)
   }
 
   function drawLayouts(): void {
     const presets = place.value?.presets ?? []
-    const names = [...new Set(['plain', ...presets.map((one) => one.name)])]
+    const names = [...new Set(['plain', ...presets.map((one) => one.name), layout.value])]
     layouts.replaceChildren(
       choices({
         legend: text.layout,

@@ -1,4 +1,5 @@
 import { element } from './element.ts'
+import { phrase } from './english-story.ts'
 import { icon } from './icon.ts'
 import type { Scene } from './scene.ts'
 import type { Step, Story } from './wire.ts'
@@ -19,11 +20,11 @@ export function story({ text, api }: Scene, key: string) {
     if (!told) return [element('p', { class: 'help' }, text.storyNone)]
     const began = told.steps.find(({ at }) => at !== undefined)?.at
     return [
-      element('p', { class: 'help', lang: 'en' }, told.sentence),
+      element('p', { class: 'help' }, text.told.reason(told.reason)),
       element('ol', {}, ...told.steps.map((step) => drawStep(step, began))),
     ]
   }
-  function drawStep({ step, at, ms, state, text: facts }: Step, began: string | undefined): HTMLElement {
+  function drawStep({ step, at, ms, state, said }: Step, began: string | undefined): HTMLElement {
     const when = at === undefined || began === undefined ? '' : since(new Date(at), new Date(began))
     return element(
       'li',
@@ -31,7 +32,7 @@ export function story({ text, api }: Scene, key: string) {
       element('span', { class: 'mark' }, icon(ICONS[state]), element('span', { class: 'quiet' }, text.states[state])),
       element('b', {}, text.steps[step]),
       element('time', { datetime: at }, when),
-      element('p', { lang: 'en' }, facts, ms !== undefined && ` (${time(ms)})`),
+      element('p', {}, phrase(text.told, said), ms !== undefined && ` (${time(ms)})`),
     )
   }
   return { node, look }

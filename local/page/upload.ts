@@ -7,6 +7,8 @@ import type { Way } from './remembered.ts'
 const AT_ONCE = 3
 /** The answer where another photo has the name. */
 const TAKEN = 409
+/** The answer where it is a picture of another kind, or none. */
+const NO_PICTURE = 415
 
 /** A file on its way into the bucket. */
 export interface Upload {
@@ -73,7 +75,9 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
         await done(key)
         dismiss()
       } catch (error) {
-        const remedy = error instanceof Refused && error.status === TAKEN ? 'replace' : 'retry'
+        const status = error instanceof Refused ? error.status : 0
+        if (status === NO_PICTURE) return state.set({ at: 'failed', why: words.notPicture(), remedy: undefined })
+        const remedy = status === TAKEN ? 'replace' : 'retry'
         state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error), remedy })
       }
     }
@@ -84,8 +88,7 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
       next()
     }
     const upload: Upload = { name: file.name, preview, state, again, dismiss }
-    if (file.type.startsWith('image/')) waiting.push(send)
-    else state.set({ at: 'failed', why: words.notPicture(), remedy: undefined })
+    waiting.push(send)
     return upload
   }
 

@@ -1,4 +1,5 @@
 /** What the page of the local cloud and its control port say to each other, in JSON. Types alone: both sides read them. */
+import type { Reason } from '../../lib/reason.ts'
 
 /** `GET /api/place`: where everything is, and what may be asked for. */
 export interface Place {
@@ -44,6 +45,8 @@ export interface UploadGrant {
 export interface Cutout {
   /** The layout's short name. */
   layout: string
+  /** What an image URL says for it: a preset, or the words of a layout that has none. */
+  text: string
   key: string
   size: number
   /** ISO 8601 */
@@ -63,6 +66,8 @@ export interface Photo {
   small: string
   /** Of this version of the photo. */
   cutouts: Cutout[]
+  /** Whether its event is waiting or being handled. */
+  waiting: boolean
   /** Why it is not cut out: the failure that was noted for this version. */
   mark?: { code: string; message: string }
 }
@@ -91,17 +96,70 @@ export interface ImageAnswer {
 
 export type StepName = 'uploaded' | 'event' | 'look' | 'claim' | 'paid' | 'stored' | 'announced' | 'shown'
 
+/** Phrase → what stands in it. `count` is how often. */
+export interface StoryFacts {
+  uploaded: { size: number; type: string }
+  /** `code` is one of lib/errors.ts, if it is known. */
+  'given-up': { count: number; message: string; code?: string }
+  'comes-again': { count: number }
+  'at-work': { function: string }
+  'on-its-way': object
+  'no-trigger': object
+  'no-event': object
+  delivered: { function: string; count: number }
+  'not-looked': object
+  skipped: Ran & { why: string }
+  looking: Ran
+  'broke-off': Ran & { outcome: string; code?: string }
+  looked: Ran
+  unclaimed: object
+  released: { asker: string; code: string }
+  /** `again` is how many attempts followed a first one. */
+  claimed: { asker: string; cutouts: number; again: number }
+  paid: { count: number; method: Method; outcome: string; lost: number }
+  'not-paid': { code: string; message: string }
+  'not-billed': object
+  unpaid: object
+  stored: { cutouts: StoredCutout[] }
+  'stored-some': { cutouts: StoredCutout[]; missing: string[] }
+  blank: { count: number }
+  'not-stored': { code: string }
+  'not-stored-yet': object
+  'nobody-told': object
+  'not-taken': object
+  'not-announced': object
+  'not-chosen': { type: string }
+  announced: { type: string }
+  'not-shown': object
+  shown: { count: number }
+}
+type StoredCutout = Pick<Cutout, 'layout' | 'size'>
+interface Ran {
+  instance: number
+  cold: boolean
+}
+export type Method = 'one' | 'two' | 'three'
+
+/** What is said, for the texts of a language to phrase. */
+export type Said<K extends keyof StoryFacts = keyof StoryFacts> = {
+  [P in K]: { phrase: P; facts: StoryFacts[P] }
+}[K]
+
 export interface Step {
   step: StepName
   /** ISO 8601 */
   at?: string
   ms?: number
   state: 'done' | 'waiting' | 'failed' | 'missing'
+  said: Said
+  /** The same in English. */
   text: string
 }
 
 /** `GET /api/story?key=` */
 export interface Story {
+  reason: Reason
+  /** The same in English, with what can be done. */
   sentence: string
   steps: Step[]
 }
@@ -114,6 +172,16 @@ export interface Meter {
   saved: number
   /** Basic image processing, which is charged apart. */
   processing: { calls: number; bytes: number }
+}
+
+/** `GET /api/cutting`: a picture that the engine has in hand. */
+export interface CuttingPicture {
+  /** The photo's, or the address of a picture elsewhere. */
+  key: string
+  /** In this order; `wait` until a thread is free. */
+  stage: 'wait' | 'decode' | 'mask' | 'refine' | 'encode'
+  /** Since it was asked for. */
+  ms: number
 }
 
 /** What happens inside, `GET /api/live`: the type of each event, and its data. */
@@ -154,7 +222,11 @@ export interface LiveEvents {
   announced: { type: string; key: string; id: string }
   /** Something of it changed. */
   photo: { key: string }
+  /** It takes longer than two seconds; from then on each stage as it begins. */
+  cutting: CuttingPicture
   meter: Meter
+  /** All is gone: photos, bill, and what was remembered. */
+  reset: object
   /** This reader was too slow or away, so it has to look at everything anew. */
   missed: { events: number }
 }

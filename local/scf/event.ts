@@ -74,3 +74,10 @@ function read(text: string, encoded: boolean): string {
     return text
   }
 }
+
+/** Whether an event tells that an object is gone. */
+export function isRemoval(event: unknown): boolean {
+  const { Records } = Object(event)
+  const [record] = Array.isArray(Records) ? Records : []
+  return String(Object(Object(record).event).eventName).startsWith('cos:ObjectRemove')
+}

@@ -178,11 +178,8 @@ export function createFunction({
     instance.current = invocation
     onInvocation(invocation, event)
     const { outcome, error, result } = await run(instance, payload, invocation.id)
-    Object.assign(invocation, {
-      outcome,
-      ms: Math.round(performance.now() - began),
-      ...(error !== undefined && { error }),
-    })
+    const ms = Math.round(performance.now() - began)
+    Object.assign(invocation, { outcome, ms, ...(error !== undefined && { error }) })
     release(instance)
     const ran = { ...invocation, ...(result !== undefined && { result }) }
     onEnd?.(ran, event)

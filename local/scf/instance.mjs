@@ -25,10 +25,17 @@ parentPort?.on('message', async ({ event, environment, context, deadline }) => {
   // The role's credentials rotate, so SCF sets them again for every invocation.
   Object.assign(process.env, environment)
   const getRemainingTimeInMillis = () => deadline - rightNow()
-  try {
-    const result = await handler(JSON.parse(event), { ...context, getRemainingTimeInMillis })
-    parentPort?.postMessage({ result: JSON.stringify(result) })
-  } catch (error) {
-    parentPort?.postMessage({ error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) })
-  }
+  const answer = await run(JSON.parse(event), { ...context, getRemainingTimeInMillis })
+  // Its log comes by another way. Were it overtaken by the answer, its last lines would be those of the next invocation.
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise((taken) => stream.write('', taken))))
+  parentPort?.postMessage(answer)
 })
+
+/** @param {unknown} event @param {object} context */
+async function run(event, context) {
+  try {
+    return { result: JSON.stringify(await handler(event, context)) }
+  } catch (error) {
+    return { error: error instanceof Error ? `${error.name}: ${error.message}` : String(error) }
+  }
+}

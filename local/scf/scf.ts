@@ -5,7 +5,7 @@ import type { Key, ObjectEvent } from '../cos/cos.ts'
 import type { Policy } from '../cos/policy.ts'
 import type { Faults } from '../faults.ts'
 import type { Pages } from '../guard.ts'
-import { cosEvent, eventName, keyOf } from './event.ts'
+import { cosEvent, eventName, isRemoval, keyOf } from './event.ts'
 import { createFunction, type InvocationRecord, type Ran, type ScfFunction } from './function.ts'
 import { createQueue, type DeadLetter } from './queue.ts'
 import { createRole } from './role.ts'
@@ -59,6 +59,8 @@ export interface Scf {
   invocations(): InvocationRecord[]
   /** The key that an event, a dead letter or an invocation is about; '' if it names none. */
   keyOf(of: unknown): string
+  /** Whether an event or an invocation is about an object that is gone. */
+  isRemoval(of: unknown): boolean
   /** The events that are waiting or being handled. They hold signatures. */
   pending(): { event: unknown; failures: number; since?: number }[]
   /** Tells of each invocation and each event that was given up, from now on. Returns how to end it. */
@@ -183,6 +185,7 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     serverless: () => serverless,
     invocations: () => [...invocations],
     keyOf: (of) => keyOf(events.get(Object(of)) ?? of, options),
+    isRemoval: (of) => isRemoval(events.get(Object(of)) ?? of),
     pending: queue.pending,
     watch(listener) {
       listeners.add(listener)

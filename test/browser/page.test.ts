@@ -1,8 +1,9 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
-import { startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+import { blank, matte, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 import { alphasOf, drop, focused, inspect, inspectAll, photo, program, tabTo, visit } from './visitor.ts'
 
 /** One page and one cloud for all tests: each begins where the last has ended. */
@@ -14,7 +15,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
   const hosts = new Set<string>()
 
   beforeAll(async () => {
-    cloud = await startTestCloud()
+    cloud = await startTestCloud({ matte: held })
     ;({ browser, page } = await visit(complaints, hosts))
     await page.goto(cloud.controlUrl)
     await page.getByText(english.live, { exact: true }).waitFor()
@@ -24,6 +25,20 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await cloud?.close()
   })
 
+  /** Of a photo that says so, the engine has in hand until it is let go. */
+  let letGo = () => {}
+  const held: Matte = {
+    ...matte,
+    async cut(image, layouts, tell) {
+      if (image.includes('hold me')) {
+        tell?.('refine')
+        await new Promise<void>((go) => {
+          letGo = go
+        })
+      }
+      return matte.cut(image, layouts)
+    },
+  }
   const cutouts = () => page.locator('.cards .ground:not(.working) img[src]')
   const cutoutOf = (name: string) =>
     page.locator('.card').filter({ hasText: name }).locator('.ground:not(.working) img[src]')
@@ -174,6 +189,36 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.locator('.lines li').filter({ hasText: 'PUT uploads/outside.jpg' }).first().waitFor()
   })
 
+  it('says why there is no cutout, and shows the one that there is, whatever its layout', async () => {
+    const card = (name: string) => page.locator('.card').filter({ hasText: name })
+    const names = ['blank.jpg', 'forgotten.jpg', 'layout.jpg']
+    const [body, seconds] = [await photo('mug'), Math.floor(cloud.clock.now() / 1000)]
+    await cloud.upload('uploads/blank.jpg', await blank())
+    await card('blank.jpg').getByText(english.marks['no-product']).waitFor()
+    cloud.faults.set([{ on: 'Event', kind: 'drop', times: 1 }])
+    await cloud.bucket.put('uploads/forgotten.jpg', body, { type: 'image/jpeg' })
+    await card('forgotten.jpg').getByText(english.idle).waitFor()
+    expect(await page.getByText(english.cutting).count()).toBe(0)
+    const headers = { 'content-type': 'image/jpeg', 'x-cos-meta-matting': 'card' }
+    const url = cloud.bucket.presign('uploads/layout.jpg', seconds, seconds + 60, { method: 'PUT', headers })
+    expect((await fetch(url, { method: 'PUT', headers, body: new Uint8Array(body) })).status).toBe(200)
+    await card('layout.jpg').scrollIntoViewIfNeeded()
+    await cutoutOf('layout.jpg').waitFor()
+    await card('layout.jpg').getByRole('button').click()
+    const sheet = page.getByRole('dialog', { name: 'layout.jpg' })
+    await sheet.locator('.result:not(.working) img[src]').waitFor()
+    expect(await sheet.getByRole('radio', { name: 'card' }).isChecked()).toBe(true)
+    await page.keyboard.press('Escape')
+    const isLoaded = (images: Element[]) => images.every((image) => image instanceof HTMLImageElement && image.complete)
+    for (const name of names) {
+      await card(name).scrollIntoViewIfNeeded()
+      await expect.poll(() => card(name).locator('img').evaluateAll(isLoaded)).toBe(true)
+      await cloud.bucket.delete(`uploads/${name}`)
+      await card(name).waitFor({ state: 'detached' })
+    }
+    cloud.faults.set([])
+  })
+
   it('a key that is markup stays text', async () => {
     const key = 'uploads/<img src=x onerror=alert(1)>.jpg'
     await cloud.upload(key, await photo('mug'))
@@ -194,15 +239,19 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
   })
 
   it('says in words why a file is not taken', async () => {
-    await drop(page, [{ name: 'notes.txt', bytes: Buffer.from('no picture'), type: 'text/plain' }])
-    await page.getByText(english.notPicture).waitFor()
+    await drop(page, [
+      { name: 'notes.txt', bytes: Buffer.from('no picture'), type: 'text/plain' },
+      { name: 'moving.gif', bytes: Buffer.from('GIF89a'), type: 'image/gif' },
+    ])
+    await page.getByText(english.notPicture).nth(1).waitFor()
     // The sample is another photo than the one of that name.
     await page.getByRole('button', { name: english.samples.mug, exact: true }).click()
     const other = page.locator('.card.upload').filter({ hasText: 'mug.jpg' })
     await other.getByRole('button', { name: english.replace }).waitFor()
     // Chromium tells of every answer that is an error.
-    expect(complaints.splice(0)).toEqual([expect.stringContaining('409')])
-    for (const name of ['mug.jpg', 'notes.txt'])
+    const errors = complaints.splice(0).map((one) => / (4\d\d) /.exec(one)?.[1])
+    expect(errors).toEqual(['415', '415', '409'])
+    for (const name of ['mug.jpg', 'notes.txt', 'moving.gif'])
       await page.getByRole('button', { name: english.dismissFor(name) }).click()
     await expect.poll(() => page.locator('.card.upload').count()).toBe(0)
   })
@@ -239,6 +288,17 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.keyboard.press('Enter')
     await expect.poll(() => page.getByRole('button', { name: english.open('duplicate-events-1.jpg') }).count()).toBe(0)
     expect(await cloud.keys('uploads/duplicate-events-1')).toEqual([])
+  })
+
+  it('says how far a photo is that takes long', async () => {
+    await drop(page, [{ name: 'slow.jpg', bytes: Buffer.concat([await photo('mug'), Buffer.from('hold me')]) }])
+    const card = page.locator('.card').filter({ hasText: 'slow.jpg' })
+    await card.getByText(english.cutting).waitFor()
+    await expect.poll(async () => (await (await fetch(`${cloud.controlUrl}/api/cutting`)).json()).length).toBe(1)
+    cloud.clock.advance(2_000)
+    await card.getByText(english.stages.refine).waitFor()
+    letGo()
+    await card.locator('img.photo, .ground img').first().waitFor()
   })
 
   it('speaks Chinese, and remembers it', async () => {

@@ -39,7 +39,7 @@ export interface Answer {
 }
 
 /** One engine for all clouds of a process, because an engine's first cutout takes most of a second. It lets the process end. */
-const matte = remembering(createMatte({ workers: 1 }))
+export const matte = remembering(createMatte({ workers: 1 }))
 
 /** Short claims; and redirects that are not cached, so that an instance remembers nothing. */
 const ENVIRONMENT = { CLAIM_TIME: '6', REDIRECT_TTL: '0' }
@@ -154,6 +154,13 @@ export async function photo(colour = '#b03020'): Promise<Buffer> {
 }
 
 const photos = new Map<string, Promise<Buffer>>()
+
+/** A photo without a product. */
+export function blank(): Promise<Buffer> {
+  return sharp({ create: { ...PHOTO, channels: 3, background: '#e4e4e6' } })
+    .jpeg()
+    .toBuffer()
+}
 
 /** The format and size of a picture, and the least and greatest alpha in it. */
 export async function look(

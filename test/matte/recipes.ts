@@ -42,7 +42,7 @@ export const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recip
     },
   },
   label: {
-    tune: [shapes.bottle, shapes.wrapped, shapes.carton, shapes.wrapped],
+    tune: [shapes.bottle, shapes.wrapped, shapes.carton, shapes.wrapped, shapes.ruled],
     report: [other.jar, other.tin, other.jar, other.tin],
     recipe: (random, shape, second) => {
       const colour = random.pick<Colour>([same(250), [226, 214, 196], [198, 210, 220], same(232)] as const)
@@ -83,7 +83,7 @@ export const RECIPES: Record<Kind, { tune: Shapes; report: Shapes; recipe: Recip
     },
   },
   holes: {
-    tune: [shapes.mug, shapes.scissors, shapes.ring, shapes.chair, shapes.rack],
+    tune: [shapes.mug, shapes.scissors, shapes.ring, shapes.chair, shapes.rack, shapes.crate],
     report: [other.basket, other.keys, other.headphones, other.stool, other.spectacles],
     recipe: (random, shape, second, variant) => {
       const paint = paintWith(random, { colour: random.pick(VIVID), accent: random.pick(VIVID), depth: 0.45 })

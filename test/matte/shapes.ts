@@ -17,6 +17,12 @@ export const bottle: Shape = (p) =>
 export const wrapped: Shape = (p) =>
   `<path d="M440 60 L560 60 L565 240 C600 320 690 360 690 460 L690 960 C690 990 680 1000 640 1000 L360 1000 C320 1000 310 990 310 960 L310 460 C310 360 400 320 435 240 Z" fill="${p.round()}"/><path d="M309 540 C400 560 600 560 691 540 L691 800 C600 820 400 820 309 800 Z" fill="${p.round(p.accent)}"/>${line('M380 640 L560 655', 16, p.colour)}${line('M380 700 L500 708', 10, p.colour)}`
 
+/** A label that a ruled line parts, with letters one can see through. */
+export const ruled: Shape = (p) => {
+  const ink = css(scale(p.colour, 0.6))
+  return `<path d="M420 20 L580 20 L580 240 C600 300 720 340 720 460 L720 960 C720 990 700 1000 670 1000 L330 1000 C300 1000 280 990 280 960 L280 460 C280 340 400 300 420 240 Z" fill="${p.round()}"/><rect x="320" y="480" width="360" height="430" fill="${css(p.accent)}"/>${[410, 490, 570].map((x) => `<circle cx="${x}" cy="570" r="24" fill="none" stroke="${ink}" stroke-width="11"/>`).join('')}<rect x="350" y="645" width="300" height="9" fill="${ink}"/>`
+}
+
 export const carton: Shape = (p) =>
   `${polygon('120,330 600,420 600,1000 120,860', p.face(0.95))}${polygon('600,420 880,300 880,820 600,1000', p.face(0.25))}${polygon('120,330 390,230 880,300 600,420', p.face(1.1))}${polygon('230,480 480,530 480,680 230,620', p.face(1, p.accent))}`
 
@@ -31,6 +37,12 @@ export const sofa: Shape = (p) =>
 
 export const scissors: Shape = (p) =>
   `<g transform="rotate(${p.light * 20} 500 600)">${polygon('470,40 505,60 560,620 500,640', p.metal([190, 195, 200]))}${polygon('560,50 525,60 440,620 500,640', p.metal([205, 208, 212]))}<path d="M470 620 C300 660 250 760 270 860 C300 960 430 960 455 860 C470 780 490 700 525 630 Z M450 720 C340 730 310 790 325 850 C345 910 400 900 415 840 Z" fill="${p.face(0.8)}" fill-rule="evenodd"/><path d="M530 620 C700 660 750 760 730 860 C700 960 570 960 545 860 C530 780 510 700 475 630 Z M550 720 C660 730 690 790 675 850 C655 910 600 900 585 840 Z" fill="${p.face(0.6)}" fill-rule="evenodd"/>${oval(500, 560, 16, 16, css([90, 92, 95]))}</g>`
+
+/** Its bars are more than half as thick as its gaps are wide. */
+export const crate: Shape = (p) => {
+  const bars = [0, 1, 2, 3, 4, 5, 6, 7]
+  return `${bars.map((n) => `<rect x="${n * 136}" y="200" width="48" height="800" fill="${p.face(0.9)}"/>`).join('')}${[0, 1, 2, 3, 4, 5].map((n) => `<rect x="0" y="${200 + n * 150}" width="1000" height="48" fill="${p.face(0.6)}"/>`).join('')}`
+}
 
 export const ring: Shape = (p) =>
   `<path d="M500 260 a370 370 0 1 0 0.1 0 Z M490 350 a285 285 0 1 1 -0.1 0 Z" fill="${p.metal()}" fill-rule="evenodd"/>${polygon('400,120 600,120 680,210 500,360 320,210', p.face(0.9, p.accent))}${polygon('400,120 600,120 560,200 440,200', p.face(1.2, scale(p.accent, 1.5)))}`
