@@ -11,7 +11,7 @@ import { createCutting } from './cutting.ts'
 import { createFaults, type Faults } from './faults.ts'
 import { DELIVERY, grant, grantKeys, tryConfig } from './grant.ts'
 import type { Pages } from './guard.ts'
-import { createMatte, type Matte } from './matte/matte.ts'
+import { createMatte, type Matte, type Model } from './matte/matte.ts'
 import type { Receiver } from './receiver.ts'
 import { type Scf, startScf } from './scf/scf.ts'
 import { type FunctionSpec, readServerless, type Serverless } from './scf/serverless.ts'
@@ -35,8 +35,10 @@ export interface CloudOptions {
   retryDelay?: number
   /** The most instances of a function at a time; default four. */
   instances?: number
-  /** Threads of the matting engine; default at most two. */
+  /** Threads of the matting engine; default at most two, and one with a network. */
   workers?: number
+  /** A network that cuts out in place of the own engine: --model. */
+  model?: Model
   /** An engine to use instead of a new one; close() leaves it running. */
   matte?: Matte
   /** Time limit of all functions, in seconds; default as in serverless.yml. */
@@ -74,6 +76,8 @@ export interface Cloud {
   cos: Cos
   scf: Scf
   faults: Faults
+  /** Which engine cuts: `own`, or the name of a network and what runs it. */
+  engine: string
   /** The time of COS, of SCF and of every instance. The time limits of functions stay in real time. */
   clock: Clock
   /** What is wrong with the functions' variables; undefined if nothing is. The functions report it as well when they run. */
@@ -91,7 +95,7 @@ const NOTHING: Serverless = { functions: [], cosTriggers: [], urls: [] }
 
 /** Starts the local cloud with the functions of serverless.yml, as built into dist/. */
 export async function startCloud(options: CloudOptions): Promise<Cloud> {
-  const { port, data } = options
+  const { port, data, receiver } = options
   // Neither the shell's variables nor .env: what runs here is the same on every machine.
   const variables = { ...LOCAL, ...options.environment, COS_BUCKET: BUCKET, COS_REGION: REGION }
   const file = options.serverless ?? new URL('serverless.yml', ROOT)
@@ -106,8 +110,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
   const cutoutBuckets = [options.environment, ...serverless.functions.map(({ environment }) => environment)]
     .map((environment) => environment?.CUTOUT_BUCKET)
     .filter((name) => name !== undefined)
-  const matte = options.matte ?? createMatte(options.workers === undefined ? {} : { workers: options.workers })
-  const cutting = createCutting(matte, clock)
+  const matte = options.matte ?? createMatte(options)
   let misconfigured: string | undefined
   const opened: { close: () => unknown }[] = options.matte ? [] : [matte]
   let deployed = () => {}
@@ -115,6 +118,9 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
     deployed = resolve
   })
   try {
+    // What is wrong with a network is said before anything listens, and not by the first photo.
+    const engine = await matte.engine()
+    const cutting = createCutting(matte, clock)
     let tell: (scf: Scf) => void = () => {}
     const started = new Promise<Scf>((resolve) => {
       tell = resolve
@@ -209,12 +215,10 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       for (const done of onResets) done()
     }
     const environment = () => scf.serverless().functions[0]?.environment ?? {}
-    const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment }
+    const place = { cosUrl, imageUrl, bucket: BUCKET, region: REGION, credentials: CREDENTIALS, environment, engine }
     const onReset = (listener: () => void) => void onResets.push(listener)
-    const { receiver } = options
-    const control = createControl({ cos, scf, cutting, faults, clock, reset, onReset, ...place, receiver })
-    control.listen(port && port + 2, '127.0.0.1')
-    await once(control, 'listening')
+    const control = createControl({ cos, scf, cutting, faults, clock, reset, onReset, receiver, ...place })
+    await once(control.listen(port && port + 2, '127.0.0.1'), 'listening')
     const { port: controlPort } = control.address() as AddressInfo
     const controlUrl = `http://127.0.0.1:${controlPort}`
     pages.ports.add(controlPort)
@@ -228,6 +232,7 @@ export async function startCloud(options: CloudOptions): Promise<Cloud> {
       cos,
       scf,
       faults,
+      engine,
       clock,
       misconfigured,
       reset,

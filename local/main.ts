@@ -27,6 +27,7 @@ async function main(): Promise<void> {
     ...options.environment,
     ...(receiver && { EVENTS_URL: receiver.url, EVENTS_SECRET }),
   }
+  if (options.model) console.log(`Trying ${options.model.file} on a picture.`)
   const cloud = await startCloud({ ...options, environment, clock, ...(receiver && { receiver }) })
   if (cloud.misconfigured) {
     await cloud.close()
@@ -40,7 +41,8 @@ page         ${cloud.controlUrl}/
 COS          ${cloud.cosUrl}
              bucket ${BUCKET}, region ${REGION}, ${CREDENTIALS.secretId} / ${CREDENTIALS.secretKey}; kept in ${options.data}
 images       ${cloud.imageUrl}/<layout>/<key>
-control API  ${cloud.controlUrl}/api/bill`)
+control API  ${cloud.controlUrl}/api/bill
+engine       ${cloud.engine === 'own' ? "the local cloud's own, for plain backdrops; --model takes a network" : cloud.engine}`)
   if (options.empty)
     console.log(`management   ${cloud.apiUrl}, the API of scf, cam and cls: what is deployed there runs`)
   if (receiver) console.log(`events       ${receiver.url} receives them, signed with ${EVENTS_SECRET}`)

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { variableNames } from '../lib/environment.ts'
+import { MODEL_OPTIONS, readModel } from './model.ts'
 import { WAYS } from './scf/variables.ts'
 
 export const USAGE = `npm start -- [options]
@@ -16,6 +17,9 @@ export const USAGE = `npm start -- [options]
   --host NAME=PORT   a host whose pictures are served by this machine on PORT, for DETECT_HOSTS; may be repeated
   --last-modified W  which time of an upload is its Last-Modified: start or end (end)
   --origin URL       an origin whose web pages may use COS and image URLs, such as http://localhost:8080; may be repeated
+  --model FILE.onnx  a network of yours cuts out, in place of the own engine (docs/engine.md); what it expects is said by
+  --model-preset P   isnet, u2net or birefnet; or by the following, each of which takes the place of what the preset says:
+  --model-size WxH, --model-mean R,G,B, --model-std R,G,B (values 0 to 1), --model-output probability|sigmoid|min-max
   --paths FORM       how function-URL events hold paths: raw or decoded (raw)
   --variables WAY    how the functions get their variables: process, context or split (process)`
 
@@ -41,6 +45,7 @@ export function readOptions(args: string[]) {
       set: { type: 'string', multiple: true, default: [] },
       host: { type: 'string', multiple: true, default: [] },
       origin: { type: 'string', multiple: true, default: [] },
+      ...MODEL_OPTIONS,
       help: { type: 'boolean', default: false },
     },
   })
@@ -48,7 +53,9 @@ export function readOptions(args: string[]) {
   // Each function is deployed with variables of its own.
   if (values.empty && values.set.length > 0)
     throw new Error('--set: with --empty, there are no functions yet to set it for')
+  const model = readModel(values)
   return {
+    ...(model && { model }),
     empty: values.empty,
     port: number(values.port, '--port', 0, 65_531),
     data: resolve(values.data),

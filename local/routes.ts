@@ -30,6 +30,7 @@ export interface RoutesOptions {
   region: string
   /** The owner's. */
   credentials: Credentials
+  engine: string
   receiver: Pick<Receiver, 'watch'> | undefined
   /** Calls after each reset. */
   onReset: (listener: () => void) => void
@@ -47,7 +48,7 @@ const { version } = Object(JSON.parse(readFileSync(new URL('../package.json', im
 
 /** What the page asks the control port. */
 export function createRoutes(options: RoutesOptions, page: () => string): PageRoutes {
-  const { cos, scf, cutting, clock, cosUrl, imageUrl, bucket, region, credentials, receiver } = options
+  const { cos, scf, cutting, clock, cosUrl, imageUrl, bucket, region, credentials, receiver, engine } = options
   const { now } = clock
   const configured = createConfigured(scf)
   const meter = createMeter(cos, scf)
@@ -72,7 +73,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
       return { name, layout: layoutName(layout), words: words.filter(Boolean).join(',') }
     })
     const where = { cosUrl, imageUrl, bucket: upload?.bucket ?? bucket, region }
-    const what = { folders: [...(upload?.sourcePrefixes ?? [])], presets, access: image?.access ?? '' }
+    const what = { folders: [...(upload?.sourcePrefixes ?? [])], presets, access: image?.access ?? '', engine }
     return { ...where, ...what, events: upload?.eventsUrl !== undefined, version: String(version) }
   }
 

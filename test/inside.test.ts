@@ -167,6 +167,7 @@ describe('GET /api/place', () => {
         { name: 'tile', layout: 'plain', words: 'width=160,format=webp' },
       ],
       access: 'open',
+      engine: 'own',
       events: true,
       version,
     })

@@ -123,6 +123,16 @@ await cloud.close()
     })
   })
 
+  it('says in one line what a network needs, where that is not installed', async () => {
+    for (const name of ['node', 'web']) await rm(join(project, `node_modules/onnxruntime-${name}`), { force: true })
+    const text = `import { startCloud } from 'cos-goods-matting/cloud'
+const model = { file: 'package.json', preset: 'u2net' }
+await startCloud({ port: 0, data: 'network', model }).catch((error) => console.log(error.message))`
+    expect(await runs('network.js', text)).toBe(
+      'A network needs ONNX Runtime: npm install --no-save --ignore-scripts onnxruntime-web@1.30.0\n',
+    )
+  })
+
   it('has types for strict TypeScript', async () => {
     const text = `
 import { type Code, type Config, createInvocation, type Credentials, imageSet, imageUrl, MattingError, plain, presign, presignUpload, type PresignedUpload, readConfig, sign, signHeaders, signingKey, upload } from 'cos-goods-matting'

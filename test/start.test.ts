@@ -8,6 +8,7 @@ import { Webhook } from 'standardwebhooks'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { readOptions } from '../local/options.ts'
 import { photo, send } from './helpers/cloud.ts'
+import { hasRuntime, network } from './helpers/onnx.ts'
 
 interface Started {
   output: () => string
@@ -138,6 +139,23 @@ describe('npm start', () => {
     const wrong = start('--port', '0', '--data', await folder(), '--set', 'ACCESS=signed')
     expect(await wrong.exit).toBe(1)
     expect(wrong.output()).toContain('The functions are misconfigured:\nURL_KEYS: needed for ACCESS=signed')
+  })
+
+  it.skipIf(!hasRuntime)('--model lets a network cut, and says which; what is wrong with it in one line', async () => {
+    const data = await folder()
+    const model = ['--model', join(data, 'of-mine.onnx'), '--model-mean', '0.5', '--model-std', '0.5']
+    await writeFile(join(data, 'of-mine.onnx'), network())
+    const wrong = start('--port', '0', '--data', data, ...model)
+    expect(await wrong.exit).toBe(1)
+    expect(wrong.output()).toBe(
+      `Trying ${join(data, 'of-mine.onnx')} on a picture.\n` +
+        'of-mine.onnx does not say what it expects: --model-preset isnet|u2net|birefnet, or --model-output\n',
+    )
+    const started = start('--port', '0', '--data', data, ...model, '--model-output', 'probability')
+    await started.until(/^engine {7}of-mine\.onnx at 64x64, by onnxruntime-(?:web|node) [\d.]+: [\d.]+ s a picture$/m)
+    await started.until(/^calls paid +1$/m)
+    started.interrupt()
+    expect(await started.exit).toBe(0)
   })
 
   it('says in one line that a port is taken, and exits with 1', async () => {

@@ -2,6 +2,7 @@ import sharp from 'sharp'
 import type { Layout } from '../layout.ts'
 import { ImageError } from './error.ts'
 import { bounds, draw, type Picture, place } from './layout.ts'
+import { type Likelihood, maskOf } from './likelihood.ts'
 import { mask } from './mask.ts'
 import { refine } from './refine.ts'
 
@@ -29,15 +30,18 @@ const KNOWN = /^(?:\xff\xd8\xff|\x89PNG|RIFF.{4}WEBP|GIF8[79]a|II[*+]\0|MM\0[*+]
 /** What is being done to a picture. A large one takes seconds, for somebody to watch. */
 export type Stage = 'decode' | 'mask' | 'refine' | 'encode'
 
+/** What tells product from backdrop in place of the own engine. */
+export type See = (picture: Picture) => Promise<Likelihood>
+
 /**
  * Cuts the product out, once, and encodes it in each layout. `tell` is told each stage as it begins.
  * @throws ImageError
  */
-export async function cut(image: Uint8Array, layouts: Layout[], tell: (stage: Stage) => void = () => {}) {
+export async function cut(image: Uint8Array, layouts: Layout[], tell: (stage: Stage) => void = () => {}, see?: See) {
   tell('decode')
   const picture = await decode(image, layouts)
   if (layouts.length === 0) return []
-  if (!isCutOut(picture)) await matte(picture, tell)
+  if (!isCutOut(picture)) await matte(picture, tell, see)
   tell('encode')
   clear(picture)
   const product = bounds(picture)
@@ -98,7 +102,7 @@ function isCutOut({ data, width, height }: Picture): boolean {
   return clear > width + height
 }
 
-async function matte(picture: Picture, tell: (stage: Stage) => void): Promise<void> {
+async function matte(picture: Picture, tell: (stage: Stage) => void, see?: See): Promise<void> {
   tell('mask')
   const { data, width, height } = picture
   const { data: small, info } = await sharp(data, { raw: { width, height, channels: 4 } })
@@ -106,7 +110,8 @@ async function matte(picture: Picture, tell: (stage: Stage) => void): Promise<vo
     .flatten({ background: '#fff' })
     .raw()
     .toBuffer({ resolveWithObject: true })
-  const found = mask({ data: small, width: info.width, height: info.height })
+  const reduced = { data: small, width: info.width, height: info.height }
+  const found = see ? await maskOf(reduced, await see(picture)) : mask(reduced)
   tell('refine')
   refine(picture, found)
 }

@@ -20,6 +20,8 @@ export interface Mask extends Size {
   /** Colour of the product at each pixel, extrapolated where there is no product. */
   front: Float32Array
   noise: number
+  /** What a network is in doubt about: all that may be product, what surely is, and alpha where colours say nothing. */
+  doubt?: { most: Uint8Array; least: Uint8Array; soft: Float32Array }
 }
 
 const MIN_PART = 0.0003

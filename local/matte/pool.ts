@@ -20,8 +20,13 @@ interface Job<Task, Result, Stage> {
 /**
  * @param script a JavaScript module that answers each message with exactly one message; before it may come some of the form
  * `{ stage }`
+ * @param workerData what each thread begins with
  */
-export function createPool<Task, Result, Stage = never>(script: URL, size: number): Pool<Task, Result, Stage> {
+export function createPool<Task, Result, Stage = never>(
+  script: URL,
+  size: number,
+  workerData?: unknown,
+): Pool<Task, Result, Stage> {
   const queue: Job<Task, Result, Stage>[] = []
   const idle: Worker[] = []
   const busy = new Map<Worker, Job<Task, Result, Stage>>()
@@ -29,7 +34,7 @@ export function createPool<Task, Result, Stage = never>(script: URL, size: numbe
   let closed = false
 
   function start(): void {
-    const worker = new Worker(script, { execArgv: [] })
+    const worker = new Worker(script, { execArgv: [], workerData })
     all.add(worker)
     idle.push(worker)
     // An idle pool must not keep the process alive. unref() has no effect before the worker is online.

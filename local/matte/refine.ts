@@ -14,9 +14,9 @@ const SHEER = 1.5
  */
 export function refine(picture: Picture, mask: Mask): void {
   const { data, width, height } = picture
-  const most = grow(mask.product, mask, BAND)
-  const least = shrink(mask.product, mask, BAND)
-  const softened = soften(mask)
+  const most = mask.doubt?.most ?? grow(mask.product, mask, BAND)
+  const least = mask.doubt?.least ?? shrink(mask.product, mask, BAND)
+  const softened = mask.doubt?.soft ?? soften(mask)
   const behindAt = bilinear(mask.behind, mask)
   const frontAt = bilinear(mask.front, mask)
   const softAt = bilinear(softened, mask)

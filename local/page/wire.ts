@@ -12,6 +12,8 @@ export interface Place {
   /** `layout` is the short name, such as `c1-p20x10`; `words` are those of PRESETS. */
   presets: { name: string; layout: string; words: string }[]
   access: string
+  /** What cuts out: `own`, or the name of a network and what runs it. */
+  engine: string
   /** Whether announcements are sent. */
   events: boolean
   version: string

@@ -15,6 +15,7 @@ export const trivial: Matte = {
     const png = await dot(blank ? 0 : 1)
     return layouts.map(() => ({ png: Buffer.from(png), width: 1, height: 1, blank }))
   },
+  engine: async () => 'trivial',
   async close() {},
 }
 
