@@ -27,7 +27,7 @@ export async function frameOf(store: Cos, cutout: string, time: Reading): Promis
 }
 
 /** Undefined if there is no record, or it is malformed. */
-function readFrame(text = ''): Frame | undefined {
+export function readFrame(text = ''): Frame | undefined {
   return quietly(() => {
     const { x, y, width, height, of } = Object(JSON.parse(text))
     const [w, h, ...more] = of

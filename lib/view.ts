@@ -186,7 +186,7 @@ export function operations(view: View, format: Format, frame?: Frame): Operation
  * The part of a cutout that a trimmed view shows: the frame with its margin, grown to the shape of width and height so that the
  * product keeps its middle. It grows by the same on both sides, but for an odd pixel, and no further than the picture reaches.
  */
-function shownPart({ width, height, fit, margin }: View, frame: Frame): Frame {
+export function shownPart({ width, height, fit, margin }: View, frame: Frame): Frame {
   const { of } = frame
   const extra = Math.round((Math.max(frame.width, frame.height) * margin) / 100)
   let [x, w] = grow(frame.x, frame.width, frame.width + 2 * extra, of[0])

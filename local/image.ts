@@ -3,11 +3,11 @@ import { imageSet, imageUrl, openUrl } from '../lib/access.ts'
 import { readText } from '../lib/asked.ts'
 import type { Config } from '../lib/config.ts'
 import { frameKey } from '../lib/cutout.ts'
+import { readFrame } from '../lib/frame.ts'
 import { layoutName } from '../lib/layout.ts'
-import type { View } from '../lib/view.ts'
+import { shownPart, type View } from '../lib/view.ts'
 import type { Configured } from './configured.ts'
 import type { Cos } from './cos/cos.ts'
-import { json } from './json.ts'
 import type { ImageAnswer, Photo } from './page/wire.ts'
 
 export interface ImageOptions {
@@ -71,9 +71,8 @@ async function sizeOf(key: string, view: View | undefined, config: Config, { cos
     const stored = cos.objects.get(config.cutoutBucket, name)
     return stored && buffer(cos.objects.stream(stored, range))
   }
-  const frame = view?.trim ? json((await read(frameKey(key)))?.toString() ?? '') : {}
-  if (typeof frame.width === 'number' && typeof frame.height === 'number')
-    return { width: frame.width, height: frame.height }
+  const frame = view?.trim && readFrame((await read(frameKey(key)))?.toString())
+  if (frame) return shownPart(view, frame)
   const head = await read(key, HEAD)
   return head && head.length > HEAD.end ? { width: head.readUInt32BE(16), height: head.readUInt32BE(20) } : undefined
 }

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { connect } from 'node:net'
+import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { readConfig } from '../lib/config.ts'
 import { explain } from '../lib/explain.ts'
@@ -367,6 +368,16 @@ describe('GET /api/image', () => {
     expect(img).not.toContain('<img src=x')
     expect(cloud.cos.bill()).toHaveLength(1)
   })
+
+  it.each(['plain,width=40,trim=1', 'plain,width=40,trim=1,margin=8', 'plain,width=30,trim=1,margin=40'])(
+    'says the size that %s has',
+    async (text) => {
+      await cloud.upload('uploads/a.jpg', await photo())
+      const { url } = await image(text)
+      const { width, height } = await sharp(Buffer.from(await (await fetch(url)).arrayBuffer())).metadata()
+      expect((await image(text)).img).toContain(`width="${width}" height="${height}"`)
+    },
+  )
 
   it('has the widths of a preset, a size that is fixed, or nothing at all', async () => {
     await cloud.upload('uploads/a.jpg', await photo())
