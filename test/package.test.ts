@@ -129,7 +129,7 @@ await cloud.close()
 const model = { file: 'package.json', preset: 'u2net' }
 await startCloud({ port: 0, data: 'network', model }).catch((error) => console.log(error.message))`
     expect(await runs('network.js', text)).toBe(
-      'A network needs ONNX Runtime: npm install --no-save --ignore-scripts onnxruntime-web@1.30.0\n',
+      'A network needs ONNX Runtime: npm install -D --no-save --ignore-scripts onnxruntime-web@1.30.0\n',
     )
   })
 

@@ -28,7 +28,7 @@ export interface Metadata {
 }
 
 /** Installs what a network needs; `.ci/run` has the same. */
-export const INSTALL = 'npm install --no-save --ignore-scripts onnxruntime-web@1.30.0'
+export const INSTALL = 'npm install -D --no-save --ignore-scripts onnxruntime-web@1.30.0'
 
 /**
  * Loads ONNX Runtime: the native one if it is there, else the one in WebAssembly.
