@@ -9,8 +9,8 @@ let clone = ''
 beforeEach(async () => {
   clone = await mkdtemp(join(tmpdir(), 'clone-'))
   onTestFinished(() => rm(clone, { recursive: true, force: true }))
-  const names = ['build.mjs', 'compile.mjs', 'lean.mjs', 'licences.mjs', 'page.mjs', 'prepare.mjs', 'package.json', 'tsconfig.json']
-  const folders = ['cli', 'lib', 'local', 'functions', 'index.ts', 'cloud.ts', 'package-lock.json']
+  const names = ['build.mjs', 'compile.mjs', 'lean.mjs', 'licences.mjs', 'page.mjs', 'prepare.mjs', 'package.json']
+  const folders = ['cli', 'lib', 'local', 'functions', 'index.ts', 'cloud.ts', 'package-lock.json', 'tsconfig.json']
   for (const name of [...names, ...folders]) await cp(name, join(clone, name), { recursive: true })
 })
 
