@@ -3,6 +3,7 @@
 import { parseArgs } from 'node:util'
 import { benchLive } from './live.ts'
 import { benchMatte } from './matte.ts'
+import { benchPeak } from './peak.ts'
 import { benchScenes } from './scenes.ts'
 import { benchSign } from './sign.ts'
 import { benchStart } from './start.ts'
@@ -17,5 +18,6 @@ await benchWarm()
 await benchView()
 await benchLive()
 await benchMatte(values.photos)
+await benchPeak()
 await benchWeight()
 await benchScenes()
