@@ -81,7 +81,7 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** What an operator can do about a reason or a code. */
 const ADVICE: Readonly<Record<string, string>> = {
-  'not in a source folder': 'SOURCE_PREFIXES names the source folders.',
+  'not in a source folder': 'SOURCE_PREFIXES names the source folders; a key begins with one, and has no / in front.',
   'not an image by its type and name': 'Store it as image/jpeg, image/png, image/webp or image/bmp.',
   'no layouts for its folder': 'Name some in ON_UPLOAD, or ask for its URL with a layout.',
   'off by its metadata': 'Store it again without that metadata.',

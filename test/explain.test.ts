@@ -54,7 +54,7 @@ describe('explain says why there is no cutout', () => {
 
   it('it does not lie in a source folder', async () => {
     expect(await told('elsewhere/a.jpg')).toBe(
-      'It has none because it does not lie in a source folder. SOURCE_PREFIXES names the source folders.',
+      'It has none because it does not lie in a source folder. SOURCE_PREFIXES names the source folders; a key begins with one, and has no / in front.',
     )
   })
 
