@@ -236,6 +236,9 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
       await card(name).waitFor({ state: 'detached' })
     }
     cloud.faults.set([])
+    // A blank's cutout is stored before it is noted that it is one: the page may have asked for it in between.
+    const early = complaints.findIndex((one) => one.includes(' 422 ') && one.includes('blank.jpg'))
+    if (early >= 0) complaints.splice(early, 1)
   })
 
   it('a key that is markup stays text', async () => {
