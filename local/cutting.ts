@@ -15,23 +15,24 @@ export interface Cutting {
   watch(listener: (picture: CuttingPicture) => void): () => void
 }
 
+interface InHand extends Omit<CuttingPicture, 'ms'> {
+  since: number
+}
+
 /** @param clock that of the local cloud */
 export function createCutting(matte: Matte, { now, after }: Clock): Cutting {
-  const inHand = new Set<{ key: string; stage: CuttingPicture['stage']; since: number; long: boolean }>()
+  const inHand = new Set<InHand>()
   const listeners = new Set<(picture: CuttingPicture) => void>()
-  type InHand = typeof inHand extends Set<infer Each> ? Each : never
-  const describe = ({ key, stage, since }: InHand): CuttingPicture => ({ key, stage, ms: now() - since })
+  const describe = ({ since, ...picture }: InHand): CuttingPicture => ({ ...picture, ms: now() - since })
   const tell = (picture: InHand) => {
-    if (picture.long) for (const listener of listeners) listener(describe(picture))
+    const told = describe(picture)
+    if (told.ms >= LONG) for (const listener of listeners) listener(told)
   }
   return {
     async cut(photo, layouts, key) {
-      const picture: InHand = { key, stage: 'wait', since: now(), long: false }
+      const picture: InHand = { key, stage: 'wait', since: now() }
       inHand.add(picture)
-      const stop = after(LONG, () => {
-        picture.long = true
-        tell(picture)
-      })
+      const stop = after(LONG, () => tell(picture))
       try {
         return await matte.cut(photo, layouts, (stage) => {
           picture.stage = stage

@@ -1,28 +1,16 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { type Receiver, startReceiver } from '../local/receiver.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
-import { createSpeaker, query } from './helpers/inside.ts'
-
-const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+import { createSpeaker, query, startInside } from './helpers/inside.ts'
 
 let cloud: TestCloud
-let receiver: Receiver
 beforeAll(async () => {
-  receiver = await startReceiver({ port: 0, secret: EVENTS_SECRET, print: () => {} })
-  const environment = {
-    EVENTS_URL: receiver.url,
-    EVENTS_SECRET,
-    ON_DELETE: 'remove',
+  cloud = await startInside({
     SOURCE_PREFIXES: 'uploads/, cards/, both/, idle/',
     PRESETS: 'card: center-layout 1, padding-layout 20x10, tile: width 160|480, format webp',
     ON_UPLOAD: 'uploads/: plain, cards/: card, both/: plain, card',
-  }
-  cloud = await startTestCloud({ environment, receiver })
+  })
 })
-afterAll(async () => {
-  await cloud.close()
-  receiver.close()
-})
+afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 

@@ -9,32 +9,21 @@ import { createInvocation } from '../lib/invocation.ts'
 import { encode } from '../lib/sign.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
 import { PAGE } from '../local/grant.ts'
-import { type Receiver, startReceiver } from '../local/receiver.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { authorization, sendRaw } from './helpers/cos.ts'
-import { createSpeaker, query, type Told } from './helpers/inside.ts'
+import { createSpeaker, query, startInside, type Told } from './helpers/inside.ts'
 
-const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const URL_KEY = '0123456789abcdef'
 /** It holds what HTML, JSON, URLs and server-sent events would take for their own. */
 const NASTY = 'uploads/<img src=x onerror=alert(1)>\n\ndata: "a&b" 100%+#?.jpg'
 
 let cloud: TestCloud
-let receiver: Receiver
 beforeAll(async () => {
-  receiver = await startReceiver({ port: 0, secret: EVENTS_SECRET, print: () => {} })
-  const environment = {
-    EVENTS_URL: receiver.url,
-    EVENTS_SECRET,
-    ON_DELETE: 'remove',
+  cloud = await startInside({
     PRESETS: 'card: center-layout 1, padding-layout 20x10, tile: width 160|480, format webp',
-  }
-  cloud = await startTestCloud({ environment, receiver })
+  })
 })
-afterAll(async () => {
-  await cloud.close()
-  receiver.close()
-})
+afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 

@@ -4,33 +4,22 @@ import { createClock } from '../local/clock.ts'
 import { chineseStory, failures } from '../local/page/chinese-story.ts'
 import { englishStory, phrase } from '../local/page/english-story.ts'
 import type { Step, Story } from '../local/page/wire.ts'
-import { type Receiver, startReceiver } from '../local/receiver.ts'
-import { blank, photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
-import { createSpeaker } from './helpers/inside.ts'
+import { blank, photo, type TestCloud } from './helpers/cloud.ts'
+import { createSpeaker, startInside } from './helpers/inside.ts'
 
-const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const KEY = 'both/mug.jpg'
 
 let cloud: TestCloud
-let receiver: Receiver
 beforeAll(async () => {
-  const clock = createClock()
-  receiver = await startReceiver({ port: 0, secret: EVENTS_SECRET, print: () => {}, now: clock.now })
-  const environment = {
-    EVENTS_URL: receiver.url,
-    EVENTS_SECRET,
+  const variables = {
     EVENTS: 'cutout.created, cutout.failed, source.skipped',
-    ON_DELETE: 'remove',
     SOURCE_PREFIXES: 'both/, idle/',
     PRESETS: 'card: center-layout 1, padding-layout 20x10',
     ON_UPLOAD: 'both/: plain, card',
   }
-  cloud = await startTestCloud({ environment, receiver, clock })
+  cloud = await startInside(variables, { clock: createClock() })
 })
-afterAll(async () => {
-  await cloud.close()
-  receiver.close()
-})
+afterAll(() => cloud.close())
 beforeEach(() => cloud.reset())
 afterEach(() => cloud.faults.set([]))
 

@@ -1,5 +1,27 @@
 import { expect, onTestFinished } from 'vitest'
-import type { TestCloud } from './cloud.ts'
+import type { CloudOptions } from '../../local/cloud.ts'
+import { startReceiver } from '../../local/receiver.ts'
+import { startTestCloud, type TestCloud } from './cloud.ts'
+
+const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+
+/** Starts a cloud that announces to a receiver of its own, as `npm start -- --events` does; ON_DELETE is `remove`. */
+export async function startInside(
+  variables: Record<string, string>,
+  options: Pick<CloudOptions, 'clock'> = {},
+): Promise<TestCloud> {
+  const time = options.clock && { now: options.clock.now }
+  const receiver = await startReceiver({ port: 0, secret: EVENTS_SECRET, print: () => {}, ...time })
+  const environment = { EVENTS_URL: receiver.url, EVENTS_SECRET, ON_DELETE: 'remove', ...variables }
+  const cloud = await startTestCloud({ ...options, environment, receiver })
+  return {
+    ...cloud,
+    async close() {
+      await cloud.close()
+      receiver.close()
+    },
+  }
+}
 
 export interface Said {
   status: number
