@@ -93,7 +93,10 @@ export function openSheet(scene: Scene, key: string): void {
       ground.replaceChildren(image)
       paint(ground, look.value.ground)
       url.set(answer.url)
-      img.set(answer.img)
+      // Of a cutout that was made for this, or is trimmed for the first time, the size is known from now on.
+      const { img: tag } = await api.image(key, words)
+      if (!wanted()) return
+      img.set(tag)
       download.setAttribute('href', picture.src)
       download.setAttribute(
         'download',

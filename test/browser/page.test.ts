@@ -1,10 +1,21 @@
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
 import { blank, matte, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
-import { alphasOf, drop, focused, inspect, inspectAll, photo, program, tabTo, visit } from './visitor.ts'
+import {
+  alphasOf,
+  drop,
+  focused,
+  holding,
+  inspect,
+  inspectAll,
+  photo,
+  program,
+  sizeOf,
+  tabTo,
+  visit,
+} from './visitor.ts'
 
 /** One page and one cloud for all tests: each begins where the last has ended. */
 describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
@@ -15,7 +26,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
   const hosts = new Set<string>()
 
   beforeAll(async () => {
-    cloud = await startTestCloud({ matte: held })
+    cloud = await startTestCloud({ matte: held.matte })
     ;({ browser, page } = await visit(complaints, hosts))
     await page.goto(cloud.controlUrl)
     await page.getByText(english.live, { exact: true }).waitFor()
@@ -25,20 +36,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await cloud?.close()
   })
 
-  /** Of a photo that says so, the engine has in hand until it is let go. */
-  let letGo = () => {}
-  const held: Matte = {
-    ...matte,
-    async cut(image, layouts, tell) {
-      if (image.includes('hold me')) {
-        tell?.('refine')
-        await new Promise<void>((go) => {
-          letGo = go
-        })
-      }
-      return matte.cut(image, layouts)
-    },
-  }
+  const held = holding(matte)
   const cutouts = () => page.locator('.cards .ground:not(.working) img[src]')
   const cutoutOf = (name: string) =>
     page.locator('.card').filter({ hasText: name }).locator('.ground:not(.working) img[src]')
@@ -145,6 +143,10 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await sheet.getByRole('button', { name: english.makeIt }).click()
     await sheet.locator('.result:not(.working) img').waitFor()
     expect(bill()).toBe(4)
+    const [width, height] = await sheet.locator('.result img').evaluate(sizeOf)
+    await expect
+      .poll(() => sheet.getByLabel(english.imgTag, { exact: true }).inputValue({ timeout: 2_000 }))
+      .toContain(`width="${width}" height="${height}"`)
     expect(await inspect(page)).toEqual([])
     await page.keyboard.press('Escape')
     await sheet.waitFor({ state: 'detached' })
@@ -319,7 +321,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await expect.poll(async () => (await (await fetch(`${cloud.controlUrl}/api/cutting`)).json()).length).toBe(1)
     cloud.clock.advance(2_000)
     await card.getByText(english.stages.refine).waitFor()
-    letGo()
+    held.letGo()
     await card.locator('img.photo, .ground img').first().waitFor()
   })
 

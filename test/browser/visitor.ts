@@ -1,8 +1,10 @@
+import { EventEmitter, once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
 import { type Browser, chromium, type Page } from 'playwright-core'
 import sharp from 'sharp'
+import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
 import type { SampleName } from '../../local/sample.ts'
@@ -36,6 +38,22 @@ export async function photo(name: SampleName): Promise<Buffer> {
   return sharp((await sample(name)).jpeg)
     .resize(400)
     .toBuffer()
+}
+
+/** An engine that keeps a photo in hand which says `hold me`, until it is let go. */
+export function holding(engine: Matte): { matte: Matte; letGo: () => void } {
+  const held = new EventEmitter()
+  const matte: Matte = {
+    ...engine,
+    async cut(image, layouts, tell) {
+      if (image.includes('hold me')) {
+        tell?.('refine')
+        await once(held, 'go')
+      }
+      return engine.cut(image, layouts)
+    },
+  }
+  return { matte, letGo: () => void held.emit('go') }
 }
 
 /** Drops files on the page, as from a window of the desktop. */
@@ -79,6 +97,11 @@ export async function inspectAll(page: Page): Promise<string[]> {
     }
   }
   return wrong
+}
+
+/** Width and height of a picture; runs in the browser. */
+export function sizeOf(image: HTMLElement | SVGElement): number[] {
+  return image instanceof HTMLImageElement ? [image.naturalWidth, image.naturalHeight] : []
 }
 
 /** Alpha of the first pixel of each picture, and its highest; runs in the browser. */
