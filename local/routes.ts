@@ -12,7 +12,7 @@ import { FAULT_PRESETS } from './faults.ts'
 import { describeImage } from './image.ts'
 import { createLive } from './live.ts'
 import { createMeter } from './meter.ts'
-import type { Photo, PhotoAnswer, Place } from './page/wire.ts'
+import type { Photo, PhotoAnswer, Place, Story, StoryAnswer } from './page/wire.ts'
 import { createPhotos } from './photos.ts'
 import type { Receiver } from './receiver.ts'
 import type { Scf } from './scf/scf.ts'
@@ -95,7 +95,10 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     'POST /api/uploads': (_, body) => grantUpload(body, { cos, cosUrl, configured, credentials, clock }),
     'GET /api/image': (query) =>
       describeImage(photo(query), query.get('text') || 'plain', { cos, imageUrl, configured, now }),
-    'GET /api/story': (query) => tellStory(photo(query), { cos, scf, configured, now }),
+    'GET /api/story': (query): Promise<Story> | StoryAnswer => {
+      const found = photos.one(query.get('key') ?? '')
+      return found ? tellStory(found, { cos, scf, configured, now }) : {}
+    },
     'GET /api/faults/presets': () => FAULT_PRESETS,
   }
   return { routes, live: live.open }

@@ -114,6 +114,20 @@ describe.skipIf(!hasRuntime)('a network', () => {
     expect(await wrong((await cut({ file: await file(wanted), ...model })).png)).toBeLessThan(await small())
   })
 
+  it('cuts one picture after another, for a network may take gigabytes in each thread', async () => {
+    const matte = createMatte({ model: { file: await file(), ...EVEN } })
+    onTestFinished(() => matte.close())
+    await matte.engine()
+    const image = await photo('#f0f0f0')
+    const order: string[] = []
+    const work = Array.from({ length: 12 }, async (_, n) => {
+      await matte.cut(image, [PLAIN], (stage) => stage === 'decode' && order.push(`${n} begins`))
+      order.push(`${n} ends`)
+    })
+    await Promise.all(work)
+    expect(order).toEqual(work.flatMap((_, n) => [`${n} begins`, `${n} ends`]))
+  })
+
   it.each(presets)('is given its picture as preset %s says, and no other', async (name) => {
     const path = await file({ white: white(name) })
     const image = await photo('#888')

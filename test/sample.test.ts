@@ -65,6 +65,8 @@ const POINTS: Record<SampleName, { clear: [number, number][]; solid: [number, nu
   vase: {
     clear: [
       [800, 1046],
+      [515, 1052],
+      [521, 1054],
       [516, 1057],
       [580, 1059],
       [550, 1066],

@@ -6,7 +6,7 @@ import type {
   PhotoAnswer,
   Photos,
   Place,
-  Story,
+  StoryAnswer,
   UploadAsk,
   UploadGrant,
 } from './wire.ts'
@@ -44,7 +44,7 @@ export function createApi(offline: () => string) {
     photo: (key: string) => ask<PhotoAnswer>(`/api/photo${query({ key })}`),
     remove: (key: string) => ask<object>(`/api/photos${query({ key })}`, 'DELETE'),
     image: (key: string, text: string) => ask<ImageAnswer>(`/api/image${query({ key, text })}`),
-    story: (key: string) => ask<Story>(`/api/story${query({ key })}`),
+    story: (key: string) => ask<StoryAnswer>(`/api/story${query({ key })}`),
     upload: (body: UploadAsk) => ask<UploadGrant>('/api/uploads', 'POST', body),
     faultPresets: () => ask<FaultPreset[]>('/api/faults/presets'),
     faults: () => ask<StruckFault[]>('/api/faults'),

@@ -2,7 +2,7 @@ import { element } from './element.ts'
 import { phrase } from './english-story.ts'
 import { icon } from './icon.ts'
 import type { Scene } from './scene.ts'
-import type { Step, Story } from './wire.ts'
+import type { Step, StoryAnswer } from './wire.ts'
 
 const ICONS = { done: 'check', waiting: 'dot', failed: 'cross', missing: 'dash' } as const
 
@@ -12,12 +12,12 @@ export function story({ text, api }: Scene, key: string) {
   let asked = 0
   async function look(): Promise<void> {
     const mine = ++asked
-    const told = await api.story(key).catch(() => undefined)
+    const told = await api.story(key).catch(() => ({}))
     // A later answer may have come first.
     if (mine === asked) node.replaceChildren(...draw(told))
   }
-  function draw(told: Story | undefined): Node[] {
-    if (!told) return [element('p', { class: 'help' }, text.storyNone)]
+  function draw(told: StoryAnswer): Node[] {
+    if (!told.steps) return [element('p', { class: 'help' }, text.storyNone)]
     const began = told.steps.find(({ at }) => at !== undefined)?.at
     return [
       element('p', { class: 'help' }, text.told.reason(told.reason)),

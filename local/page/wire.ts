@@ -156,7 +156,9 @@ export interface Step {
   text: string
 }
 
-/** `GET /api/story?key=` */
+/** `GET /api/story?key=`: empty if there is no such photo, because browsers tell of each 404 as of an error. */
+export type StoryAnswer = Story | { steps?: never }
+
 export interface Story {
   reason: Reason
   /** The same in English, with what can be done. */

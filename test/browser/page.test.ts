@@ -323,6 +323,14 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await card.getByText(english.stages.refine).waitFor()
     held.letGo()
     await card.locator('img.photo, .ground img').first().waitFor()
+    // Another one of that name begins anew.
+    await cloud.bucket.put('uploads/slow.jpg', Buffer.concat([await photo('ring'), Buffer.from('hold me')]), {
+      type: 'image/jpeg',
+    })
+    await card.getByText(english.cutting).waitFor()
+    await expect.poll(async () => (await (await fetch(`${cloud.controlUrl}/api/cutting`)).json()).length).toBe(1)
+    held.letGo()
+    await card.locator('img.photo, .ground img').first().waitFor()
   })
 
   it('speaks Chinese, and remembers it', async () => {
