@@ -3,11 +3,14 @@ import type { CloudOptions } from '../../local/cloud.ts'
 import { startReceiver } from '../../local/receiver.ts'
 import { startTestCloud, type TestCloud } from './cloud.ts'
 
+/** It holds what HTML, JSON, URLs and server-sent events would take for their own. */
+export const NASTY = 'uploads/<img src=x onerror=alert(1)>\n\ndata: "a&b" 100%+#?.jpg'
+
 const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 
 /** Starts a cloud that announces to a receiver of its own, as `npm start -- --events` does; ON_DELETE is `remove`. */
 export async function startInside(
-  variables: Record<string, string>,
+  variables: Record<string, string> = {},
   options: Pick<CloudOptions, 'clock'> = {},
 ): Promise<TestCloud> {
   const time = options.clock && { now: options.clock.now }
