@@ -1,4 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import type { ImageAnswer, Photos } from '../local/page/wire.ts'
 import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { createSpeaker, query, startInside } from './helpers/inside.ts'
 
@@ -36,7 +37,7 @@ describe('an image URL that the page hands out', () => {
     onTestFinished(() => direct.close())
     await direct.bucket.put('uploads/a.jpg', await photo(), { type: 'image/jpeg' })
     const { ask } = createSpeaker(() => direct)
-    const { json } = await ask('GET', '/api/image?key=uploads/a.jpg&text=plain')
+    const { json } = await ask<ImageAnswer>('GET', '/api/image?key=uploads/a.jpg&text=plain')
     expect([json.widths, json.img.includes('srcset')]).toEqual([[], false])
   })
 
@@ -47,14 +48,14 @@ describe('an image URL that the page hands out', () => {
     await cloud.upload(key, await photo())
     await cloud.image(`/center-layout=1/${key}`)
     await cloud.image(`/padding-layout=3x0,center-layout=1/${key}`)
-    const { photo: shown } = await one(key)
-    expect(shown.cutouts.map(({ layout, text }: Record<string, string>) => [layout, text])).toEqual([
+    const shown = await one(key)
+    expect(shown.cutouts.map(({ layout, text }) => [layout, text])).toEqual([
       ['c1-p20x10', 'card'],
       ['c1-p3x0', 'center-layout=1,padding-layout=3x0'],
       ['c1', 'center-layout=1'],
     ])
     for (const { text } of shown.cutouts) {
-      const { json } = await ask('GET', `/api/image${query({ key, text: `${text},width=40` })}`)
+      const { json } = await ask<ImageAnswer>('GET', `/api/image${query({ key, text: `${text},width=40` })}`)
       expect(await works(json.url)).toBe(200)
     }
     expect(cloud.cos.bill()).toHaveLength(3)
@@ -82,10 +83,10 @@ describe('an image URL that the page hands out', () => {
       'plain,width=40,width=50',
     ]
     for (const text of texts) {
-      const { status, json } = await ask('GET', `/api/image${query({ key, text })}`)
+      const { status, json } = await ask<ImageAnswer>('GET', `/api/image${query({ key, text })}`)
       expect([text, status]).toEqual([text, 200])
       const [srcset = ''] = json.img.match(/(?<=srcset=").*?(?=")/) ?? []
-      const urls = srcset.split(', ').map((one: string) => one.split(' ')[0])
+      const urls = srcset.split(', ').map((one) => one.replace(/ .*/, ''))
       expect([text, urls.length]).toEqual([text, json.widths.length])
       for (const url of [json.url, ...urls]) expect([text, url, await works(url)]).toEqual([text, url, 200])
     }
@@ -125,7 +126,7 @@ describe('a page that is open', () => {
 })
 
 describe('a photo for which nothing is under way', () => {
-  const waits = async (key: string) => (await one(key)).photo.waiting
+  const waits = async (key: string) => (await one(key)).waiting
 
   it('is not shown as being cut out for ever: its event was given up, skipped, or never came', async () => {
     const key = 'uploads/mug.jpg'
@@ -133,14 +134,17 @@ describe('a photo for which nothing is under way', () => {
     cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
     await cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })
     expect(await waits(key)).toBe(true)
-    expect((await ask('GET', '/api/photos')).json.photos[0].waiting).toBe(true)
+    expect((await ask<Photos>('GET', '/api/photos')).json.photos[0]?.waiting).toBe(true)
     cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
     cloud.clock.advance(3_600_000)
     await cloud.scf.idle()
     const [told] = cloud.scf.deadLetters()
     expect(told).toBeDefined()
     await expect.poll(() => live.of('photo').length).toBeGreaterThan(0)
-    expect([await waits(key), (await ask('GET', '/api/photos')).json.photos[0].waiting]).toEqual([false, false])
+    expect([await waits(key), (await ask<Photos>('GET', '/api/photos')).json.photos[0]?.waiting]).toEqual([
+      false,
+      false,
+    ])
     cloud.faults.set([])
     await cloud.upload('idle/mug.jpg', await photo())
     expect(await waits('idle/mug.jpg')).toBe(false)

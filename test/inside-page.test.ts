@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { FaultPreset } from '../local/page/wire.ts'
 import { photo, type TestCloud } from './helpers/cloud.ts'
 import { authorization, sendRaw } from './helpers/cos.ts'
-import { createSpeaker, query, startInside, type Told } from './helpers/inside.ts'
+import { createSpeaker, query, startInside } from './helpers/inside.ts'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -153,8 +154,8 @@ describe('GET /api/place', () => {
 
 describe('GET /api/faults/presets', () => {
   it('names faults that can be set, and under each a cutout is paid for once', async () => {
-    const { json } = await ask('GET', '/api/faults/presets')
-    expect(json.map(({ name }: Told['data']) => name)).toEqual([
+    const { json } = await ask<FaultPreset[]>('GET', '/api/faults/presets')
+    expect(json.map(({ name }) => name)).toEqual([
       'lost-answer',
       'slow-down',
       'slow-matting',

@@ -50,7 +50,7 @@ describe('the story of a photo', () => {
     const told = await story(key)
     expect(told.sentence).toBe('It has its cutout: plain.')
     expect(told.steps.at(-1)).toMatchObject({ step: 'shown', state: 'done', text: 'A cutout was fetched, once.' })
-    expect(told.steps[4].text).toBe('1 paid, the last by method three (stored).')
+    expect(told.steps[4]?.text).toBe('1 paid, the last by method three (stored).')
   })
 
   it('says what the command explain says, and makes no request', async () => {
@@ -74,7 +74,7 @@ describe('the story of a photo', () => {
     expect((await fetch(url, { method: 'PUT', headers, body: new Uint8Array(await photo()) })).status).toBe(200)
     await cloud.scf.idle()
     expect(await states(key)).toMatchObject({ event: 'done', look: 'failed', claim: 'missing', paid: 'missing' })
-    expect((await story(key)).steps[2].text).toContain('skipped it: off by its metadata')
+    expect((await story(key)).steps[2]?.text).toContain('skipped it: off by its metadata')
   })
 
   it('that cannot be cut out', async () => {
@@ -89,7 +89,7 @@ describe('the story of a photo', () => {
     expect((await story(key)).sentence).toMatch(
       /^It has none because of not-an-image: The photo cannot be read as an image\. Store it again;/,
     )
-    const { mark } = (await one(key)).photo
+    const { mark } = await one(key)
     expect(mark).toEqual({ code: 'not-an-image', message: 'The photo cannot be read as an image.' })
   })
 
@@ -106,7 +106,7 @@ describe('the story of a photo', () => {
     cloud.faults.set([{ on: 'GoodsMatting', kind: 'lose-answer', times: 1 }])
     await cloud.upload(key, await photo())
     expect(await states(key)).toMatchObject({ paid: 'done', stored: 'done' })
-    expect((await story(key)).steps[4].text).toBe('1 paid, the last by method three (lost); 1 without an answer.')
+    expect((await story(key)).steps[4]?.text).toBe('1 paid, the last by method three (lost); 1 without an answer.')
   })
 
   it('is empty for what is no photo', async () => {

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { PAGE } from '../local/grant.ts'
+import type { UploadGrant } from '../local/page/wire.ts'
 import { photo, type TestCloud } from './helpers/cloud.ts'
 import { authorization } from './helpers/cos.ts'
 import { createSpeaker, startInside } from './helpers/inside.ts'
@@ -49,7 +50,7 @@ describe('uploads', () => {
 
   it('a plain URL pays nothing, whatever is added to it', async () => {
     const body = await photo()
-    const granted = await ask('POST', '/api/uploads', {
+    const granted = await ask<UploadGrant>('POST', '/api/uploads', {
       name: 'mug.jpg',
       type: 'image/jpeg',
       size: body.length,
@@ -76,7 +77,7 @@ describe('uploads', () => {
   it('overwrites another photo only if it is to, even one that came after the URL', async () => {
     const [red, blue] = [await photo(), await photo('#2030b0')]
     const asked = { name: 'mug.jpg', type: 'image/jpeg', size: blue.length, way: 'plain' }
-    const early = await ask('POST', '/api/uploads', asked)
+    const early = await ask<UploadGrant>('POST', '/api/uploads', asked)
     await cloud.upload('uploads/mug.jpg', red)
     const put = await fetch(early.json.url, { method: 'PUT', headers: early.json.headers, body: new Uint8Array(blue) })
     expect(put.status).toBe(409)
@@ -135,7 +136,7 @@ describe('uploads', () => {
 
   it('have keys that are keys, whatever the file is called', async () => {
     const key = async (name: string) =>
-      (await ask('POST', '/api/uploads', { name, type: 'image/png', size: 5, way: 'plain' })).json.key
+      (await ask<UploadGrant>('POST', '/api/uploads', { name, type: 'image/png', size: 5, way: 'plain' })).json.key
     expect(await key('../../etc/passwd')).toBe('uploads/passwd')
     expect(await key('..')).toBe('uploads/photo')
     expect(await key('杯子 100%.jpg')).toBe('uploads/杯子 100%.jpg')

@@ -1,5 +1,6 @@
 import { expect, onTestFinished } from 'vitest'
 import type { CloudOptions } from '../../local/cloud.ts'
+import type { LiveEvents, Photo, PhotoAnswer, StepName, Story, UploadGrant } from '../../local/page/wire.ts'
 import { startReceiver } from '../../local/receiver.ts'
 import { startTestCloud, type TestCloud } from './cloud.ts'
 
@@ -26,26 +27,34 @@ export async function startInside(
   }
 }
 
-export interface Said {
+/** What was said. Its JSON is believed to be a `T`, for what is in it is what is tested. */
+export interface Said<T> {
   status: number
   headers: Headers
   text: string
-  // biome-ignore lint/suspicious/noExplicitAny: what was said is what is tested
-  json: any
+  json: T
 }
 
-export interface Told {
-  id: number
-  type: string
-  // biome-ignore lint/suspicious/noExplicitAny: what was told is what is tested
-  data: any
+/** What is said of each request that is refused. */
+export interface Refusal {
+  error: string
+}
+
+export type Told = { [K in keyof LiveEvents]: { id: number; type: K; data: LiveEvents[K] } }[keyof LiveEvents]
+
+export interface Listener {
+  told: Told[]
+  /** What was told of a type. */
+  of: <K extends keyof LiveEvents>(type: K) => LiveEvents[K][]
+  text: () => string
+  end: () => void
 }
 
 export const query = (given: Record<string, string>) => `?${new URLSearchParams(given)}`
 
 /** Speaks with the control port of a cloud, as its page does. */
 export function createSpeaker(cloud: () => TestCloud) {
-  async function ask(method: string, path: string, body?: unknown, headers = {}): Promise<Said> {
+  async function ask<T = Refusal>(method: string, path: string, body?: unknown, headers = {}): Promise<Said<T>> {
     const sent = { method, headers, ...(body !== undefined && { body: JSON.stringify(body) }) }
     const answer = await fetch(cloud().controlUrl + path, { ...sent, redirect: 'manual' })
     const text = await answer.text()
@@ -53,14 +62,21 @@ export function createSpeaker(cloud: () => TestCloud) {
     return { status: answer.status, headers: answer.headers, text, json: isJson ? JSON.parse(text) : undefined }
   }
 
-  const one = async (key: string) => (await ask('GET', `/api/photo${query({ key })}`)).json
-  const story = async (key: string) => (await ask('GET', `/api/story${query({ key })}`)).json
+  /** There is such a photo. */
+  async function one(key: string): Promise<Photo> {
+    const { photo } = (await ask<PhotoAnswer>('GET', `/api/photo${query({ key })}`)).json
+    if (!photo) throw new Error(`There is no photo ${key}.`)
+    return photo
+  }
+
+  const story = async (key: string) => (await ask<Story>('GET', `/api/story${query({ key })}`)).json
+  const step = async (key: string, name: StepName) => (await story(key)).steps.find(({ step }) => step === name)
   const states = async (key: string) =>
-    Object.fromEntries((await story(key)).steps.map(({ step, state }: Record<string, string>) => [step, state]))
+    Object.fromEntries((await story(key)).steps.map(({ step, state }) => [step, state]))
 
   /** Grants an upload and uses it, as the page does. */
-  async function send(body: Buffer, asked: object): Promise<{ granted: Said; put: Response }> {
-    const granted = await ask('POST', '/api/uploads', { type: 'image/jpeg', size: body.length, ...asked })
+  async function send(body: Buffer, asked: object): Promise<{ granted: Said<UploadGrant>; put: Response }> {
+    const granted = await ask<UploadGrant>('POST', '/api/uploads', { type: 'image/jpeg', size: body.length, ...asked })
     const { url, headers } = granted.json
     const put = await fetch(url, {
       method: 'PUT',
@@ -71,9 +87,7 @@ export function createSpeaker(cloud: () => TestCloud) {
   }
 
   /** Listens until the test ends. */
-  async function listen(
-    headers = {},
-  ): Promise<{ told: Told[]; of: (type: string) => Told['data'][]; text: () => string; end: () => void }> {
+  async function listen(headers = {}): Promise<Listener> {
     const abort = new AbortController()
     onTestFinished(() => abort.abort())
     const answer = await fetch(`${cloud().controlUrl}/api/live`, { headers, signal: abort.signal })
@@ -87,7 +101,7 @@ export function createSpeaker(cloud: () => TestCloud) {
         rest = blocks.pop() ?? ''
         for (const block of blocks) {
           const [, id, type, data] = /^id: (\d+)\nevent: (\w+)\ndata: (.*)$/.exec(block) ?? []
-          if (data !== undefined) told.push({ id: Number(id), type: type ?? '', data: JSON.parse(data) })
+          if (data !== undefined) told.push(JSON.parse(`{"id":${id},"type":"${type}","data":${data}}`))
           else expect(block).toMatch(/^retry: \d+$/)
         }
       }
@@ -96,10 +110,14 @@ export function createSpeaker(cloud: () => TestCloud) {
     await expect.poll(() => told.length).toBeGreaterThan(0)
     return {
       told,
-      of: (type) => told.filter((one) => one.type === type).map(({ data }) => data),
+      of: (type) => told.filter((one) => isOf(one, type)).map(({ data }) => data),
       text: () => text,
       end: () => abort.abort(),
     }
   }
-  return { ask, one, story, states, send, listen }
+  return { ask, one, story, step, states, send, listen }
+}
+
+function isOf<K extends keyof LiveEvents>(one: Told, type: K): one is Told & { data: LiveEvents[K] } {
+  return one.type === type
 }
