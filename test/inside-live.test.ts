@@ -1,8 +1,10 @@
 import { connect } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { photo, type TestCloud } from './helpers/cloud.ts'
+import { held, looks, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
 import { authorization } from './helpers/cos.ts'
 import { createSpeaker, NASTY, startInside, type Told } from './helpers/inside.ts'
+
+const KEY = 'uploads/mug.jpg'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -12,7 +14,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, listen } = createSpeaker(() => cloud)
+const { ask, one, listen } = createSpeaker(() => cloud)
 
 describe('GET /api/live', () => {
   it('tells everything in order: the request, the function at work, the paid call, the news, the meter', async () => {
@@ -53,7 +55,22 @@ describe('GET /api/live', () => {
     expect(live.of('request')).toContainEqual(
       expect.objectContaining({ method: 'POST', key: 'uploads/mug.jpg', status: 200, who: 'other', paid: 1 }),
     )
+    // It was not refused.
+    expect(live.of('request')[0]).not.toHaveProperty('code')
     expect((await ask('GET', '/api/meter')).json).toMatchObject({ paid: 2 })
+  })
+
+  it('a picture that is made small, and a cutout at download, change the meter though nothing is stored', async () => {
+    await cloud.upload(KEY, await photo())
+    const { small } = await one(KEY)
+    const live = await listen()
+    expect((await fetch(small)).status).toBe(200)
+    await expect.poll(() => live.of('meter').at(-1)).toMatchObject({ paid: 1, processing: { calls: 1 } })
+    const query = { 'ci-process': 'GoodsMatting' }
+    const signed = authorization({ method: 'GET', path: `/${KEY}`, id: 'local-id', secret: 'local-secret', query })
+    const cutout = await fetch(`${cloud.cosUrl}/${KEY}?ci-process=GoodsMatting`, { headers: { authorization: signed } })
+    expect(cutout.status).toBe(200)
+    await expect.poll(() => live.of('meter').at(-1)).toMatchObject({ paid: 2, processing: { calls: 1 } })
   })
 
   it('a refusal is told with its code, and a page by its name', async () => {
@@ -82,10 +99,61 @@ describe('GET /api/live', () => {
     expect((await ask('GET', '/api/meter')).json).toMatchObject({ paid: 0, saved: 0 })
   })
 
-  it('a browser that comes back is told that it missed something', async () => {
+  it('a cutout that another request was paying for meanwhile counts as saved', async () => {
+    await putQuietly(cloud, KEY, await photo())
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
+    const first = cloud.image(`/plain/${KEY}`)
+    await held(cloud)
+    const second = cloud.image(`/plain/${KEY}`)
+    await looks(cloud)
+    cloud.faults.release()
+    const answers = [await first, await second].map(({ headers }) => headers['x-matting'])
+    expect(answers).toEqual(['made', 'joined'])
+    await expect.poll(async () => (await ask('GET', '/api/meter')).json).toMatchObject({ paid: 1, saved: 1 })
+  })
+
+  it('a photo whose event was given up before any function ran is told of: nothing is under way any more', async () => {
+    const before = cloud.scf.serverless()
+    onTestFinished(() => cloud.scf.apply(before))
+    cloud.scf.apply({ ...before, functions: before.functions.map((spec) => ({ ...spec, instances: 0, age: 0 })) })
+    cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
+    await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
+    const live = await listen()
+    expect((await one(KEY)).waiting).toBe(true)
+    cloud.clock.advance(3_600_000)
+    await expect.poll(() => live.of('photo')).toEqual([{ key: KEY }])
+    expect([live.of('invocation'), (await one(KEY)).waiting]).toEqual([[], false])
+  })
+
+  it('a browser that comes back is told that it missed something, and never of less than nothing', async () => {
     const live = await listen({ 'last-event-id': '0' })
     expect(live.of('missed')).toHaveLength(1)
     expect((await listen()).of('missed')).toHaveLength(0)
+    // Of before the local cloud was started again, or of anybody.
+    for (const id of ['999999999', 'x']) {
+      const again = await listen({ 'last-event-id': id })
+      expect(again.of('missed')).toEqual([{ events: 0 }])
+    }
+  })
+
+  it('the 33rd reader is refused, and the 32 others go on', async () => {
+    const own = await startForTest()
+    const { ask, listen } = createSpeaker(() => own)
+    const readers = await Promise.all(Array.from({ length: 32 }, () => listen()))
+    const { status, json } = await ask('GET', '/api/live')
+    expect([status, json]).toEqual([503, { error: 'Too many pages are open.' }])
+    await own.bucket.head(KEY)
+    for (const { of } of readers) await expect.poll(() => of('request')).toHaveLength(1)
+    // Whoever leaves makes room.
+    readers[0]?.end()
+    await expect
+      .poll(() =>
+        listen().then(
+          () => 'let in',
+          () => 'refused',
+        ),
+      )
+      .toBe('let in')
   })
 
   it('a reader that takes nothing is told later what it missed, and takes no memory meanwhile', async () => {
@@ -108,6 +176,11 @@ describe('GET /api/live', () => {
     await expect.poll(() => text).toMatch(/event: missed\ndata: \{"events":[1-9]\d*\}/)
     expect(text.length).toBeLessThan(other.text().length / 1.2)
     expect(other.of('missed')).toEqual([])
+    // It is told once, and from then on of everything.
+    for (let i = 0; i < 3; i++) await Promise.all(Array.from({ length: 3 }, () => fetch(cloud.cosUrl + path)))
+    await cloud.bucket.head('uploads/last')
+    await expect.poll(() => text).toContain('"key":"uploads/last"')
+    expect(text.match(/event: missed/g)).toHaveLength(1)
   })
 
   it('computes nothing while nobody listens', async () => {

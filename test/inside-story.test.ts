@@ -3,7 +3,7 @@ import { readConfig } from '../lib/config.ts'
 import { explain } from '../lib/explain.ts'
 import { createInvocation } from '../lib/invocation.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { photo, type TestCloud } from './helpers/cloud.ts'
+import { photo, putQuietly, type TestCloud } from './helpers/cloud.ts'
 import { createSpeaker, query, startInside } from './helpers/inside.ts'
 
 let cloud: TestCloud
@@ -14,7 +14,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, one, story, states } = createSpeaker(() => cloud)
+const { ask, one, story, step, states } = createSpeaker(() => cloud)
 
 describe('the story of a photo', () => {
   const key = 'uploads/mug.jpg'
@@ -59,10 +59,15 @@ describe('the story of a photo', () => {
     const invocation = createInvocation(readConfig(env), { credentials: CREDENTIALS, ...time })
     await cloud.upload(key, await photo())
     await cloud.upload('uploads/text.jpg', Buffer.from('no picture at all'))
-    for (const name of [key, 'uploads/text.jpg']) {
-      const { why, advice } = await explain(invocation, name)
+    // It never had a cutout; behind its folder lies that of another photo.
+    await putQuietly(cloud, 'uploads/mua.jpg', await photo())
+    for (const name of [key, 'uploads/text.jpg', 'uploads/mua.jpg']) {
+      const { why, advice, attempts } = await explain(invocation, name)
       const before = cloud.cos.requests().length
       expect((await story(name)).sentence).toBe([why, advice].filter(Boolean).join(' '))
+      // COS tells whole seconds.
+      const [written] = attempts.map((attempt) => new Date(attempt.written).toISOString())
+      expect((await step(name, 'claim'))?.at).toBe(written)
       expect(cloud.cos.requests()).toHaveLength(before)
     }
   })
@@ -74,7 +79,11 @@ describe('the story of a photo', () => {
     expect((await fetch(url, { method: 'PUT', headers, body: new Uint8Array(await photo()) })).status).toBe(200)
     await cloud.scf.idle()
     expect(await states(key)).toMatchObject({ event: 'done', look: 'failed', claim: 'missing', paid: 'missing' })
-    expect((await story(key)).steps[2]?.text).toContain('skipped it: off by its metadata')
+    expect((await step(key, 'look'))?.text).toContain('skipped it: off by its metadata')
+    expect(await step(key, 'announced')).toMatchObject({
+      state: 'missing',
+      text: 'source.skipped is not among EVENTS.',
+    })
   })
 
   it('that cannot be cut out', async () => {

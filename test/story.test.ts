@@ -4,7 +4,7 @@ import { createClock } from '../local/clock.ts'
 import { chineseStory, failures } from '../local/page/chinese-story.ts'
 import { englishStory, phrase } from '../local/page/english-story.ts'
 import type { Step, Story } from '../local/page/wire.ts'
-import { blank, photo, type TestCloud } from './helpers/cloud.ts'
+import { blank, lapse, looks, photo, type TestCloud } from './helpers/cloud.ts'
 import { createSpeaker, startInside } from './helpers/inside.ts'
 
 const KEY = 'both/mug.jpg'
@@ -92,8 +92,20 @@ describe('the story of a photo says nothing untrue', () => {
   it('of one that replaced another: what happened to that is not its own', async () => {
     await cloud.upload(KEY, await photo())
     await cloud.upload(KEY, await photo('#2030b0'))
-    const { event } = await told()
+    const { event, paid } = await told()
     expect(event).toEqual({ state: 'done', text: expect.stringMatching(/^Delivered to .*, once\.$/) })
+    expect(paid?.text).toBe('2 paid, the last by method three (stored).')
+  })
+
+  it('of one that replaced a photo whose event was given up', async () => {
+    cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
+    await cloud.upload(KEY, await photo())
+    expect(cloud.scf.deadLetters()).toHaveLength(1)
+    cloud.faults.set([])
+    await cloud.upload(KEY, await photo('#2030b0'))
+    const { event, stored } = await told()
+    expect(event).toEqual({ state: 'done', text: expect.stringMatching(/^Delivered to .*, once\.$/) })
+    expect(stored?.state).toBe('done')
   })
 
   it('of one that was deleted, and stored again before the function heard of it', async () => {
@@ -106,6 +118,31 @@ describe('the story of a photo says nothing untrue', () => {
     await cloud.scf.idle()
     const { event, look } = await told()
     expect([event?.text, look?.state]).toEqual([expect.stringMatching(/, once\.$/), 'done'])
+  })
+
+  it('of one that is there, when the function hears late that the one before it was deleted', async () => {
+    await cloud.upload(KEY, await photo())
+    cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
+    await cloud.bucket.delete(KEY)
+    cloud.faults.set([])
+    await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
+    const isHandled = { event: { state: 'done', text: expect.stringMatching(/, once\.$/) }, look: { state: 'done' } }
+    await expect.poll(() => told()).toMatchObject(isHandled)
+    cloud.clock.advance(3_600_000)
+    await cloud.scf.idle()
+    expect(cloud.scf.invocations().at(-1)?.logs.join()).toContain('it is there again')
+    expect(await told()).toMatchObject(isHandled)
+  })
+
+  it('of one that was claimed anew, because nobody knows what became of the first attempt', async () => {
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'error', code: 'InternalError', times: 1 }])
+    await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
+    await looks(cloud)
+    lapse(cloud)
+    await cloud.scf.idle()
+    const { claim, paid } = await told()
+    expect(claim?.text).toBe('Claimed for the trigger, for 2 cutouts; 2 times anew.')
+    expect(paid?.text).toBe('2 paid, the last by method three (stored).')
   })
 
   it('of one that could not be looked at, and whose event was given up', async () => {
