@@ -85,7 +85,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   'not an image by its type and name': 'Store it as image/jpeg, image/png, image/webp or image/bmp.',
   'no layouts for its folder': 'Name some in ON_UPLOAD, or ask for its URL with a layout.',
   'off by its metadata': 'Store it again without that metadata.',
-  'too-large': 'Store a smaller one, or raise MAX_SOURCE_BYTES up to what the vendor takes.',
+  'too-large':
+    'Store one of fewer bytes or pixels; where MAX_SOURCE_BYTES is the bound, it can be raised up to what the vendor takes.',
   'not-an-image': 'Store it again; until it changes, the vendor is not asked again.',
   'no-product': 'Store another photo; until it changes, the vendor is not asked again.',
   refused: 'Store it again; `purge` removes the mark and lets the vendor be asked once more.',

@@ -40,10 +40,13 @@ const KINDS = [
 ] as const
 export type FaultKind = (typeof KINDS)[number]
 
+/** Not what a browser reads, because an `<img>` never asks again. */
+const BUSY = ['HeadObject', 'PutObject', 'GoodsMatting'].map((on) => ({ on, kind: 'slow-down' as const, rate: 0.1 }))
+
 /** Trouble worth watching, each with a name. */
 export const FAULT_PRESETS: readonly { name: string; faults: readonly Fault[] }[] = [
   { name: 'lost-answer', faults: [{ on: 'GoodsMatting', kind: 'lose-answer', rate: 0.5 }] },
-  { name: 'slow-down', faults: [{ on: '*', kind: 'slow-down', rate: 0.1 }] },
+  { name: 'slow-down', faults: BUSY },
   { name: 'slow-matting', faults: [{ on: 'GoodsMatting', kind: 'delay', ms: 3_000 }] },
   { name: 'duplicate-events', faults: [{ on: 'Event', kind: 'duplicate' }] },
   { name: 'killed-instance', faults: [{ on: 'GoodsMatting', kind: 'kill', rate: 0.5 }] },

@@ -48,7 +48,8 @@ export async function describeImage(photo: Photo, text: string, options: ImageOp
   const sizes = `(max-width: 640px) 100vw, ${Math.min(size.width, 400)}px`
   const alt = key.replace(/^.*\//s, '').replace(/\.\w+$/, '')
   const { img } = imageSet(origin, { layout: base, key, widths, sizes, ...size, alt, ...(signer && { signer }) })
-  return { url, img, widths, sizes }
+  const recent = now() - Date.parse(photo.modified) < 2 * config.redirectTtl * 1_000
+  return { url, img, recent, widths, sizes }
 }
 
 /** What a URL's text asks for, its widths, and the text that they are added to. @throws MattingError what the URL would be answered */

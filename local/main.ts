@@ -4,6 +4,7 @@ import { createCos } from '../lib/cos.ts'
 import { createClock } from './clock.ts'
 import { BUCKET, type Cloud, CREDENTIALS, REGION, startCloud } from './cloud.ts'
 import { readOptions, USAGE } from './options.ts'
+import { kilobytes } from './page/size.ts'
 import { addressOf } from './put.ts'
 import { startReceiver } from './receiver.ts'
 import { drawSample } from './sample.ts'
@@ -101,10 +102,6 @@ async function tryIt(cloud: Cloud, environment: Record<string, string>): Promise
   }
   console.log(`calls paid   ${paid}${paid === 0 ? ': the cutout of this photo was already there' : ''}`)
   console.log(`image URL    ${addressOf(cloud.imageUrl, environment, source, cloud.clock.now())}`)
-}
-
-function kilobytes(bytes: number): string {
-  return `${Math.ceil(bytes / 1024)} kB`
 }
 
 /** One line that says what went wrong and what to do. */

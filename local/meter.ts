@@ -14,7 +14,10 @@ export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Mete
   return {
     read() {
       const { calls, bytes } = processing()
-      return { paid: bill().length, saved, processing: { calls, bytes } }
+      const items = bill()
+      // What is only delivered, and stored nowhere, has no key.
+      const ids = items.map(({ fileid, source, etag, rule }) => fileid || `${source} ${etag} ${rule}`)
+      return { paid: items.length, cutouts: new Set(ids).size, saved, processing: { calls, bytes } }
     },
     clear() {
       saved = 0

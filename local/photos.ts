@@ -38,16 +38,11 @@ export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOption
     }
   }
 
-  /** All source photos behind a key, in the order of their keys. */
-  function* sources({ bucket, sourcePrefixes }: Config, after: string): Generator<Stored> {
+  /** All source photos, the newest first. */
+  function sources({ bucket, sourcePrefixes }: Config): Stored[] {
     const folders = sourcePrefixes.filter((one) => !sourcePrefixes.some((two) => one !== two && one.startsWith(two)))
-    for (const folder of folders.sort(byBytes)) {
-      const start = byBytes(after, folder) > 0 ? after : folder
-      for (const stored of cos.objects.from(bucket, start)) {
-        if (!stored.key.startsWith(folder)) break
-        if (stored.key !== after && isPhoto(stored, sourcePrefixes)) yield stored
-      }
-    }
+    const all = folders.flatMap((folder) => [...under(bucket, folder)])
+    return all.filter((stored) => isPhoto(stored, sourcePrefixes)).sort(byAge)
   }
 
   function cutoutsOf({ cutoutBucket, cutoutPrefix, presets }: Config, { key, etag, modified }: Stored): Cutout[] {
@@ -92,8 +87,9 @@ export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOption
     const { key, etag, size, modified, headers } = stored
     const seconds = Math.floor(now() / 1000)
     const start = seconds - (seconds % WINDOW)
+    // A browser shows what it has of a URL, so another version of the photo has another one. COS does not read the parameter.
     const sign = (query?: Record<string, string>) =>
-      signer.presign(key, start - 300, start + 2 * WINDOW, query && { query })
+      signer.presign(key, start - 300, start + 2 * WINDOW, { query: { ...query, version: etag } })
     const mark = markOf(config, stored)
     const photoUrl = sign()
     return {
@@ -111,18 +107,22 @@ export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOption
   }
 
   return {
-    /** A page of them. */
+    /** A page of them. @param after as the page before said */
     list(after: string, limit = PAGE): Photos {
       const config = configured.upload()
       if (!config) return { photos: [] }
       const most = Math.min(Math.max(1, Math.floor(limit) || PAGE), LONGEST_PAGE)
-      const photos: Photo[] = []
       const waiting = awaited()
-      for (const stored of sources(config, after)) {
-        if (photos.length === most) return { photos, after: photos.at(-1)?.key ?? '' }
-        photos.push(describe(config, stored, waiting))
+      // That photo itself may be gone meanwhile.
+      const [, modified = Number.POSITIVE_INFINITY, key = ''] = /^(\d+) (.*)$/s.exec(after) ?? []
+      const last = { modified: Number(modified), key }
+      const rest = sources(config).filter((stored) => byAge(last, stored) < 0)
+      const photos = rest.slice(0, most)
+      const end = rest.length > most ? photos.at(-1) : undefined
+      return {
+        photos: photos.map((stored) => describe(config, stored, waiting)),
+        ...(end && { after: `${end.modified} ${end.key}` }),
       }
-      return { photos }
     },
 
     /** Undefined if there is no such photo. */
@@ -148,8 +148,9 @@ function textOf(short: string, presets: Config['presets']): string {
   return named ?? [center && 'center-layout=1', padding && `padding-layout=${padding}`].filter(Boolean).join(',')
 }
 
-function byBytes(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b))
+/** The newest first; of one moment, in the order of their keys. */
+function byAge(a: Pick<Stored, 'key' | 'modified'>, b: Pick<Stored, 'key' | 'modified'>): number {
+  return b.modified - a.modified || (a.key < b.key ? -1 : Number(a.key > b.key))
 }
 
 function iso(ms: number): string {

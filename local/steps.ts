@@ -126,7 +126,7 @@ function stored({ photo: { cutouts, mark }, told, waiting, runs }: Known): Step 
       : make('stored', rest, { phrase: 'not-stored-yet', facts: {} })
   if (mark?.code === 'no-product')
     return make('stored', 'failed', { phrase: 'blank', facts: { count: cutouts.length } }, { at })
-  const there = cutouts.map(({ layout, size }) => ({ layout, size }))
+  const there = cutouts.map(({ text, size }) => ({ text, size }))
   if (missing.length > 0)
     return make('stored', rest, { phrase: 'stored-some', facts: { cutouts: there, missing } }, { at })
   return make('stored', 'done', { phrase: 'stored', facts: { cutouts: there } }, { at })

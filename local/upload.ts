@@ -60,7 +60,7 @@ export async function grantUpload(json: unknown, options: UploadOptions): Promis
     const time = { now: clock.now, random: Math.random, uuid: randomUUID, deadline: clock.now() + TIME }
     const invocation = createInvocation({ ...config, endpoint: cosUrl }, { credentials, ...time })
     const signed = await presignUpload(invocation, { key, md5, type, size }, layoutsFor(ask, key, config), UPLOAD)
-    if (signed) return { key, ...signed, way: 'two' }
+    if (signed) return { key, ...signed, same, way: 'two' }
   }
   const headers = { 'content-type': type, ...(!there && !ask.replace && { 'x-cos-forbid-overwrite': 'true' }) }
   const signer = createCos({ endpoint: cosUrl, credentials: PAGE, deadline: 0, now: clock.now, random: Math.random })
@@ -70,7 +70,7 @@ export async function grantUpload(json: unknown, options: UploadOptions): Promis
     method: 'PUT',
     headers: { ...headers, 'content-length': String(size) },
   })
-  return { key, url, headers, way: 'plain' }
+  return { key, url, headers, same, way: 'plain' }
 }
 
 function readAsk(json: unknown): UploadAsk {

@@ -478,6 +478,25 @@ describe('an instance that is warm', () => {
     for (let i = 0; i < 4; i++) await isCutout(await cloud.image(MUG), 'hit')
   })
 
+  it.each([
+    ['no-cache', 'anew'],
+    ['max-age=0, No-Cache', 'anew'],
+    ['max-age=0', 'from memory'],
+    ['no-cachet', 'from memory'],
+  ])('asked with Cache-Control: %s, as by a forced reload, answers %s', async (header, how) => {
+    const cloud = await start({ REDIRECT_TTL: '300' }, { instances: 1 })
+    await cloud.upload('uploads/mug.jpg', await photo())
+    const first = await cloud.image(MUG)
+    await cloud.upload('uploads/mug.jpg', await photo('#2040b0'))
+    const again = await cloud.image(MUG, { headers: { 'cache-control': header } })
+    expect(again.headers.location === first.headers.location).toBe(how === 'from memory')
+    // What was seen anew is remembered.
+    expect((await cloud.image(MUG)).headers.location).toBe(again.headers.location)
+    // It pays for nothing that is not asked for.
+    expect((await cloud.image(MUG, { method: 'HEAD', headers: { 'cache-control': header } })).status).toBe(302)
+    expect(cloud.cos.bill()).toHaveLength(2)
+  })
+
   it('answers from memory: no call for a hit, nor for a 304; and no longer than REDIRECT_TTL, its caches’ time included', async () => {
     const cloud = await start({ REDIRECT_TTL: '300' }, { instances: 1 })
     await cloud.upload('uploads/mug.jpg', await photo())

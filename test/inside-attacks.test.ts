@@ -111,7 +111,7 @@ describe('the meter', () => {
     await cloud.upload('uploads/mug.jpg', await photo())
     await cloud.image('/plain/uploads/mug.jpg')
     await cloud.reset()
-    expect(await meter()).toEqual({ paid: 0, saved: 0, processing: { calls: 0, bytes: 0 } })
+    expect(await meter()).toEqual({ paid: 0, cutouts: 0, saved: 0, processing: { calls: 0, bytes: 0 } })
   })
 })
 

@@ -12,6 +12,7 @@ let cloud: TestCloud
 beforeAll(async () => {
   cloud = await startInside({
     PRESETS: 'card: center-layout 1, padding-layout 20x10, tile: width 160|480, format webp',
+    REDIRECT_TTL: '300',
   })
 })
 afterAll(() => cloud.close())
@@ -21,8 +22,11 @@ afterEach(() => cloud.faults.set([]))
 const { ask, one } = createSpeaker(() => cloud)
 
 describe('photos', () => {
-  it('are listed in pages, each with the cutouts of its version, and nothing else is', async () => {
-    for (const key of ['uploads/b.jpg', 'uploads/a.jpg', NASTY]) await cloud.upload(key, await photo())
+  it('are listed in pages, the newest first, each with the cutouts of its version, and nothing else is', async () => {
+    for (const key of ['uploads/b.jpg', 'uploads/a.jpg', NASTY]) {
+      await cloud.upload(key, await photo())
+      cloud.clock.advance(1_000)
+    }
     await cloud.bucket.put('uploads/readme.txt', 'no photo', { type: 'text/plain' })
     await cloud.bucket.put('other/c.jpg', await photo(), { type: 'image/jpeg' })
     await cloud.image('/card/uploads/a.jpg')
@@ -31,7 +35,6 @@ describe('photos', () => {
     const asked = cloud.cos.requests().length
     const first = (await ask<Photos>('GET', '/api/photos?limit=2')).json
     expect(first.photos.map(({ key }) => key)).toEqual([NASTY, 'uploads/a.jpg'])
-    expect(first.after).toBe('uploads/a.jpg')
     const second = (await ask<Photos>('GET', `/api/photos${query({ after: first.after ?? '', limit: '2' })}`)).json
     expect(second.photos.map(({ key }) => key)).toEqual(['uploads/b.jpg'])
     expect(second.after).toBeUndefined()
@@ -46,6 +49,35 @@ describe('photos', () => {
     expect(cloud.cos.requests()).toHaveLength(asked)
     expect(Buffer.from(await (await fetch(a?.photoUrl ?? '')).arrayBuffer())).toEqual(await photo())
     expect((await fetch(first.photos[0]?.small ?? '')).headers.get('content-type')).toBe('image/jpeg')
+    // Where a page ends there is no photo any more, and a newer one came: the next page goes on all the same.
+    await cloud.bucket.delete('uploads/a.jpg')
+    await cloud.upload('uploads/c.jpg', await photo())
+    const later = (await ask<Photos>('GET', `/api/photos${query({ after: first.after ?? '' })}`)).json
+    expect(later.photos.map(({ key }) => key)).toEqual(['uploads/b.jpg'])
+  })
+
+  it('of one moment are all listed once, whatever the length of a page', async () => {
+    cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+    const keys = Array.from({ length: 8 }, (_, i) => `uploads/${i}.jpg`)
+    await Promise.all(keys.map(async (key) => cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })))
+    const found: string[] = []
+    let after = ''
+    do {
+      const page = (await ask<Photos>('GET', `/api/photos${query({ after, limit: '1' })}`)).json
+      found.push(...page.photos.map(({ key }) => key))
+      after = page.after ?? ''
+    } while (after !== '')
+    expect(found.sort()).toEqual(keys)
+  })
+
+  it('that replaces another has pictures of its own, which no browser takes for those of the other', async () => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    const before = await one('uploads/a.jpg')
+    await cloud.upload('uploads/a.jpg', await photo('#2030b0'))
+    const after = await one('uploads/a.jpg')
+    expect([after.small === before.small, after.photoUrl === before.photoUrl]).toEqual([false, false])
+    expect((await fetch(after.small)).status).toBe(200)
+    expect(await one('uploads/a.jpg')).toEqual(after)
   })
 
   it('of another version have the cutouts of that one alone', async () => {
@@ -96,6 +128,16 @@ describe('GET /api/image', () => {
       expect((await image(text)).img).toContain(`width="${width}" height="${height}"`)
     },
   )
+
+  it('says for how long caches may still lead to the cutout of a former photo', async () => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    expect((await image('plain')).recent).toBe(true)
+    // REDIRECT_TTL, and as long again while a cache asks anew.
+    cloud.clock.advance(570_000)
+    expect((await image('plain')).recent).toBe(true)
+    cloud.clock.advance(60_000)
+    expect((await image('plain')).recent).toBe(false)
+  })
 
   it('has the widths of a preset, a size that is fixed, or nothing at all', async () => {
     await cloud.upload('uploads/a.jpg', await photo())

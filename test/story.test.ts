@@ -51,7 +51,7 @@ describe('the story of a photo says nothing untrue', () => {
     ])
     expect(stored).toMatchObject({
       state: 'done',
-      text: expect.stringMatching(/^There: c1-p20x10 \(\d+ bytes\), plain/),
+      text: expect.stringMatching(/^There: card \([\d.]+ kB\), plain/),
     })
   })
 

@@ -16,6 +16,8 @@ export interface HttpRequest {
   ifNoneMatch?: string | undefined
   /** The header Accept. */
   accept?: string | undefined
+  /** Whether the header Cache-Control says `no-cache`, as a browser's forced reload does (RFC 9111, 5.2.1.4). */
+  anew?: boolean
   /** Whether the platform has certainly decoded the path, so that it has only one meaning. */
   decoded?: boolean
 }
@@ -51,7 +53,8 @@ export function toRequest(event: unknown): HttpRequest {
     if (!/^[\t\x20-\xff]*$/.test(ifNoneMatch ?? '')) throw new MattingError('bad-request')
     const escaped = escapePath(pathname)
     const { href: url } = new URL(`http://function${escaped}?${search}`)
-    return { method, url, ifNoneMatch, accept: header('accept'), decoded: escaped !== pathname }
+    const anew = /\bno-cache\b/i.test(header('cache-control') ?? '')
+    return { method, url, ifNoneMatch, accept: header('accept'), anew, decoded: escaped !== pathname }
   } catch (cause) {
     throw new MattingError('bad-request', undefined, { cause })
   }

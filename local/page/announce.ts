@@ -1,22 +1,26 @@
-import { element } from './element.ts'
+import { element, write } from './element.ts'
 
-const GATHER_MS = 1_000
+/** What comes together is told together. */
+const GATHER_MS = 300
+const SHOWN_MS = 6_000
 
-/** Tells those who do not see it what has changed: a polite region, which says at most one thing a second. */
+/** Tells what has changed: read aloud when there is time for it (a polite region), and seen for a while. */
 export function createAnnouncer() {
-  const node = element('p', { class: 'quiet', role: 'status' })
+  // Always there, though empty: what is not drawn is not read aloud.
+  const node = element('p', { class: 'toast', role: 'status' })
   let waiting: string[] = []
   let timer = 0
+  function tell(): void {
+    write(node, waiting.join(' '))
+    waiting = []
+    timer = setTimeout(() => write(node, ''), SHOWN_MS)
+  }
   return {
     node,
     announce(words: string): void {
       if (!waiting.includes(words)) waiting.push(words)
-      if (timer !== 0) return
-      timer = setTimeout(() => {
-        timer = 0
-        node.textContent = waiting.join(' ')
-        waiting = []
-      }, GATHER_MS)
+      clearTimeout(timer)
+      timer = setTimeout(tell, GATHER_MS)
     },
   }
 }

@@ -3,7 +3,8 @@ import { element, write } from './element.ts'
 import { icon, note } from './icon.ts'
 import { paint } from './looking.ts'
 import { isFinished, mainOf } from './photos.ts'
-import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { kilobytes } from './size.ts'
 import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
 /** A photo and its cutout. */
@@ -64,15 +65,9 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const mode = remembered.mode.value
     const cutout = mainOf(photo)
     const stage = photos.stage(key).value
-    const want = [
-      photo.etag,
-      cutout?.layout,
-      photo.mark?.code,
-      stage,
-      mode,
-      Object.values(look),
-      scene.place.value?.access,
-    ].join()
+    // Without a cutout there is nothing that a look could change.
+    const how = cutout ? [mode, Object.values(look), scene.place.value?.access] : [isFinished(photo), stage]
+    const want = [photo.etag, cutout?.layout, photo.mark?.code, how].join()
     if (want === drawn) return
     drawn = want
     if (!cutout) drawWaiting(photo, stage)
@@ -138,16 +133,18 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const wanted = () => drawn === mine && !signal.aborted
     try {
       tile.classList.add('working')
-      const { url } = await scene.api.image(key, words)
+      const { url, recent } = await scene.api.image(key, words)
       const { src, bytes, type } = await scene.pictures.fetch(`${photo.etag} ${words} ${key}`, url, {
         urgent: false,
+        recent,
         wanted,
       })
       if (!wanted()) return
       image.src = src
       const raw = cutout.size
       const format = type.replace('image/', '').toUpperCase().replace('WEBP', 'WebP').replace('JPEG', 'JPG')
-      size.replaceChildren(`${format} ${kilobytes(text, bytes)} `, element('s', {}, `PNG ${kilobytes(text, raw)}`))
+      const struck = raw > bytes && element('s', {}, `PNG ${kilobytes(raw)}`)
+      size.replaceChildren(`${format} ${kilobytes(bytes)} `, ...(struck ? [struck] : []))
       weigh({ bytes, raw })
     } catch (error) {
       if (!wanted()) return

@@ -1,10 +1,11 @@
 import type { Reason } from '../../lib/reason.ts'
 import type { StoryText } from './english-story.ts'
+import { kilobytes } from './size.ts'
 import type { StoryFacts } from './wire.ts'
 
 export const chineseStory: StoryText = {
   reason,
-  uploaded: ({ size, type }) => `存储桶里有 ${size} 字节，类型为${type || '（无）'}。`,
+  uploaded: ({ size, type }) => `存储桶里有 ${kilobytes(size)}，类型为${type || '（无）'}。`,
   'given-up': ({ count, message, code }) => `投递 ${count} 次后放弃，存为死信：${code ? failureOf(code) : message}`,
   'comes-again': ({ count }) => `投递 ${count} 次均未成功，会再次投递。`,
   'at-work': ({ function: name }) => `已投递给 ${name}，正在处理。`,
@@ -12,7 +13,7 @@ export const chineseStory: StoryText = {
   'no-trigger': () => '没有触发器把这个文件夹里的新照片交给函数。',
   'no-event': () => '本地云没有记得任何事件：它被丢弃了，或者在上次启动之前就来过。',
   delivered: ({ function: name, count }) => `已投递给 ${name}，共 ${count} 次。`,
-  'not-looked': () => '没有任何一次运行查看过这张照片。',
+  'not-looked': () => '本地云没有记得任何一次查看这张照片的运行。',
   skipped: ({ why, ...run }) => `${where(run)}跳过了它：${skips[why] ?? why}。`,
   looking: (run) => `${where(run)}正在处理。`,
   'broke-off': ({ outcome, code, ...run }) =>
@@ -119,5 +120,5 @@ function where({ instance, cold }: { instance: number; cold: boolean }): string 
 }
 
 function list(cutouts: StoryFacts['stored']['cutouts']): string {
-  return cutouts.map(({ layout, size }) => `${layout}（${size} 字节）`).join('、')
+  return cutouts.map(({ text, size }) => `${text}（${kilobytes(size)}）`).join('、')
 }

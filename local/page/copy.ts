@@ -1,30 +1,41 @@
-import { element, freshId } from './element.ts'
+import { element, freshId, write } from './element.ts'
 import { icon } from './icon.ts'
 import type { Scene } from './scene.ts'
 
+const SHOWN_MS = 2_000
+
 /** A text to copy, and a button that does it and says so. */
-export function copyField({ text, announce }: Scene, label: string, action: string) {
+export function copyField({ text }: Scene, label: string, action: string) {
   const id = freshId()
-  const box = element('textarea', { id, readonly: true, rows: 2, spellcheck: 'false', wrap: 'soft' })
-  const button = element('button', { type: 'button', 'aria-label': action, click: () => void copy() })
+  const box = element('textarea', { id, readonly: true, rows: 3, spellcheck: 'false', wrap: 'soft' })
+  const button = element('button', {
+    type: 'button',
+    'aria-label': action,
+    disabled: true,
+    click: () => void copy(),
+  })
+  // In here, because what lies outside of an open dialog is not read aloud.
+  const said = element('span', { class: 'quiet', role: 'status' })
   const face = (done: boolean) => button.replaceChildren(icon(done ? 'check' : 'copy'), done ? text.copied : text.copy)
   let last = 0
   async function copy(): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(box.value)
-      face(true)
-      announce(text.copied)
-    } catch {
-      box.select()
-      announce(text.notCopied)
-    }
+    const done = await navigator.clipboard.writeText(box.value).then(
+      () => true,
+      () => false,
+    )
+    if (!done) box.select()
+    face(done)
+    said.className = done ? 'quiet' : 'help'
+    write(said, done ? text.copied : text.notCopied)
     clearTimeout(last)
-    last = setTimeout(() => face(false), 2_000)
+    last = setTimeout(() => {
+      face(false)
+      write(said, '')
+    }, SHOWN_MS)
   }
   face(false)
-  const node = element('div', { class: 'copy' }, element('label', { for: id }, label), box, button)
   return {
-    node,
+    node: element('div', { class: 'copy' }, element('label', { for: id }, label), box, button, said),
     set(value: string): void {
       box.value = value
       button.disabled = value === ''

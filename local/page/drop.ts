@@ -13,6 +13,8 @@ export function drop(scene: Scene): HTMLElement {
   const send = (files: Iterable<File>) => {
     const list = [...files]
     if (list.length === 0) return
+    // What comes is seen behind it.
+    for (const sheet of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) sheet.close()
     uploads.send(list)
     announce(text.uploadsBegan(list.length))
   }
@@ -20,9 +22,9 @@ export function drop(scene: Scene): HTMLElement {
     type: 'file',
     accept: 'image/jpeg,image/png,image/webp,image/bmp',
     multiple: true,
-    class: 'quiet',
+    // The button beside it opens it.
+    hidden: true,
     id: 'files',
-    tabindex: -1,
     'aria-label': text.choose,
     change: () => {
       send(input.files ?? [])
@@ -53,7 +55,11 @@ export function drop(scene: Scene): HTMLElement {
         'span',
         { class: 'row' },
         ...SAMPLES.map((name) =>
-          element('button', { type: 'button', click: () => void take(name) }, text.samples[name]),
+          element(
+            'button',
+            { type: 'button', click: (event) => void take(name, event.currentTarget) },
+            text.samples[name],
+          ),
         ),
       ),
     ),
@@ -70,18 +76,24 @@ export function drop(scene: Scene): HTMLElement {
     ),
   )
 
-  async function take(name: (typeof SAMPLES)[number]): Promise<void> {
+  async function take(name: (typeof SAMPLES)[number], button: EventTarget | null): Promise<void> {
+    // It is drawn when it is asked for, which takes a second or more the first time.
+    const wait = (on: boolean) => button instanceof HTMLElement && button.toggleAttribute('aria-busy', on)
+    wait(true)
     try {
       const answer = await fetch(`/api/samples/${name}`)
       if (!answer.ok) throw new TypeError(`${answer.status}`)
       send([new File([await answer.blob()], `${name}.jpg`, { type: 'image/jpeg' })])
     } catch {
       announce(text.offline)
+    } finally {
+      wait(false)
     }
   }
 
   // A drag passes over many elements, and each tells of it; it has left when the last of them has.
   let inside = 0
+  document.documentElement.dataset.drop = text.dropNow
   const over = (on: boolean) => {
     document.documentElement.classList.toggle('dragging', on)
     write(title, on ? text.dropNow : text.dropTitle)

@@ -1,4 +1,5 @@
 import { type Reason, say } from '../../lib/reason.ts'
+import { kilobytes } from './size.ts'
 import type { Said, StoryFacts } from './wire.ts'
 
 /** How a language tells the story of a photo. */
@@ -11,7 +12,7 @@ export const englishStory: StoryText = {
     const { why, advice } = say(reason)
     return advice === undefined ? why : `${why} ${advice}`
   },
-  uploaded: ({ size, type }) => `${size} bytes of ${type || 'no type'} are in the bucket.`,
+  uploaded: ({ size, type }) => `${kilobytes(size)} of ${type || 'no type'} are in the bucket.`,
   'given-up': ({ count, message }) => `Delivered ${times(count)}, and kept as a dead letter: ${message}`,
   'comes-again': ({ count }) => `Delivered ${times(count)} without success; it is delivered again.`,
   'at-work': ({ function: name }) => `Delivered to ${name}, which is at work.`,
@@ -19,7 +20,7 @@ export const englishStory: StoryText = {
   'no-trigger': () => 'No trigger gives the function what arrives in this folder.',
   'no-event': () => 'The local cloud remembers no event: it was dropped, or came before the last start.',
   delivered: ({ function: name, count }) => `Delivered to ${name}, ${times(count)}.`,
-  'not-looked': () => 'No invocation looked at the photo.',
+  'not-looked': () => 'The local cloud remembers no run that looked at the photo.',
   skipped: ({ why, ...run }) => `${where(run)} skipped it: ${why}.`,
   looking: (run) => `${where(run)} is at work.`,
   'broke-off': ({ outcome, code, ...run }) => `${where(run)} broke off: ${code ?? outcome}.`,
@@ -65,7 +66,7 @@ function where({ instance, cold }: { instance: number; cold: boolean }): string 
 }
 
 function list(cutouts: StoryFacts['stored']['cutouts']): string {
-  return cutouts.map(({ layout, size }) => `${layout} (${size} bytes)`).join(', ')
+  return cutouts.map(({ text, size }) => `${text} (${kilobytes(size)})`).join(', ')
 }
 
 function times(count: number): string {

@@ -5,8 +5,9 @@ import type { Scene } from './scene.ts'
 import type { FaultPreset } from './wire.ts'
 
 /** Switches that make trouble. What they do is told before, and seen on the meter after. */
-export function faults({ text, api, live, signal, announce }: Scene): HTMLElement {
+export function faults({ text, api, live, meter, signal, announce }: Scene): HTMLElement {
   const list = element('ul', {})
+  let isSet: readonly StruckFault[] = []
   const switches = new Map<FaultPreset, { box: HTMLInputElement; struck: HTMLElement }>()
 
   async function load(): Promise<void> {
@@ -26,6 +27,7 @@ export function faults({ text, api, live, signal, announce }: Scene): HTMLElemen
 
   /** What is set is on, whoever has set it. */
   function show(set: readonly StruckFault[]): void {
+    isSet = set
     for (const [{ faults }, { box, struck }] of switches) {
       const found = faults.map((fault) => set.find((one) => one.on === fault.on && one.kind === fault.kind))
       const times = found.reduce((sum, one) => sum + (one?.struck ?? 0), 0)
@@ -36,7 +38,11 @@ export function faults({ text, api, live, signal, announce }: Scene): HTMLElemen
 
   async function apply(): Promise<void> {
     const on = [...switches].flatMap(([{ faults }, { box }]) => (box.checked ? faults : []))
-    await api.setFaults(on).then(show, ({ message }: Error) => announce(message))
+    await api.setFaults(on).then(show, ({ message }: Error) => {
+      announce(message)
+      // What could not be set is not on.
+      show(isSet)
+    })
   }
 
   let asking = false
@@ -57,11 +63,14 @@ export function faults({ text, api, live, signal, announce }: Scene): HTMLElemen
     last = line.number
     void look()
   })
+  const sum = element('p', { class: 'sum' })
+  meter.watch(signal, (now) => write(sum, now ? text.paidForAll(now.paid, now.cutouts) : ''))
   return element(
     'section',
     { class: 'faults', 'aria-labelledby': 'faults' },
     element('h3', { id: 'faults' }, text.faults),
     element('p', { class: 'help' }, text.faultsHelp),
+    sum,
     list,
   )
 }

@@ -23,7 +23,13 @@ export function gallery(scene: Scene): HTMLElement {
     element('p', {}, element('strong', {}, text.empty), text.emptyHelp),
   )
   const trouble = element('p', { class: 'trouble', role: 'alert', hidden: true })
-  const more = element('button', { type: 'button', class: 'wide', click: () => void photos.loadMore() }, text.more)
+  const more = element('button', { type: 'button', class: 'wide', click: () => void loadMore() }, text.more)
+  async function loadMore(): Promise<void> {
+    const last = list.lastElementChild
+    await photos.loadMore()
+    // The button goes with the last of them, and the focus would be lost.
+    if (!photos.more.value) last?.querySelector('button')?.focus()
+  }
   const controls = follow(element('div', { class: 'bar' }), scene.place, signal, (place) =>
     place?.access === 'presets' ? [element('p', {}, text.presetsOnly)] : [looks()],
   )
@@ -39,6 +45,17 @@ export function gallery(scene: Scene): HTMLElement {
     const { look } = remembered
     return looking({ text, look: () => look.value, change: look.set, widths: CARD_WIDTHS, full: false })
   }
+
+  const dismissAll = element(
+    'button',
+    {
+      type: 'button',
+      click: () => {
+        for (const { state, dismiss } of uploads.list.value) if (state.value.at === 'failed') dismiss()
+      },
+    },
+    text.dismissAll,
+  )
 
   const cards = new Map<string, { card: Card; end: AbortController }>()
   const observer = new IntersectionObserver(
@@ -106,6 +123,7 @@ export function gallery(scene: Scene): HTMLElement {
     write(count, photos.more.value ? text.photoCountMore(keys.length) : text.photoCount(keys.length))
     count.hidden = controls.hidden = modes.hidden = keys.length === 0
     more.hidden = !photos.more.value
+    dismissAll.hidden = uploads.list.value.filter(({ state }) => state.value.at === 'failed').length < 2
     weigh()
   }
   draw()
@@ -120,7 +138,7 @@ export function gallery(scene: Scene): HTMLElement {
   return element(
     'section',
     { class: 'gallery', 'aria-labelledby': 'photos', id: 'gallery', tabindex: -1 },
-    element('div', { class: 'head' }, element('h2', { id: 'photos' }, text.photos), count, modes),
+    element('div', { class: 'head' }, element('h2', { id: 'photos' }, text.photos), count, dismissAll, modes),
     controls,
     trouble,
     list,

@@ -11,7 +11,7 @@ const KINDS = ['all', 'request', 'invocation', 'announced', 'refused'] as const
 type Kind = (typeof KINDS)[number]
 
 /** What happens inside, the newest first. No live region: it would read aloud without end. */
-export function log({ text, live, signal }: Scene): HTMLElement {
+export function log({ text, live, place, signal }: Scene): HTMLElement {
   const list = element('ol', { class: 'lines', tabindex: 0, 'aria-label': text.log })
   const note = element('p', { class: 'help' })
   let kind: Kind = 'all'
@@ -48,7 +48,9 @@ export function log({ text, live, signal }: Scene): HTMLElement {
       rows.set(line, row)
       if (words === '' || row.textContent?.toLowerCase().includes(words)) shown.push(row)
     }
-    if (shown.length === 0 && live.lines.length > 0) write(note, text.logNone)
+    const none = kind === 'announced' && place.value?.events === false ? text.logNoEvents : text.logNone
+    // Lines that came while it is paused are told of first.
+    if (shown.length === 0 && live.lines.length > 0 && note.textContent === '') write(note, none)
     note.hidden = note.textContent === ''
     arrange(list, shown)
   }

@@ -12,7 +12,7 @@ import { meter } from './meter.ts'
 import { createPhotos, mainOf } from './photos.ts'
 import { createPictures } from './picture.ts'
 import { recall, TEXTS } from './remembered.ts'
-import type { Scene } from './scene.ts'
+import { nameOf, type Scene } from './scene.ts'
 import { openSheet } from './sheet.ts'
 import { createUploads } from './upload.ts'
 import type { Meter, Place } from './wire.ts'
@@ -49,8 +49,12 @@ const live = createLive({
 const uploads = createUploads({
   api,
   way: () => remembered.way.value,
-  words: { notPicture: () => words().notPicture, offline },
-  done: photos.look,
+  offline,
+  async done(key, same) {
+    await photos.look(key)
+    const photo = photos.photo(key).value
+    if (same && photo && mainOf(photo)) announcer.announce(words().alreadyThere(nameOf(key)))
+  },
 })
 const shared = {
   remembered,

@@ -1,5 +1,6 @@
 import { element, freshId, write } from './element.ts'
-import { kilobytes, type Scene } from './scene.ts'
+import type { Scene } from './scene.ts'
+import { kilobytes } from './size.ts'
 
 /** What was paid, what was not, and what it would cost. */
 export function meter({ text, meter, remembered, shown, signal }: Scene): HTMLElement {
@@ -24,7 +25,8 @@ export function meter({ text, meter, remembered, shown, signal }: Scene): HTMLEl
       if (given >= 0) remembered.price.set(given)
     },
   })
-  const paid = figure(text.paid, text.paidHelp)
+  const cutouts = element('span', {}, '–')
+  const paid = figure(text.paid, cutouts)
   const saved = figure(text.saved, text.savedHelp)
   const cost = figure(text.cost, element('label', { for: id }, `${text.pricedAt} ¥ `, price))
   const raw = element('span', {}, text.shownNone)
@@ -33,14 +35,15 @@ export function meter({ text, meter, remembered, shown, signal }: Scene): HTMLEl
     const now = meter.value
     if (!now) return
     write(paid.value, now.paid.toLocaleString('en'))
+    write(cutouts, text.paidFor(now.cutouts))
     write(saved.value, now.saved.toLocaleString('en'))
     write(cost.value, `¥ ${money(now.paid * remembered.price.value)}`)
   }
   meter.watch(signal, count)
   remembered.price.watch(signal, count)
   shown.watch(signal, ({ bytes, raw: whole }) => {
-    write(sent.value, whole > 0 ? kilobytes(text, bytes) : '–')
-    write(raw, whole > 0 ? text.shownHelp(kilobytes(text, whole)) : text.shownNone)
+    write(sent.value, whole > 0 ? kilobytes(bytes) : '–')
+    write(raw, whole > 0 ? text.shownHelp(kilobytes(whole)) : text.shownNone)
   })
   return element(
     'section',

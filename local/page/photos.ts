@@ -8,7 +8,7 @@ const GATHER_MS = 80
 
 /** The photos of the bucket, as far as they are shown, kept up to date. */
 export interface Photos {
-  /** In the order in which they are shown: what arrived while the page is open, newest first, then by key. */
+  /** In the order in which they are shown: the newest first. */
   keys: Cell<readonly string[]>
   /** The photo itself; undefined once it is gone. */
   photo(key: string): Cell<Photo | undefined>
@@ -27,7 +27,7 @@ export interface Photos {
   loadMore(): Promise<void>
   /** Something of it has changed. */
   changed(key: string): void
-  /** Looks at a photo now, and puts it in front if it is new. */
+  /** Looks at a photo now. */
   look(key: string): Promise<void>
 }
 
@@ -78,12 +78,22 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     }
   }
 
+  /** Puts a photo where it belongs, if it is not among those that are still to be loaded. */
+  function arrange(found: Photo): void {
+    const rest = keys.value.filter((one) => one !== found.key)
+    const older = rest.findIndex((one) => (photo(one).value?.modified ?? '') <= found.modified)
+    if (older < 0 && more.value) return
+    const at = older < 0 ? rest.length : older
+    keys.set([...rest.slice(0, at), found.key, ...rest.slice(at)])
+  }
+
   async function look(key: string): Promise<void> {
     const { photo: found } = await api.photo(key)
     const listed = keys.value.includes(key)
     if (found) {
+      const before = photo(key).value?.modified
       take(found)
-      if (!listed) keys.set([key, ...keys.value])
+      if (!listed || before !== found.modified) arrange(found)
       return
     }
     photo(key).set(undefined)

@@ -1,3 +1,5 @@
+import { patiently } from './patience.ts'
+
 /** A picture as an image URL gave it. */
 export interface Picture {
   /** For `src`: the same bytes, so that nothing is fetched twice. */
@@ -19,6 +21,8 @@ interface Waiting {
 interface Need {
   /** Before those that nobody clicked for. */
   urgent: boolean
+  /** Whether what caches and warm instances remember of the URL may be of another photo. */
+  recent: boolean
   /** Whether it is still wanted when its turn has come. */
   wanted: () => boolean
 }
@@ -43,15 +47,18 @@ export function createPictures(offline: () => string) {
     else busy--
   }
 
-  async function load(url: string, { urgent, wanted }: Need): Promise<Picture> {
+  async function load(url: string, { urgent, recent, wanted }: Need): Promise<Picture> {
     await turn(urgent)
     try {
       if (!wanted()) throw new DOMException('', 'AbortError')
       // The image URL redirects to another port, after which a browser names no origin; the guard reads the referrer instead.
-      const answer = await fetch(url, {
-        headers: { accept: 'image/avif,image/webp,image/*' },
-        referrerPolicy: 'origin',
-      })
+      const answer = await patiently(() =>
+        fetch(url, {
+          headers: { accept: 'image/avif,image/webp,image/*' },
+          cache: recent ? 'reload' : 'default',
+          referrerPolicy: 'origin',
+        }),
+      )
       if (!answer.ok) throw new Error(await reason(answer))
       const blob = await answer.blob()
       return { src: URL.createObjectURL(blob), bytes: blob.size, type: blob.type }

@@ -1,4 +1,4 @@
-import { element, freshId } from './element.ts'
+import { element, freshId, write } from './element.ts'
 import { icon } from './icon.ts'
 import { nameOf, type Scene } from './scene.ts'
 
@@ -7,11 +7,13 @@ export function removal({ text, api, photos, announce }: Scene, key: string, don
   const name = nameOf(key)
   const title = freshId()
   const help = freshId()
+  const trouble = element('p', { class: 'trouble', role: 'alert', hidden: true })
   const ask = element(
     'dialog',
     { class: 'ask', role: 'alertdialog', 'aria-labelledby': title, 'aria-describedby': help },
     element('h2', { id: title }, text.removeAsk(name)),
     element('p', { id: help }, text.removeHelp),
+    trouble,
     element(
       'div',
       { class: 'row' },
@@ -21,20 +23,28 @@ export function removal({ text, api, photos, announce }: Scene, key: string, don
     ),
   )
   async function remove(): Promise<void> {
+    trouble.hidden = true
     try {
       await api.remove(key)
-      ask.close()
-      done()
       await photos.look(key)
-      announce(text.removed(name))
     } catch (error) {
-      announce(error instanceof Error ? error.message : String(error))
+      trouble.hidden = false
+      return write(trouble, error instanceof Error ? error.message : String(error))
     }
+    ask.close()
+    done()
+    announce(text.removed(name))
+    // What had the focus is gone.
+    document.getElementById('gallery')?.focus()
+  }
+  function open(): void {
+    trouble.hidden = true
+    ask.showModal()
   }
   return element(
     'div',
     {},
-    element('button', { type: 'button', class: 'danger', click: () => ask.showModal() }, icon('bin'), text.remove),
+    element('button', { type: 'button', class: 'danger', click: open }, icon('bin'), text.remove),
     ask,
   )
 }

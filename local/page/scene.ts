@@ -44,9 +44,3 @@ export function wordsOf({ place }: Scene, layout: string, look: Look, grounded: 
 export function reasonOf({ marks }: Text, { code, message }: NonNullable<Photo['mark']>): string {
   return Object.entries(marks).find(([name]) => name === code)?.[1] ?? `${code}: ${message}`
 }
-
-/** Kilobytes as people read them: 9.4, 94, 1,240. */
-export function kilobytes(text: Text, bytes: number): string {
-  const kB = bytes / 1000
-  return text.kilobytes(kB < 9.95 ? kB.toFixed(1) : Math.round(kB).toLocaleString('en'))
-}

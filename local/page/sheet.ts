@@ -1,14 +1,14 @@
-import { cell } from './cell.ts'
-import { compare } from './compare.ts'
+import { before } from './before.ts'
 import { choices } from './control.ts'
 import { copyField } from './copy.ts'
 import { element, freshId, write } from './element.ts'
 import { icon, note } from './icon.ts'
-import { COMPARED, type Look, WIDTHS } from './look.ts'
+import { GROUNDS, type Look, WIDTHS } from './look.ts'
 import { looking, paint } from './looking.ts'
 import { isFinished, mainOf } from './photos.ts'
 import { removal } from './removal.ts'
-import { kilobytes, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { kilobytes } from './size.ts'
 import { story } from './story.ts'
 
 /** One photo, looked at closely: how a shop would show it, what to put into a shop's page, and what happened to it. */
@@ -17,14 +17,14 @@ export function openSheet(scene: Scene, key: string): void {
   const name = nameOf(key)
   const end = new AbortController()
   const photo = photos.photo(key)
-  const look = cell<Look>(remembered.look.value)
-  const layout = cell((photo.value && mainOf(photo.value)?.text) ?? 'plain')
+  let layout = (photo.value && mainOf(photo.value)?.text) ?? 'plain'
+  let look = lookFor(layout)
   /** The words whose picture is shown or asked for. */
   let shown = ''
 
   const image = element('img', { alt: text.cutoutOf(name) })
   const ground = element('div', { class: 'result' }, image)
-  const stage = element('div', { class: 'stage' })
+  const photoBeside = before(scene, key)
   const bytes = element('strong', {})
   const facts = element('span', {})
   const trouble = element('p', { class: 'trouble', role: 'alert', hidden: true })
@@ -37,32 +37,62 @@ export function openSheet(scene: Scene, key: string): void {
     { type: 'button', class: 'main', hidden: true, click: () => void show(true) },
     text.makeIt,
   )
-  const layouts = element('div', {})
+  const controls = element('div', {})
 
+  /** The short name of a layout; undefined for words that no preset has. */
+  function shortOf(name: string): string | undefined {
+    return place.value?.presets.find((one) => one.name === name)?.layout
+  }
   const isMade = () => {
-    const short = place.value?.presets.find((one) => one.name === layout.value)?.layout
     const there = photo.value && mainOf(photo.value) ? photo.value.cutouts : []
-    return there.find((one) => one.layout === short || one.text === layout.value)
+    return there.find((one) => one.layout === shortOf(layout) || one.text === layout)
   }
 
-  function drawLayouts(): void {
+  /** How a layout is looked at first: trimmed, it would lose all that it adds. */
+  function lookFor(name: string): Look {
+    const now = remembered.look.value
+    return { ...now, trim: now.trim && [name, shortOf(name)].includes('plain') }
+  }
+
+  function drawLayouts(): HTMLElement {
     const presets = place.value?.presets ?? []
-    const names = [...new Set(['plain', ...presets.map((one) => one.name), layout.value])]
-    layouts.replaceChildren(
+    const names = [...new Set(['plain', ...presets.map((one) => one.name), layout])]
+    return element(
+      'div',
+      {},
       choices({
         legend: text.layout,
         choices: names.map((value) => ({ value, label: value })),
-        current: layout.value,
-        choose: layout.set,
+        current: layout,
+        choose(value) {
+          layout = value
+          look = lookFor(value)
+          drawControls()
+          void show(false)
+        },
       }),
+      element('p', { class: 'help' }, text.layoutHelp),
     )
+  }
+
+  function drawControls(): void {
+    controls.replaceChildren(
+      place.value?.access === 'presets'
+        ? element('p', { class: 'help' }, text.presetsOnly)
+        : looking({ text, look: () => look, change, widths: WIDTHS, full: true }),
+    )
+  }
+  function change(now: Look): void {
+    look = now
+    photoBeside.lay(look.ground)
+    void show(false)
   }
 
   /** Shows the cutout as it is chosen. @param pay whether it may be made for that */
   async function show(pay: boolean): Promise<void> {
     const there = photo.value
     if (!there) return
-    const words = wordsOf(scene, layout.value, look.value, true)
+    const words = wordsOf(scene, layout, look, true)
     const want = `${there.etag} ${words}`
     make.hidden = isMade() !== undefined || pay
     dialog.classList.toggle('refused', there.mark !== undefined)
@@ -85,14 +115,14 @@ export function openSheet(scene: Scene, key: string): void {
     ground.classList.add('working')
     trouble.hidden = true
     try {
-      const answer = await api.image(key, words)
-      const picture = await pictures.fetch(`${want} ${key}`, answer.url, { urgent: true, wanted })
+      const { url: address, recent } = await api.image(key, words)
+      const picture = await pictures.fetch(`${want} ${key}`, address, { urgent: true, recent, wanted })
       if (!wanted()) return
       image.src = picture.src
       await image.decode()
       ground.replaceChildren(image)
-      paint(ground, look.value.ground)
-      url.set(answer.url)
+      paint(ground, look.ground)
+      url.set(address)
       // Of a cutout that was made for this, or is trimmed for the first time, the size is known from now on.
       const { img: tag } = await api.image(key, words)
       if (!wanted()) return
@@ -103,50 +133,39 @@ export function openSheet(scene: Scene, key: string): void {
         `${name.replace(/\.[^.]*$/, '')}.${picture.type.replace('image/', '').replace('jpeg', 'jpg')}`,
       )
       weigh(picture.bytes, `${image.naturalWidth} × ${image.naturalHeight}`)
+      if (pay) void told.look()
     } catch (error) {
       if (!wanted()) return
+      // The next choice tries again.
+      shown = ''
       trouble.hidden = false
       write(trouble, error instanceof Error ? error.message : String(error))
+      if (!pay) return
+      make.hidden = false
+      ground.replaceChildren(element('div', { class: 'ask-first' }, make))
     } finally {
-      if (wanted()) ground.classList.remove('working')
+      if (wanted() || shown === '') ground.classList.remove('working')
     }
   }
 
   function weigh(size: number, pixels: string): void {
     const raw = isMade()?.size
-    write(bytes, kilobytes(text, size))
-    const less = raw !== undefined && raw > 0 ? Math.round(100 * (1 - size / raw)) : 0
-    const parts = [pixels, raw !== undefined && `${text.rawPng} ${kilobytes(text, raw)}`, less > 0 && text.less(less)]
+    write(bytes, kilobytes(size))
+    const less = raw !== undefined && raw > 0 ? Math.floor(100 * (1 - size / raw)) : 0
+    const parts = [
+      pixels,
+      look.ground !== GROUNDS.checker && place.value?.access !== 'presets' && text.onGround,
+      raw !== undefined && `${text.rawPng} ${kilobytes(raw)}`,
+      less > 0 && text.less(less),
+    ]
     write(facts, parts.filter(Boolean).join(' · '))
   }
 
-  async function drawCompare(): Promise<void> {
-    const there = photo.value
-    if (!there?.cutouts.some((one) => one.layout === 'plain')) return
-    const both = compare(scene, name, look.value.ground)
-    both.photo.src = there.small
-    both.photo.referrerPolicy = 'origin'
-    before.replaceChildren(both.frame)
-    look.watch(end.signal, (now) => paint(both.node, now.ground))
-    const words = wordsOf(scene, 'plain', COMPARED, false)
-    const { url } = await api.image(key, words)
-    const { src } = await pictures.fetch(`${there.etag} ${words} ${key}`, url, {
-      urgent: true,
-      wanted: () => !end.signal.aborted,
-    })
-    both.cutout.src = src
-  }
-
-  const controls =
-    place.value?.access === 'presets'
-      ? element('p', { class: 'help' }, text.presetsOnly)
-      : looking({ text, look: () => look.value, change: look.set, widths: WIDTHS, full: true })
   const title = freshId()
-  const before = element('div', { class: 'before' })
-  stage.append(before, ground)
   const dialog = element(
     'dialog',
-    { class: 'sheet', 'aria-labelledby': title, close: () => close() },
+    // A click beside it closes it.
+    { class: 'sheet', closedby: 'any', 'aria-labelledby': title, close: () => close() },
     element(
       'header',
       {},
@@ -163,10 +182,10 @@ export function openSheet(scene: Scene, key: string): void {
       element(
         'div',
         {},
-        stage,
+        element('div', { class: 'stage' }, photoBeside.node, ground),
         trouble,
         element('p', { class: 'weight', role: 'status' }, element('span', {}, text.result), bytes, facts),
-        element('div', { class: 'panel' }, layouts, controls),
+        element('div', { class: 'panel' }, drawLayouts(), controls),
       ),
       element(
         'div',
@@ -177,6 +196,7 @@ export function openSheet(scene: Scene, key: string): void {
           element('h3', {}, text.use),
           url.node,
           img.node,
+          element('p', { class: 'help' }, text.useHelp),
           element(
             'div',
             { class: 'row' },
@@ -193,14 +213,17 @@ export function openSheet(scene: Scene, key: string): void {
     dialog.remove()
   }
   scene.signal.addEventListener('abort', () => dialog.close(), { signal: end.signal })
+  // The browser's Back closes it, because on a phone it fills the window as a page does.
+  if (history.state !== 'sheet') history.pushState('sheet', '')
+  addEventListener('popstate', () => dialog.close(), { signal: end.signal })
   document.body.append(dialog)
   dialog.showModal()
-  drawLayouts()
+  drawControls()
+  photoBeside.lay(look.ground)
   photo.watch(end.signal, (now) => {
     if (!now) return dialog.close()
     void show(false)
     void told.look()
-    if (!before.hasChildNodes()) drawCompare().catch(() => {})
+    photoBeside.draw(now).catch(() => {})
   })
-  for (const one of [look, layout]) one.watch(end.signal, () => void show(false))
 }

@@ -2,7 +2,7 @@ import { element } from './element.ts'
 import { phrase } from './english-story.ts'
 import { icon } from './icon.ts'
 import type { Scene } from './scene.ts'
-import type { Step, StoryAnswer } from './wire.ts'
+import type { Step, Story } from './wire.ts'
 
 const ICONS = { done: 'check', waiting: 'dot', failed: 'cross', missing: 'dash' } as const
 
@@ -12,16 +12,18 @@ export function story({ text, api }: Scene, key: string) {
   let asked = 0
   async function look(): Promise<void> {
     const mine = ++asked
-    const told = await api.story(key).catch(() => ({}))
+    const drawn = await api.story(key).then(
+      (told) => (told.steps ? draw(told) : [element('p', { class: 'help' }, text.storyNone)]),
+      ({ message }: Error) => [element('p', { class: 'trouble' }, message)],
+    )
     // A later answer may have come first.
-    if (mine === asked) node.replaceChildren(...draw(told))
+    if (mine === asked) node.replaceChildren(...drawn)
   }
-  function draw(told: StoryAnswer): Node[] {
-    if (!told.steps) return [element('p', { class: 'help' }, text.storyNone)]
-    const began = told.steps.find(({ at }) => at !== undefined)?.at
+  function draw({ steps, reason }: Story): Node[] {
+    const began = steps.find(({ at }) => at !== undefined)?.at
     return [
-      element('p', { class: 'help' }, text.told.reason(told.reason)),
-      element('ol', {}, ...told.steps.map((step) => drawStep(step, began))),
+      element('p', { class: 'help' }, text.told.reason(reason)),
+      element('ol', {}, ...steps.map((step) => drawStep(step, began))),
     ]
   }
   function drawStep({ step, at, ms, state, said }: Step, began: string | undefined): HTMLElement {

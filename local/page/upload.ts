@@ -1,6 +1,8 @@
 import { type Api, Refused } from './api.ts'
 import { type Cell, cell } from './cell.ts'
+import type { Text } from './english.ts'
 import { md5 } from './md5.ts'
+import { patiently } from './patience.ts'
 import type { Way } from './remembered.ts'
 
 /** So many at a time: more would only share the line, and let all of them seem to stand still. */
@@ -25,19 +27,18 @@ export interface Upload {
 export type UploadState =
   | { at: 'queued' }
   | { at: 'sending'; percent: number }
-  | { at: 'failed'; why: string; remedy: 'retry' | 'replace' | undefined }
+  | { at: 'failed'; why: (text: Text) => string; remedy: 'retry' | 'replace' | undefined }
 
 interface UploadsOptions {
   api: Api
   way: () => Way
-  /** What to say of a file that is no picture, and of a line that broke. */
-  words: { notPicture: () => string; offline: () => string }
-  /** A photo is in the bucket. */
-  done: (key: string) => Promise<void>
+  offline: () => string
+  /** A photo is in the bucket. @param same it was there before */
+  done: (key: string, same: boolean) => Promise<void>
 }
 
 /** Sends files as a shop's own page would: presigned requests from the browser to the bucket. */
-export function createUploads({ api, way, words, done }: UploadsOptions) {
+export function createUploads({ api, way, offline, done }: UploadsOptions) {
   const list = cell<readonly Upload[]>([])
   const waiting: { name: string; work: () => Promise<void> }[] = []
   /** Never two of one name: a photo that is dropped twice would be refused, or come before what is to cut it out on the way. */
@@ -66,26 +67,35 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
     // Asked when it is dropped, not when its turn has come: the switch may have moved since.
     const chosen = way()
     let replace = false
+    function fail(why: (text: Text) => string, remedy: 'retry' | 'replace' | undefined): void {
+      state.set({ at: 'failed', why, remedy })
+      list.set([...list.value])
+    }
     async function send(): Promise<void> {
+      const { name, type, size } = file
+      if (size === 0) return fail((text) => text.emptyFile, undefined)
       try {
         state.set({ at: 'sending', percent: 0 })
-        const { name, type, size } = file
         // With it the same photo may come again, which pays nothing.
         const hash = await md5(new Uint8Array(await file.arrayBuffer()))
-        const { key, url, headers } = await api.upload({ name, type, size, way: chosen, md5: hash, replace })
-        await put(file, url, headers, words.offline, (percent) => state.set({ at: 'sending', percent }))
-        await done(key)
+        const { key, url, headers, same } = await api.upload({ name, type, size, way: chosen, md5: hash, replace })
+        const answer = await patiently(() =>
+          put(file, url, headers, (percent) => state.set({ at: 'sending', percent })),
+        )
+        if (answer.status >= 300) throw new Refused(answer.status, reasonIn(answer))
+        await done(key, same)
         dismiss()
       } catch (error) {
         const status = error instanceof Refused ? error.status : 0
-        if (status === NO_PICTURE) return state.set({ at: 'failed', why: words.notPicture(), remedy: undefined })
-        const remedy = status === TAKEN ? 'replace' : 'retry'
-        state.set({ at: 'failed', why: error instanceof Error ? error.message : String(error), remedy })
+        if (status === NO_PICTURE) return fail((text) => text.notPicture, undefined)
+        if (status === TAKEN) return fail((text) => text.taken, 'replace')
+        fail(() => (error instanceof TypeError ? offline() : Object(error).message), 'retry')
       }
     }
     const again = (over: boolean) => {
       replace = over
       state.set({ at: 'queued' })
+      list.set([...list.value])
       waiting.push({ name: file.name, work: send })
       next()
     }
@@ -105,27 +115,27 @@ export function createUploads({ api, way, words, done }: UploadsOptions) {
 }
 export type Uploads = ReturnType<typeof createUploads>
 
-/** PUTs a file. XMLHttpRequest, because fetch does not tell how much is sent. */
+/** PUTs a file. XMLHttpRequest, because fetch does not tell how much is sent. @throws TypeError when nobody answers, as fetch does */
 function put(
   file: File,
   url: string,
   headers: Record<string, string>,
-  offline: () => string,
   progress: (percent: number) => void,
-): Promise<void> {
+): Promise<XMLHttpRequest> {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest()
     request.open('PUT', url)
     for (const [name, value] of Object.entries(headers)) request.setRequestHeader(name, value)
     request.upload.onprogress = ({ loaded, total }) => progress(Math.round((100 * loaded) / Math.max(1, total)))
-    request.onerror = () => reject(new Refused(0, offline()))
-    request.onload = () => {
-      if (request.status < 300) return resolve()
-      // COS answers in XML. Of a method-two upload the photo may be stored although its cutting was refused.
-      const [, code = request.status] = /<Code>([^<]*)<\/Code>/.exec(request.responseText) ?? []
-      const [, why = ''] = /<Message>([^<]*)<\/Message>/.exec(request.responseText) ?? []
-      reject(new Refused(request.status, [code, why].filter(Boolean).join(': ')))
-    }
+    request.onerror = () => reject(new TypeError())
+    request.onload = () => resolve(request)
     request.send(file)
   })
+}
+
+/** What COS says in its XML. Of a method-two upload the photo may be stored although its cutting was refused. */
+function reasonIn({ status, responseText }: XMLHttpRequest): string {
+  const [, code = status] = /<Code>([^<]*)<\/Code>/.exec(responseText) ?? []
+  const [, why = ''] = /<Message>([^<]*)<\/Message>/.exec(responseText) ?? []
+  return [code, why].filter(Boolean).join(': ')
 }

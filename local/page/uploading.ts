@@ -52,6 +52,6 @@ function draw({ text, signal }: Scene, { name, preview, state, again, dismiss }:
 }
 
 function wordsOf(text: Text, now: UploadState): string {
-  if (now.at === 'failed') return now.why
+  if (now.at === 'failed') return now.why(text)
   return now.at === 'queued' ? text.queued : text.uploading(now.percent)
 }

@@ -38,6 +38,8 @@ export interface UploadGrant {
   url: string
   /** To be sent as they are. */
   headers: Record<string, string>
+  /** Whether this very photo is there already. */
+  same: boolean
   /** What the URL is for: `plain` although `two` was asked for, where there is nothing to pay for, or with CUTOUT_BUCKET. */
   way: 'plain' | 'two'
 }
@@ -61,7 +63,7 @@ export interface Photo {
   /** ISO 8601 */
   modified: string
   type: string
-  /** Presigned: the photo itself, and in 640 pixels. The same for a quarter of an hour, so that browsers keep it. */
+  /** Presigned: the photo itself, and in 640 pixels. The same for a quarter of an hour, so that browsers keep it; another for each version. */
   photoUrl: string
   small: string
   /** Of this version of the photo. */
@@ -77,8 +79,9 @@ export interface PhotoAnswer {
   photo?: Photo
 }
 
-/** `GET /api/photos?after=KEY&limit=N` */
+/** `GET /api/photos?after=&limit=N` */
 export interface Photos {
+  /** The newest first. */
   photos: Photo[]
   /** To be sent as `after`; missing on the last page. */
   after?: string
@@ -89,6 +92,8 @@ export interface ImageAnswer {
   url: string
   /** The whole `<img srcset>`. */
   img: string
+  /** Whether the photo is so new that caches may still lead to a cutout of the one before: REDIRECT_TTL, and as long again while stale. */
+  recent: boolean
   /** Those of `img`. Empty where none may be asked for; then `img` has no srcset. */
   widths: number[]
   sizes: string
@@ -133,7 +138,7 @@ export interface StoryFacts {
   'not-shown': object
   shown: { count: number }
 }
-type StoredCutout = Pick<Cutout, 'layout' | 'size'>
+type StoredCutout = Pick<Cutout, 'text' | 'size'>
 interface Ran {
   instance: number
   cold: boolean
@@ -168,8 +173,10 @@ export interface Story {
 
 /** `GET /api/meter` */
 export interface Meter {
-  /** Cutouts that were paid for. */
+  /** Calls that were paid. */
   paid: number
+  /** For how many different cutouts: as many, if each is paid for once. */
+  cutouts: number
   /** Cutouts that were asked for, and were there or made by another payer meanwhile; since the local cloud started. */
   saved: number
   /** Basic image processing, which is charged apart. */

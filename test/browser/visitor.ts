@@ -2,20 +2,27 @@ import { EventEmitter, once } from 'node:events'
 import { existsSync, readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import type { AxeResults } from 'axe-core'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import sharp from 'sharp'
+import type { CloudOptions } from '../../local/cloud.ts'
 import type { Matte } from '../../local/matte/matte.ts'
 import { chinese } from '../../local/page/chinese.ts'
 import { english } from '../../local/page/english.ts'
 import type { SampleName } from '../../local/sample.ts'
+import { startTestCloud } from '../helpers/cloud.ts'
 import { sample } from '../helpers/samples.ts'
 
 /** Debian's Chromium, if it is there. */
 export const program = ['/usr/bin/chromium', '/usr/bin/chromium-browser'].find((path) => existsSync(path))
 if (!program) console.warn('SKIPPED: test/browser, for there is no Chromium here')
 
-/** Opens a window, and notes what its page complains of and which hosts it asks. */
-export async function visit(complaints: string[], hosts: Set<string>): Promise<{ browser: Browser; page: Page }> {
+export interface Visit extends Awaited<ReturnType<typeof visit>> {}
+
+/** A cloud of its own, and its page in a window. What the page complains of, and which hosts it asks, is noted. */
+export async function visit(options: Partial<CloudOptions> = {}) {
+  const cloud = await startTestCloud(options)
+  const complaints: string[] = []
+  const hosts = new Set<string>()
   const browser = await chromium.launch({ executablePath: program ?? '', args: ['--no-sandbox'] })
   const context = await browser.newContext({
     locale: 'en-GB',
@@ -28,7 +35,30 @@ export async function visit(complaints: string[], hosts: Set<string>): Promise<{
   page.on('console', (message) => complaints.push(`${message.text()} ${message.location().url}`))
   page.on('pageerror', (error) => complaints.push(error.message))
   page.on('request', (request) => hosts.add(new URL(request.url()).host))
-  return { browser, page }
+  await page.goto(cloud.controlUrl)
+  await page.getByText(english.live, { exact: true }).waitFor()
+  const card = (name: string) => page.locator('.card').filter({ hasText: name })
+  return {
+    cloud,
+    page,
+    complaints,
+    hosts,
+    card,
+    cutouts: () => page.locator('.cards .ground:not(.working) img[src]'),
+    cutoutOf: (name: string) => card(name).locator('.ground:not(.working) img[src]'),
+    /** What stands under a label of the meter. */
+    meter: (label: string) => page.locator('.meter dl > div').filter({ hasText: label }).locator('strong'),
+    bill: () => cloud.cos.bill().length,
+    /** Opens the sheet of a photo. */
+    async open(name: string) {
+      await page.getByRole('button', { name: english.open(name), exact: true }).click()
+      return page.getByRole('dialog', { name })
+    },
+    async close() {
+      await browser.close()
+      await cloud.close()
+    },
+  }
 }
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
@@ -116,6 +146,15 @@ export function alphasOf(images: (HTMLElement | SVGElement)[]): (number | undefi
     for (let i = 3; i < data.length; i += 4) most = Math.max(most, data[i] ?? 0)
     return [data[3], most]
   })
+}
+
+/** The colour in the middle of a picture, red, green and blue; runs in the browser. */
+export function centreOf(image: HTMLElement | SVGElement): number[] {
+  if (!(image instanceof HTMLImageElement)) return []
+  const { naturalWidth: width, naturalHeight: height } = image
+  const context = Object.assign(document.createElement('canvas'), { width, height }).getContext('2d')
+  context?.drawImage(image, 0, 0)
+  return [...(context?.getImageData(width / 2, height / 2, 1, 1).data ?? [])].slice(0, 3)
 }
 
 /** What has the focus, as it is called. */
