@@ -74,7 +74,8 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     })
     const where = { cosUrl, imageUrl, bucket: upload?.bucket ?? bucket, region }
     const what = { folders: [...(upload?.sourcePrefixes ?? [])], presets, access: image?.access ?? '', engine }
-    return { ...where, ...what, events: upload?.eventsUrl !== undefined, version: String(version) }
+    const then = { events: upload?.eventsUrl !== undefined, removes: upload?.onDelete === 'remove' }
+    return { ...where, ...what, ...then, version: String(version) }
   }
 
   const routes: Record<string, Route> = {

@@ -146,6 +146,7 @@ describe('GET /api/place', () => {
       ],
       access: 'open',
       engine: 'own',
+      removes: true,
       events: true,
       version,
     })

@@ -123,6 +123,7 @@ export const chinese: Text = {
   remove: '删除',
   removeAsk: (name) => `删除 ${name}？`,
   removeHelp: '照片将永久删除。它的抠图留在存储桶里：同一张照片再来时无需再付费。',
+  removeAllHelp: '照片和它的抠图都将永久删除（ON_DELETE=remove）。',
   keep: '保留',
   removed: (name) => `${name} 已删除`,
   story: '它经历了什么',

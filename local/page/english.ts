@@ -128,6 +128,7 @@ export const english = {
   removeAsk: (name: string) => `Delete ${name}?`,
   removeHelp:
     'The photo goes for good. Its cutouts stay in the bucket: should the same photo come back, they are not paid for again.',
+  removeAllHelp: 'The photo goes for good, and its cutouts with it (ON_DELETE=remove).',
   keep: 'Keep',
   removed: (name: string) => `${name} is deleted`,
   story: 'What happened to it',

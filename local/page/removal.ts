@@ -3,7 +3,7 @@ import { icon } from './icon.ts'
 import { nameOf, type Scene } from './scene.ts'
 
 /** A button that deletes a photo, after it has been asked whether that is meant. */
-export function removal({ text, api, photos, announce }: Scene, key: string, done: () => void): HTMLElement {
+export function removal({ text, api, photos, place, announce }: Scene, key: string, done: () => void): HTMLElement {
   const name = nameOf(key)
   const title = freshId()
   const help = freshId()
@@ -12,7 +12,7 @@ export function removal({ text, api, photos, announce }: Scene, key: string, don
     'dialog',
     { class: 'ask', role: 'alertdialog', 'aria-labelledby': title, 'aria-describedby': help },
     element('h2', { id: title }, text.removeAsk(name)),
-    element('p', { id: help }, text.removeHelp),
+    element('p', { id: help }, place.value?.removes ? text.removeAllHelp : text.removeHelp),
     trouble,
     element(
       'div',

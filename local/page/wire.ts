@@ -16,6 +16,8 @@ export interface Place {
   engine: string
   /** Whether announcements are sent. */
   events: boolean
+  /** Whether the cutouts of a deleted photo go, too. */
+  removes: boolean
   version: string
 }
 
