@@ -17,7 +17,7 @@ export type Reason =
 export function say(reason: Reason): { why: string; advice?: string } {
   switch (reason.code) {
     case 'there':
-      return { why: `It has its cutout: ${reason.layouts.join(', ')}.` }
+      return { why: `It has all that is made at upload: ${reason.layouts.join(', ')}.` }
     case 'no-photo': {
       const left = reason.former ? ' Cutouts of a former photo are still there.' : ''
       return { why: `There is no such photo in ${reason.bucket}.${left}` }

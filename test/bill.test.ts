@@ -165,7 +165,10 @@ describe('check', () => {
     )
 
   it('says of a photo what an event would cost', async () => {
-    expect(await lines('check', MUG)).toEqual([`yes  ${MUG}: nothing to pay`, '     It has its cutout: plain.'])
+    expect(await lines('check', MUG)).toEqual([
+      `yes  ${MUG}: nothing to pay`,
+      '     It has all that is made at upload: plain.',
+    ])
     expect((await run('check', 'uploads/none.jpg')).code).toBe(1)
     made.cloud.faults.set([{ on: 'Event', kind: 'drop' }])
     await made.cloud.upload('uploads/+shoes/b.jpg', await photo('#108070'))

@@ -100,7 +100,7 @@ describe('explain says why there is no cutout', () => {
     )
     it_.cloud.faults.release()
     await it_.cloud.scf.idle()
-    expect(await told('uploads/a.jpg')).toBe('It has its cutout: plain.')
+    expect(await told('uploads/a.jpg')).toBe('It has all that is made at upload: plain.')
   })
 
   it('an attempt made nothing in its time', async () => {
@@ -163,7 +163,7 @@ describe('explain says why there is no cutout', () => {
     expect(await told('uploads/a.jpg')).toBe('It has none yet: its event is waiting, or being handled.')
     it_.cloud.clock.advance(60_000)
     await it_.cloud.scf.idle()
-    expect(await told('uploads/a.jpg')).toBe('It has its cutout: plain.')
+    expect(await told('uploads/a.jpg')).toBe('It has all that is made at upload: plain.')
   })
 
   it('its event was given up, and replay makes it, once', async () => {
@@ -179,7 +179,7 @@ describe('explain says why there is no cutout', () => {
     ])
     expect((await it_.command('replay')).code).toBe(0)
     await it_.cloud.scf.idle()
-    expect(await told('uploads/a b+%.jpg')).toBe('It has its cutout: plain.')
+    expect(await told('uploads/a b+%.jpg')).toBe('It has all that is made at upload: plain.')
     expect([it_.cloud.cos.bill().length, it_.cloud.scf.deadLetters()]).toEqual([1, []])
   })
 

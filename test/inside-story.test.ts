@@ -48,7 +48,7 @@ describe('the story of a photo', () => {
     })
     await fetch(`${cloud.imageUrl}/plain/${key}`)
     const told = await story(key)
-    expect(told.sentence).toBe('It has its cutout: plain.')
+    expect(told.sentence).toBe('It has all that is made at upload: plain.')
     expect(told.steps.at(-1)).toMatchObject({ step: 'shown', state: 'done', text: 'A cutout was fetched, once.' })
     expect(told.steps[4]?.text).toBe('1 paid, the last by method three (stored).')
   })

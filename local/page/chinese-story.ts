@@ -45,7 +45,7 @@ export const chineseStory: StoryText = {
 function reason(given: Reason): string {
   switch (given.code) {
     case 'there':
-      return `它有抠图：${given.layouts.join('、')}。`
+      return `上传时要做的都有了：${given.layouts.join('、')}。`
     case 'no-photo':
       return `${given.bucket} 里没有这张照片。${given.former ? '以前照片的抠图还在。' : ''}`
     case 'skipped':

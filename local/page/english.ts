@@ -38,7 +38,7 @@ export const english = {
   paidForAll: (paid: number, n: number) =>
     `${paid === 1 ? 'One call' : `${paid.toLocaleString('en')} calls`} paid for ${n === 1 ? 'one cutout' : `${n.toLocaleString('en')} cutouts`}.`,
   saved: 'Calls saved',
-  savedHelp: 'answers since the start that needed none',
+  savedHelp: 'answers without one since the start',
   cost: 'Cost',
   price: 'Price of a call',
   pricedAt: 'at',
