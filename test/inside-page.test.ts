@@ -1,6 +1,10 @@
-import { readFile } from 'node:fs/promises'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { FaultPreset } from '../local/page/wire.ts'
+import { createPage } from '../local/serve.ts'
 import { photo, type TestCloud } from './helpers/cloud.ts'
 import { authorization, sendRaw } from './helpers/cos.ts'
 import { createSpeaker, query, startInside } from './helpers/inside.ts'
@@ -42,6 +46,16 @@ describe('the page', () => {
       expect(headers.get('referrer-policy')).toBe('no-referrer')
       expect(headers.get('cache-control')).toBe('no-cache')
     }
+  })
+
+  it('with a mistake in it, it is there as soon as that is mended', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'page-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    await writeFile(join(folder, 'page.js'), '')
+    const page = createPage({ folder: pathToFileURL(`${folder}/`), cosUrl: cloud.cosUrl, imageUrl: cloud.imageUrl })
+    for (let i = 0; i < 2; i++) await expect(page('/page.css')).rejects.toThrow('ENOENT')
+    await writeFile(join(folder, 'page.css'), 'p {}')
+    expect(String((await page('/page.css'))?.body)).toBe('p {}')
   })
 
   it('is led to from localhost, which a browser takes for another site than the other ports', async () => {
@@ -106,6 +120,14 @@ describe('strangers', () => {
       expect([status, text]).toEqual([403, expect.stringContaining('answers only this machine')])
     }
     expect(await cloud.keys('uploads/')).toEqual(['uploads/mug.jpg'])
+  })
+
+  it('cannot fill the memory with a body that never ends', async () => {
+    const longest = 1024 * 1024
+    const put = (length: number) => ask('PUT', '/api/faults', 'x'.repeat(length - 2))
+    expect((await put(longest)).json).toEqual({ error: 'faults: expected an array' })
+    const { status, json } = await put(longest + 1)
+    expect([status, json]).toEqual([413, { error: 'The body is too long.' }])
   })
 
   it('learn no secret and no signature from any answer, but from the presigned URLs that are asked for', async () => {

@@ -11,6 +11,8 @@ const URL_KEY = '0123456789abcdef'
 let cloud: TestCloud
 beforeAll(async () => {
   cloud = await startInside({
+    // Anybody may ask, so nothing is signed by it.
+    URL_KEYS: `shop:${URL_KEY}`,
     PRESETS: 'card: center-layout 1, padding-layout 20x10, tile: width 160|480, format webp',
     REDIRECT_TTL: '300',
   })

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { PAGE } from '../local/grant.ts'
 import type { UploadGrant } from '../local/page/wire.ts'
-import { photo, type TestCloud } from './helpers/cloud.ts'
+import { photo, startForTest, type TestCloud } from './helpers/cloud.ts'
 import { authorization } from './helpers/cos.ts'
 import { createSpeaker, startInside } from './helpers/inside.ts'
 
@@ -48,6 +48,16 @@ describe('uploads', () => {
     expect(cloud.cos.bill().map(({ rule }) => rule)).toEqual([expect.stringContaining('padding-layout=20x10')])
   })
 
+  it('method two becomes a plain PUT where the cutouts are in another bucket, and the trigger pays once', async () => {
+    const other = await startForTest({ environment: { CUTOUT_BUCKET: 'cutouts-1250000000' } })
+    const body = await photo()
+    const { send } = createSpeaker(() => other)
+    const { granted, put } = await send(body, { name: 'mug.jpg', way: 'two', md5: hash('md5', body) })
+    expect([granted.json.way, put.status]).toEqual(['plain', 200])
+    await other.scf.idle()
+    expect(other.cos.bill()).toMatchObject([{ method: 'cloud', source: 'uploads/mug.jpg' }])
+  })
+
   it('a plain URL pays nothing, whatever is added to it', async () => {
     const body = await photo()
     const granted = await ask<UploadGrant>('POST', '/api/uploads', {
@@ -81,8 +91,10 @@ describe('uploads', () => {
     await cloud.upload('uploads/mug.jpg', red)
     const put = await fetch(early.json.url, { method: 'PUT', headers: early.json.headers, body: new Uint8Array(blue) })
     expect(put.status).toBe(409)
-    const late = await ask('POST', '/api/uploads', asked)
-    expect([late.status, late.json.error]).toEqual([409, expect.stringContaining('uploads/mug.jpg')])
+    for (const replace of [undefined, false, 'false', 1]) {
+      const late = await ask('POST', '/api/uploads', { ...asked, replace })
+      expect([late.status, late.json.error]).toEqual([409, expect.stringContaining('uploads/mug.jpg')])
+    }
     expect(await cloud.bytes('uploads/mug.jpg')).toEqual(red)
     expect((await send(blue, { ...asked, replace: true })).put.status).toBe(200)
     expect(await cloud.bytes('uploads/mug.jpg')).toEqual(blue)
@@ -140,6 +152,9 @@ describe('uploads', () => {
     expect(await key('../../etc/passwd')).toBe('uploads/passwd')
     expect(await key('..')).toBe('uploads/photo')
     expect(await key('杯子 100%.jpg')).toBe('uploads/杯子 100%.jpg')
+    // Half of an emoji, which no URL can carry; and a name as macOS spells it, which would be another photo than the same elsewhere.
+    expect(await key('\ud83d.jpg')).toBe('uploads/photo')
+    expect(await key('caf\u0065\u0301.jpg')).toBe('uploads/caf\u00e9.jpg')
     const long = await key(`${'杯'.repeat(400)}.jpg`)
     expect([Buffer.byteLength(long) <= 850, long.endsWith('杯.jpg')]).toEqual([true, true])
   })
