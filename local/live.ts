@@ -42,7 +42,6 @@ export function createLive(options: LiveOptions): Live {
   const stops: (() => void)[] = []
   const changed = new Set<string>()
   let id = 0
-  let told = ''
   let gathering: NodeJS.Timeout | undefined
 
   function send<K extends keyof LiveEvents>(type: K, data: LiveEvents[K]): void {
@@ -67,9 +66,7 @@ export function createLive(options: LiveOptions): Live {
       gathering = undefined
       for (const one of changed) send('photo', { key: one })
       changed.clear()
-      const now = meter()
-      if (JSON.stringify(now) !== told) send('meter', now)
-      told = JSON.stringify(now)
+      send('meter', meter())
     }, GATHER)
   }
 
@@ -102,7 +99,6 @@ export function createLive(options: LiveOptions): Live {
   }
 
   function begin(): void {
-    told = JSON.stringify(meter())
     stops.push(cos.watch(onRequest), scf.watch(onInvocation))
     stops.push(cutting.watch((picture) => send('cutting', picture)))
     if (receiver) stops.push(receiver.watch((event) => send('announced', event)))

@@ -28,7 +28,7 @@ export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Mete
 /** How many cutouts were asked for and not paid for, because they were there, or somebody else made them. */
 function savedIn({ result = '', logs }: Ran): number {
   if (/"x-matting":"(?:hit|joined)"/.test(result)) return 1
-  return logs.map(json).reduce((sum, { outcome, cutouts, paid }) => {
-    return sum + (outcome === 'cut' && Array.isArray(cutouts) ? cutouts.length - Number(paid ?? 0) : 0)
+  return logs.map(json).reduce((sum, { cutouts, paid }) => {
+    return sum + (Array.isArray(cutouts) ? cutouts.length - Number(paid ?? 0) : 0)
   }, 0)
 }
