@@ -95,6 +95,13 @@ describe('a photo in the list', () => {
     expect((await one(KEY)).cutouts.map(({ layout, key }) => [layout, key])).toEqual([['plain', kept[0]]])
   })
 
+  it('has its cutout still when it is stored again as it was', async () => {
+    await cloud.upload(KEY, await photo())
+    cloud.clock.advance(60_000)
+    await putQuietly(cloud, KEY, await photo())
+    expect((await one(KEY)).cutouts).toMatchObject([{ layout: 'plain' }])
+  })
+
   it('has the cutout that an older version made of it, but none that was there before it', async () => {
     const body = await photo()
     const older = `cutouts/${KEY}/${hash('md5', body).slice(0, 16)}-plain.png`

@@ -4,7 +4,7 @@ import { createClock } from '../local/clock.ts'
 import { chineseStory, failures } from '../local/page/chinese-story.ts'
 import { englishStory, phrase } from '../local/page/english-story.ts'
 import type { Step, Story } from '../local/page/wire.ts'
-import { blank, lapse, looks, photo, type TestCloud } from './helpers/cloud.ts'
+import { blank, photo, type TestCloud } from './helpers/cloud.ts'
 import { createSpeaker, startInside } from './helpers/inside.ts'
 
 const KEY = 'both/mug.jpg'
@@ -134,15 +134,20 @@ describe('the story of a photo says nothing untrue', () => {
     expect(await told()).toMatchObject(isHandled)
   })
 
-  it('of one that was claimed anew, because nobody knows what became of the first attempt', async () => {
-    cloud.faults.set([{ on: 'GoodsMatting', kind: 'error', code: 'InternalError', times: 1 }])
-    await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
-    await looks(cloud)
-    lapse(cloud)
-    await cloud.scf.idle()
+  it('of a cutout that was deleted, and paid for anew because somebody asked for it', async () => {
+    await cloud.upload(KEY, await photo())
+    cloud.clock.advance(3_600_000)
+    const card = (await cloud.keys('cutouts/')).find((key) => key.includes('c1'))
+    await cloud.bucket.delete(card ?? '')
+    expect((await cloud.image(`/card/${KEY}`)).headers['x-matting']).toBe('made')
     const { claim, paid } = await told()
-    expect(claim?.text).toBe('Claimed for the trigger, for 2 cutouts; 2 times anew.')
-    expect(paid?.text).toBe('2 paid, the last by method three (stored).')
+    expect(claim?.text).toBe('Claimed for an image URL, for 2 cutouts; once anew.')
+    expect(paid?.text).toBe('3 paid, the last by method three (stored).')
+    // What is paid at download is stored by nobody.
+    const seconds = Math.floor(cloud.clock.now() / 1000)
+    const url = cloud.bucket.presign(KEY, seconds - 60, seconds + 60, { query: { 'ci-process': 'GoodsMatting' } })
+    expect([(await fetch(url)).status, cloud.cos.bill().length]).toEqual([200, 4])
+    expect((await told()).paid?.text).toBe('3 paid, the last by method three (stored).')
   })
 
   it('of one that could not be looked at, and whose event was given up', async () => {
