@@ -58,20 +58,6 @@ describe('photos', () => {
     expect(later.photos.map(({ key }) => key)).toEqual(['uploads/b.jpg'])
   })
 
-  it('of one moment are all listed once, whatever the length of a page', async () => {
-    cloud.faults.set([{ on: 'Event', kind: 'drop' }])
-    const keys = Array.from({ length: 8 }, (_, i) => `uploads/${i}.jpg`)
-    await Promise.all(keys.map(async (key) => cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })))
-    const found: string[] = []
-    let after = ''
-    do {
-      const page = (await ask<Photos>('GET', `/api/photos${query({ after, limit: '1' })}`)).json
-      found.push(...page.photos.map(({ key }) => key))
-      after = page.after ?? ''
-    } while (after !== '')
-    expect(found.sort()).toEqual(keys)
-  })
-
   it('that replaces another has pictures of its own, which no browser takes for those of the other', async () => {
     await cloud.upload('uploads/a.jpg', await photo())
     const before = await one('uploads/a.jpg')
