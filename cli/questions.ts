@@ -85,7 +85,7 @@ export function addQuestions(program: Program, run: Run): void {
         const { replay } = await import('./replay.ts')
         const told = await replay(operator, file, dryRun)
         tell(operator, told, ({ letters, events, unreadable }) => [
-          `${letters} letters, ${unreadable} of them unreadable; ${events} events ${dryRun ? 'would be' : 'were'} given to the upload function again`,
+          `Letters: ${letters}, unreadable: ${unreadable}. Events that ${dryRun ? 'would be' : 'were'} given to the upload function again: ${events}.`,
         ])
         return told.unreadable > 0 ? 1 : 0
       })

@@ -216,7 +216,7 @@ describe('replay', () => {
     await writeFile(file, '{"no":"letter"}\nnot JSON\n')
     expect(await run('replay', file, '--dry-run')).toEqual({
       code: 1,
-      printed: ['2 letters, 2 of them unreadable; 0 events would be given to the upload function again'],
+      printed: ['Letters: 2, unreadable: 2. Events that would be given to the upload function again: 0.'],
     })
     expect(await run('replay', join(dir, 'none'))).toMatchObject({
       code: 2,

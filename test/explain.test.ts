@@ -175,7 +175,7 @@ describe('explain says why there is no cutout', () => {
       /^It has none because its event was given up: .* `replay` delivers it again/,
     )
     expect((await it_.command('replay', '--dry-run')).printed).toEqual([
-      '1 letters, 0 of them unreadable; 1 events would be given to the upload function again',
+      'Letters: 1, unreadable: 0. Events that would be given to the upload function again: 1.',
     ])
     expect((await it_.command('replay')).code).toBe(0)
     await it_.cloud.scf.idle()
