@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { createDayCount, type DayCount } from '../lib/invocation.ts'
 import { plain } from '../lib/layout.ts'
+import { take } from '../lib/pay/limit.ts'
 import { ensure } from '../lib/pay/pay.ts'
 import { writeReceipt } from '../lib/pay/receipt.ts'
 import { photo } from './helpers/cos.ts'
@@ -81,6 +82,20 @@ describe('whoever counts the day’s paid calls once for many', () => {
     expect((await want(cos, dayCount, 13, 1, 13)).made).toBe(5)
     cos.advance(6 * SECOND)
     expect(await want(cos, dayCount, 13, 13, 14)).toEqual({ made: 0, told: ['limit-reached'] })
+  })
+
+  it('takes nothing while the receipts are listed, for that list would forget it', async () => {
+    const cos = await startStill()
+    const dayCount = createDayCount()
+    await want(cos, dayCount, 13, 0, 1)
+    const invocation = cos.parts({ DAILY_LIMIT: '13' }, { dayCount })
+    const taken = dayCount.taken
+    // More than half of what was left, so it is listed anew; and one that by itself would need no list.
+    const both = [take(invocation, 7), take(invocation, 1)]
+    expect(dayCount.taken).toBe(taken)
+    await Promise.all(both)
+    // One was paid before, and is in the list.
+    expect(dayCount.left - dayCount.taken).toBe(13 - 1 - 8)
   })
 
   it('gives back what was taken and not paid', async () => {
