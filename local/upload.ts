@@ -58,7 +58,10 @@ export async function grantUpload(json: unknown, options: UploadOptions): Promis
   if (ask.way === 'two' && config.cutoutBucket === config.bucket) {
     if (md5 === undefined) throw new Refused(400, 'md5: expected that of the photo, which a paid upload is signed for')
     const time = { now: clock.now, random: Math.random, uuid: randomUUID, deadline: clock.now() + TIME }
-    const invocation = createInvocation({ ...config, endpoint: cosUrl }, { credentials, ...time })
+    const invocation = createInvocation(
+      { ...config, endpoint: cosUrl, cutoutEndpoint: cosUrl },
+      { credentials, ...time },
+    )
     const signed = await presignUpload(invocation, { key, md5, type, size }, layoutsFor(ask, key, config), UPLOAD)
     if (signed) return { key, ...signed, same, way: 'two' }
   }

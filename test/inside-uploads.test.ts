@@ -16,7 +16,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, send } = createSpeaker(() => cloud)
+const { ask, send, configure } = createSpeaker(() => cloud)
 
 describe('uploads', () => {
   it('plain: the trigger does the rest', async () => {
@@ -56,6 +56,14 @@ describe('uploads', () => {
     expect([granted.json.way, put.status]).toEqual(['plain', 200])
     await other.scf.idle()
     expect(other.cos.bill()).toMatchObject([{ method: 'cloud', source: 'uploads/mug.jpg' }])
+  })
+
+  it('method two goes to the local cloud, though the function is told to use another host', async () => {
+    configure({ COS_ENDPOINT: 'https://accelerated.invalid' })
+    const body = await photo()
+    const { granted } = await send(body, { name: 'mug.jpg', way: 'two', md5: hash('md5', body) })
+    expect([granted.json.way, new URL(granted.json.url).origin]).toEqual(['two', cloud.cosUrl])
+    expect(cloud.cos.bill()).toMatchObject([{ method: 'upload' }])
   })
 
   it('a plain URL pays nothing, whatever is added to it', async () => {

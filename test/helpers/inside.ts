@@ -2,12 +2,13 @@ import { expect, onTestFinished } from 'vitest'
 import type { CloudOptions } from '../../local/cloud.ts'
 import type { LiveEvents, Photo, PhotoAnswer, StepName, Story, UploadGrant } from '../../local/page/wire.ts'
 import { startReceiver } from '../../local/receiver.ts'
+import type { CosTrigger, FunctionSpec } from '../../local/scf/serverless.ts'
 import { startTestCloud, type TestCloud } from './cloud.ts'
 
 /** It holds what HTML, JSON, URLs and server-sent events would take for their own. */
 export const NASTY = 'uploads/<img src=x onerror=alert(1)>\n\ndata: "a&b" 100%+#?.jpg'
 
-const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+export const EVENTS_SECRET = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 
 /** Starts a cloud that announces to a receiver of its own, as `npm start -- --events` does; ON_DELETE is `remove`. */
 export async function startInside(
@@ -115,7 +116,21 @@ export function createSpeaker(cloud: () => TestCloud) {
       end: () => abort.abort(),
     }
   }
-  return { ask, one, story, step, states, send, listen }
+  /** Deploys the functions with other settings, until the test ends. */
+  function deploy(change: (spec: FunctionSpec) => Partial<FunctionSpec>, triggers: Partial<CosTrigger> = {}): void {
+    const { scf } = cloud()
+    const before = scf.serverless()
+    onTestFinished(() => scf.apply(before))
+    scf.apply({
+      ...before,
+      functions: before.functions.map((spec) => ({ ...spec, ...change(spec) })),
+      cosTriggers: before.cosTriggers.map((trigger) => ({ ...trigger, ...triggers })),
+    })
+  }
+  const configure = (variables: Record<string, string>) =>
+    deploy(({ environment }) => ({ environment: { ...environment, ...variables } }))
+
+  return { ask, one, story, step, states, send, listen, deploy, configure }
 }
 
 function isOf<K extends keyof LiveEvents>(one: Told, type: K): one is Told & { data: LiveEvents[K] } {
