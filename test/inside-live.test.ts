@@ -14,7 +14,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, one, listen } = createSpeaker(() => cloud)
+const { ask, one, listen, deploy } = createSpeaker(() => cloud)
 
 describe('GET /api/live', () => {
   it('tells everything in order: the request, the function at work, the paid call, the news, the meter', async () => {
@@ -81,6 +81,22 @@ describe('GET /api/live', () => {
       expect(one).toMatchObject({ status: 403, who: 'page', paid: 0, code: 'AccessDenied' })
   })
 
+  it('says why a function made nothing: what was thrown, what it noted, or why it skipped the photo', async () => {
+    const live = await listen()
+    const why = async () => {
+      await cloud.scf.idle()
+      await expect.poll(() => live.of('invocation').at(-1)?.outcome).not.toBe('running')
+      return live.of('invocation').at(-1)?.why
+    }
+    await cloud.bucket.put(KEY, 'no picture', { type: 'image/jpeg' })
+    expect(await why()).toBe('not-an-image: The photo cannot be read as an image.')
+    await cloud.bucket.put('uploads/text.jpg', 'no picture', { type: 'text/plain' })
+    expect(await why()).toBe('not an image by its type')
+    cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied' }])
+    await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
+    expect(await why()).toMatch(/^MattingError: The vendor refused the call/)
+  })
+
   it('a cutout that is deleted by hand is a change of its photo', async () => {
     await cloud.upload(NASTY, await photo())
     const [cutout = ''] = await cloud.keys('cutouts/')
@@ -112,9 +128,7 @@ describe('GET /api/live', () => {
   })
 
   it('a photo whose event was given up before any function ran is told of: nothing is under way any more', async () => {
-    const before = cloud.scf.serverless()
-    onTestFinished(() => cloud.scf.apply(before))
-    cloud.scf.apply({ ...before, functions: before.functions.map((spec) => ({ ...spec, instances: 0, age: 0 })) })
+    deploy(() => ({ instances: 0, age: 0 }))
     cloud.faults.set([{ on: 'Event', kind: 'delay', ms: 3_600_000 }])
     await cloud.bucket.put(KEY, await photo(), { type: 'image/jpeg' })
     const live = await listen()

@@ -19,7 +19,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, send, listen } = createSpeaker(() => cloud)
+const { ask, send, listen, configure } = createSpeaker(() => cloud)
 
 describe('the page', () => {
   it('is served with a policy under which it can reach the local cloud, and nothing else', async () => {
@@ -172,6 +172,12 @@ describe('GET /api/place', () => {
       events: true,
       version,
     })
+  })
+
+  it('names the bucket and the folders of the function that is deployed now', async () => {
+    configure({ COS_BUCKET: 'shop-1250000000', SOURCE_PREFIXES: 'new/, old/', EVENTS_URL: '' })
+    const { json } = await ask('GET', '/api/place')
+    expect(json).toMatchObject({ bucket: 'shop-1250000000', folders: ['new/', 'old/'], events: false })
   })
 })
 

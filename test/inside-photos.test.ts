@@ -3,7 +3,7 @@ import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { encode } from '../lib/sign.ts'
 import type { ImageAnswer, Photos } from '../local/page/wire.ts'
-import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { photo, putQuietly, startTestCloud, type TestCloud } from './helpers/cloud.ts'
 import { createSpeaker, NASTY, query, startInside } from './helpers/inside.ts'
 
 const URL_KEY = '0123456789abcdef'
@@ -21,7 +21,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, one } = createSpeaker(() => cloud)
+const { ask, one, configure } = createSpeaker(() => cloud)
 
 describe('photos', () => {
   it('are listed in pages, the newest first, each with the cutouts of its version, and nothing else is', async () => {
@@ -107,15 +107,17 @@ describe('GET /api/image', () => {
     expect(cloud.cos.bill()).toHaveLength(1)
   })
 
-  it.each(['plain,width=40,trim=1', 'plain,width=40,trim=1,margin=8', 'plain,width=30,trim=1,margin=40'])(
-    'says the size that %s has',
-    async (text) => {
-      await cloud.upload('uploads/a.jpg', await photo())
-      const { url } = await image(text)
-      const { width, height } = await sharp(Buffer.from(await (await fetch(url)).arrayBuffer())).metadata()
-      expect((await image(text)).img).toContain(`width="${width}" height="${height}"`)
-    },
-  )
+  it.each([
+    'plain,width=40,trim=1',
+    'plain,width=40,trim=1,margin=8',
+    'plain,width=30,trim=1,margin=40',
+    'plain,height=25',
+  ])('says the size that %s has', async (text) => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    const { url } = await image(text)
+    const { width, height } = await sharp(Buffer.from(await (await fetch(url)).arrayBuffer())).metadata()
+    expect((await image(text)).img).toContain(`width="${width}" height="${height}"`)
+  })
 
   it('says for how long caches may still lead to the cutout of a former photo', async () => {
     await cloud.upload('uploads/a.jpg', await photo())
@@ -141,6 +143,28 @@ describe('GET /api/image', () => {
       const { status } = await ask('GET', `/api/image${query({ key: 'uploads/a.jpg', text })}`)
       expect([text, status]).toEqual([text, 400])
     }
+  })
+
+  it('is no wider than may be asked for, no larger than it is shown, and of presets alone where ACCESS=presets', async () => {
+    await cloud.upload('uploads/a.jpg', await photo())
+    expect(await image('plain,width=3000')).toMatchObject({
+      widths: [3000, 4096],
+      sizes: '(max-width: 640px) 100vw, 400px',
+    })
+    expect((await image('plain,width=40')).sizes).toBe('(max-width: 640px) 100vw, 40px')
+    configure({ ACCESS: 'presets' })
+    expect(await image('plain')).toMatchObject({ widths: [], img: expect.not.stringContaining('srcset') })
+    expect((await image('tile')).widths).toEqual([160, 480])
+  })
+
+  it('is not said to have no height, however flat its cutout is', async () => {
+    await putQuietly(cloud, 'uploads/a.jpg', await photo())
+    const create = { width: 400, height: 2, channels: 4 as const, background: '#b03020' }
+    const { etag } = await one('uploads/a.jpg')
+    await cloud.bucket.put(`cutouts/uploads/a.jpg/${etag}-plain.png`, await sharp({ create }).png().toBuffer(), {
+      type: 'image/png',
+    })
+    expect((await image('plain,width=40')).img).toContain('width="40" height="1"')
   })
 
   it('is signed where ACCESS=signed, and the key that signs is not told', async () => {

@@ -3,8 +3,9 @@ import { readConfig } from '../lib/config.ts'
 import { explain } from '../lib/explain.ts'
 import { createInvocation } from '../lib/invocation.ts'
 import { CREDENTIALS } from '../local/cloud.ts'
-import { photo, putQuietly, type TestCloud } from './helpers/cloud.ts'
-import { createSpeaker, query, startInside } from './helpers/inside.ts'
+import type { StepName } from '../local/page/wire.ts'
+import { held, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { createSpeaker, EVENTS_SECRET, query, startInside } from './helpers/inside.ts'
 
 let cloud: TestCloud
 beforeAll(async () => {
@@ -14,7 +15,7 @@ afterAll(() => cloud.close())
 beforeEach(() => ask('POST', '/api/reset'))
 afterEach(() => cloud.faults.set([]))
 
-const { ask, one, story, step, states } = createSpeaker(() => cloud)
+const { ask, one, story, step, states, deploy } = createSpeaker(() => cloud)
 
 describe('the story of a photo', () => {
   const key = 'uploads/mug.jpg'
@@ -32,6 +33,70 @@ describe('the story of a photo', () => {
       shown: 'missing',
     })
     expect((await story(key)).sentence).toBe('It has none yet: its event is waiting, or being handled.')
+  })
+
+  it('while the function is at work, and pays', async () => {
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
+    await cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })
+    await held(cloud)
+    expect(await states(key)).toMatchObject({ event: 'waiting', look: 'waiting', claim: 'done', announced: 'waiting' })
+    expect((await step(key, 'event'))?.text).toBe('Delivered to upload, which is at work.')
+    expect((await step(key, 'look'))?.text).toMatch(/^Instance \d+, \w+, is at work\.$/)
+    cloud.faults.release()
+    await cloud.scf.idle()
+  })
+
+  it('while somebody who asked for its cutout pays, though its event never came', async () => {
+    await putQuietly(cloud, key, await photo())
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold' }])
+    const answer = cloud.image(`/plain/${key}`)
+    await held(cloud)
+    expect(await states(key)).toMatchObject({ event: 'missing', claim: 'done', paid: 'waiting', stored: 'waiting' })
+    cloud.faults.release()
+    expect((await answer).status).toBe(302)
+  })
+
+  it('that comes again, was cut out at last, and that nobody was told of', async () => {
+    const hour = 3_600_000
+    const own = await startForTest({
+      retryDelay: hour,
+      environment: { EVENTS_URL: 'http://127.0.0.1:1/', EVENTS_SECRET },
+    })
+    const { step, configure } = createSpeaker(() => own)
+    const text = async (name: StepName) => {
+      const { state, text } = (await step(key, name)) ?? {}
+      return `${state}: ${text}`
+    }
+    own.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied', times: 1 }])
+    await own.bucket.put(key, await photo(), { type: 'image/jpeg' })
+    await expect.poll(() => text('event')).toBe('waiting: Delivered once without success; it is delivered again.')
+    own.clock.advance(hour)
+    await expect.poll(() => text('event')).toBe('waiting: Delivered 2 times without success; it is delivered again.')
+    expect(await text('announced')).toBe('waiting: The receiver did not take the event.')
+    own.clock.advance(hour)
+    await own.scf.idle()
+    expect(await text('announced')).toBe('failed: The receiver did not take the event.')
+    configure({ EVENTS_URL: '' })
+    expect(await text('announced')).toBe('missing: Nobody is told: EVENTS_URL is not set.')
+  })
+
+  it('that was cut out at the second delivery, and announced', async () => {
+    cloud.faults.set([{ on: 'HeadObject', kind: 'error', code: 'AccessDenied', times: 1 }])
+    await cloud.upload(key, await photo())
+    expect((await step(key, 'event'))?.text).toBe('Delivered to upload, 2 times.')
+    expect((await step(key, 'announced'))?.text).toBe('The receiver took cutout.created.')
+  })
+
+  it('whose cutout came from elsewhere, or which no trigger is for', async () => {
+    await putQuietly(cloud, key, await photo())
+    expect((await step(key, 'event'))?.text).toContain('remembers no event')
+    deploy(() => ({}), { prefix: 'other/' })
+    expect((await step(key, 'event'))?.text).toBe('No trigger gives the function what arrives in this folder.')
+    await cloud.bucket.put(`cutouts/${key}/${(await one(key)).etag}-plain.png`, 'x', { type: 'image/png' })
+    expect(await step(key, 'paid')).toMatchObject({
+      state: 'missing',
+      text: 'The bill has nothing about these cutouts.',
+    })
   })
 
   it('that was cut out, announced, and shown', async () => {
@@ -80,6 +145,9 @@ describe('the story of a photo', () => {
     await cloud.scf.idle()
     expect(await states(key)).toMatchObject({ event: 'done', look: 'failed', claim: 'missing', paid: 'missing' })
     expect((await step(key, 'look'))?.text).toContain('skipped it: off by its metadata')
+    expect((await story(key)).sentence).toMatch(
+      /^It has none because its own metadata say so \(x-cos-meta-matting: off\)/,
+    )
     expect(await step(key, 'announced')).toMatchObject({
       state: 'missing',
       text: 'source.skipped is not among EVENTS.',
