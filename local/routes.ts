@@ -82,7 +82,7 @@ export function createRoutes(options: RoutesOptions, page: () => string): PageRo
     'GET /api/place': place,
     'GET /api/meter': meter.read,
     'GET /api/cutting': cutting.list,
-    'GET /api/photos': (query) => photos.list(query.get('after') ?? '', Number(query.get('limit') ?? Number.NaN)),
+    'GET /api/photos': (query) => photos.list(query.get('after') ?? '', Number(query.get('limit'))),
     'GET /api/photo': (query): PhotoAnswer => {
       const found = photos.one(query.get('key') ?? '')
       return found ? { photo: found } : {}

@@ -40,6 +40,16 @@ describe('the list of photos', () => {
     expect(seen.sort()).toEqual(keys)
   })
 
+  it('goes on behind a photo that was deleted after its page was shown', async () => {
+    await put(['uploads/a.jpg', 'uploads/b.jpg', 'uploads/c.jpg'])
+    const first = await list({ limit: '2' })
+    await cloud.bucket.delete(first.photos[1]?.key ?? '')
+    const second = await list({ after: first.after ?? '' })
+    const keys = [first.photos[0], ...second.photos].map((photo) => photo?.key)
+    expect([second.photos.length, new Set(keys).size]).toEqual([1, 2])
+    expect(await cloud.keys('uploads/')).toEqual(keys.sort())
+  })
+
   it('has pages of a length that can be read and shown, whatever is asked for', async () => {
     const keys = Array.from({ length: 501 }, (_, i) => `uploads/${1000 + i}.jpg`)
     await put(keys)

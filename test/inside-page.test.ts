@@ -175,9 +175,10 @@ describe('GET /api/place', () => {
   })
 
   it('names the bucket and the folders of the function that is deployed now', async () => {
-    configure({ COS_BUCKET: 'shop-1250000000', SOURCE_PREFIXES: 'new/, old/', EVENTS_URL: '' })
+    configure({ COS_BUCKET: 'shop-1250000000', SOURCE_PREFIXES: 'new/, old/', EVENTS_URL: '', ON_DELETE: 'keep' })
     const { json } = await ask('GET', '/api/place')
-    expect(json).toMatchObject({ bucket: 'shop-1250000000', folders: ['new/', 'old/'], events: false })
+    const folders = ['new/', 'old/']
+    expect(json).toMatchObject({ bucket: 'shop-1250000000', folders, events: false, removes: false })
   })
 })
 

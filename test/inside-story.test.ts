@@ -58,10 +58,9 @@ describe('the story of a photo', () => {
 
   it('that comes again, was cut out at last, and that nobody was told of', async () => {
     const hour = 3_600_000
-    const own = await startForTest({
-      retryDelay: hour,
-      environment: { EVENTS_URL: 'http://127.0.0.1:1/', EVENTS_SECRET },
-    })
+    // No events are taken there, and the sender is told so at once.
+    const environment = { EVENTS_URL: cloud.controlUrl, EVENTS_SECRET }
+    const own = await startForTest({ retryDelay: hour, environment })
     const { step, configure } = createSpeaker(() => own)
     const text = async (name: StepName) => {
       const { state, text } = (await step(key, name)) ?? {}
