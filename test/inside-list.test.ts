@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createClock } from '../local/clock.ts'
 import type { Photos } from '../local/page/wire.ts'
 import { photo, putQuietly, type TestCloud } from './helpers/cloud.ts'
-import { createSpeaker, query, startInside } from './helpers/inside.ts'
+import { createSpeaker, NASTY, query, startInside } from './helpers/inside.ts'
 
 const KEY = 'uploads/mug.jpg'
 
@@ -27,12 +27,12 @@ async function put(keys: readonly string[]): Promise<void> {
 
 describe('the list of photos', () => {
   it('shows each once where one source folder lies in another, all at once and page by page', async () => {
-    const keys = ['more/a.jpg', 'uploads/a.jpg', 'uploads/new/b.jpg', 'uploads/z.jpg']
+    const keys = ['more/a.jpg', NASTY, 'uploads/a.jpg', 'uploads/new/b.jpg', 'uploads/z.jpg']
     await put(keys)
     expect((await list()).photos.map(({ key }) => key).sort()).toEqual(keys)
     const seen: string[] = []
     let after: string | undefined = ''
-    while (after !== undefined) {
+    while (after !== undefined && seen.length < 9) {
       const page: Photos = await list({ after, limit: '1' })
       seen.push(...page.photos.map(({ key }) => key))
       after = page.after
