@@ -1,4 +1,5 @@
-// Compiles build/: the package's doors and the command as JavaScript. What is deployed is dist/, which build.mjs makes.
+// Compiles build/: the package's doors, the command and what `npm start` runs as JavaScript. What is deployed is dist/, which
+// build.mjs makes.
 
 import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs'
 import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
@@ -20,6 +21,7 @@ export async function compile() {
       index: 'index.ts',
       cloud: 'cloud.ts',
       command: 'cli/main.ts',
+      start: 'local/main.ts',
       // Threads begin with these.
       boot: 'local/matte/worker.ts',
       instance: 'local/scf/instance.mjs',
@@ -76,7 +78,8 @@ function changed(file) {
 // By its real name, for a clone may be reached through a link.
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const made = new Set(await compile())
-  // Only here, where a package is prepared: a command that is running may still load what an older build has.
+  // Only where a package is prepared: what is running may still load what an older build has.
   const folder = fileURLToPath(new URL('build/', root))
-  for (const name of await readdir(folder)) if (!made.has(name)) await rm(join(folder, name), { recursive: true })
+  const old = process.argv.includes('--clean') ? (await readdir(folder)).filter((name) => !made.has(name)) : []
+  for (const name of old) await rm(join(folder, name), { recursive: true })
 }

@@ -224,6 +224,9 @@ describe('the command of a clone', () => {
     await symlink(clone, link)
     onTestFinished(() => rm(link))
     await run(process.execPath, [join(link, 'compile.mjs')])
+    // Something that runs may still load it.
+    expect(await readdir(join(clone, 'build'))).toContain('of-an-older-build.mjs')
+    await run(process.execPath, [join(link, 'compile.mjs'), '--clean'])
     expect(await readdir(join(clone, 'build'))).toEqual(
       expect.not.arrayContaining([expect.stringMatching(/older|\.\d+$/)]),
     )

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Webhook } from 'standardwebhooks'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { compile } from '../compile.mjs'
 import { readOptions } from '../local/options.ts'
 import { photo, send } from './helpers/cloud.ts'
 import { hasRuntime, network } from './helpers/onnx.ts'
@@ -18,9 +19,9 @@ interface Started {
   interrupt: () => void
 }
 
-/** What `npm start` runs after the build, as a process of its own. */
+/** What `npm start` runs after it has compiled, as a process of its own. */
 function start(...args: string[]): Started {
-  const child = spawn(process.execPath, ['--import', 'tsx', 'local/main.ts', ...args], {
+  const child = spawn(process.execPath, ['build/start.mjs', ...args], {
     cwd: fileURLToPath(new URL('..', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -58,6 +59,8 @@ async function folder(): Promise<string> {
 }
 
 describe('npm start', () => {
+  beforeAll(compile)
+
   it('puts a sample, tells what happened to it and to what comes, and stays until Ctrl-C; one beside it is refused; a second start pays nothing, is --quiet, and prints a signed URL where one is needed', async () => {
     const data = await folder()
     const first = start('--port', '0', '--data', data)
