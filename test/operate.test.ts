@@ -1,8 +1,8 @@
 import { readFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { main } from '../cli/main.ts'
-import { drawSample } from '../local/sample.ts'
 import { onPorts, photo, putQuietly, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { sample } from './helpers/samples.ts'
 
 /** What is another one each time, in whatever is compared. */
 const VARIES: readonly [RegExp, string][] = [
@@ -38,7 +38,7 @@ describe('docs/operate.md: what is printed there is what is printed', () => {
       port = free
       return startTestCloud({ port: free, environment: { CLAIM_TIME: '60', REDIRECT_TTL: '300' } })
     })
-    await cloud.upload('uploads/mug.jpg', (await drawSample('mug')).jpeg)
+    await cloud.upload('uploads/mug.jpg', (await sample('mug')).jpeg)
     // As if there had been no function when these came.
     await putQuietly(cloud, 'uploads/shoes/1.jpg', await photo('#203040'))
     await putQuietly(cloud, 'uploads/shoes/2.jpg', await photo('#b03020'))
