@@ -102,7 +102,7 @@ describe('the pieces of an object', () => {
     const parts: Buffer[] = []
     for await (const part of (await cloud.bucket.pieces('a.bin'))?.pieces ?? []) parts.push(part)
     expect(parts.map(({ length }) => length)).toEqual([16_384, 65_536, 300_000 - 16_384 - 65_536])
-    expect(Buffer.concat(parts)).toEqual(body)
+    expect(Buffer.concat(parts).equals(body)).toBe(true)
     const first = await cloud.bucket.pieces('a.bin')
     for await (const _ of first?.pieces ?? []) break
     expect(cloud.cos.requests().length - before).toBe(4)

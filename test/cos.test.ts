@@ -1,8 +1,12 @@
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createCos } from '../lib/cos.ts'
 import { paid } from '../lib/paid.ts'
 import { startTestCloud } from './helpers/cloud.ts'
 import { against, credentials, error, OBJECT, rules, status, time } from './helpers/fake.ts'
+import { createSeed } from './helpers/seed.ts'
 
 describe('a paid call', () => {
   it.each([
@@ -156,12 +160,11 @@ describe('a presigned URL', () => {
 })
 
 it('lists every page', async () => {
-  const cloud = await startTestCloud()
-  onTestFinished(() => cloud.close())
-  cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+  const data = await mkdtemp(join(tmpdir(), 'listed-'))
+  const seed = createSeed(data)
   const keys = Array.from({ length: 1_100 }, (_, i) => `list/${String(i).padStart(4, '0')} &<红+%.jpg`)
-  for (let i = 0; i < keys.length; i += 50) {
-    await Promise.all(keys.slice(i, i + 50).map((key) => cloud.bucket.put(key, 'x', { type: 'text/plain' })))
-  }
+  for (const key of keys) seed.put(key, Buffer.from('x'), 'text/plain')
+  const cloud = await startTestCloud({ data })
+  onTestFinished(() => cloud.close())
   expect(await cloud.keys('list/')).toEqual(keys)
 })

@@ -120,7 +120,7 @@ describe.skipIf(!hasRuntime)('a network', () => {
     await matte.engine()
     const image = await photo('#f0f0f0')
     const order: string[] = []
-    const work = Array.from({ length: 12 }, async (_, n) => {
+    const work = Array.from({ length: 4 }, async (_, n) => {
       await matte.cut(image, [PLAIN], (stage) => stage === 'decode' && order.push(`${n} begins`))
       order.push(`${n} ends`)
     })
@@ -172,7 +172,8 @@ describe.skipIf(!hasRuntime)('a network', () => {
 
   it('is not asked about a picture that was cut out before', async () => {
     const image = await draw('#ddd', 'none').png().toBuffer()
-    expect(await alphaOf((await cut({ file: await file(), ...EVEN }, image)).png)).toEqual(await alphaOf(image))
+    const { png } = await cut({ file: await file(), ...EVEN }, image)
+    expect((await alphaOf(png)).equals(await alphaOf(image))).toBe(true)
   })
 
   it.each([

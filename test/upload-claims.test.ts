@@ -1,9 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { type Layout, plain } from '../lib/layout.ts'
 import { type PresignedUpload, presignUpload, putPhoto } from '../lib/pay/pay.ts'
 import { BUCKET, REGION, UPLOAD } from '../local/cloud.ts'
 import { claimsOf, photo, putQuietly, startForTest, type TestCloud } from './helpers/cloud.ts'
+import { createSeed } from './helpers/seed.ts'
 import { begin, md5, partsOf, put } from './helpers/uploads.ts'
 
 const KEY = 'uploads/mug.jpg'
@@ -227,19 +231,15 @@ describe('DAILY_LIMIT and presigned uploads', () => {
   })
 
   it('counts a thousand receipts and more with few calls', async () => {
-    const cloud = await startForTest()
-    const day = new Date(cloud.clock.now()).toISOString().slice(0, 10)
+    const data = await mkdtemp(join(tmpdir(), 'receipts-'))
+    const day = new Date().toISOString().slice(0, 10)
+    const key = (time: string) => `.matting/receipts/${day}/${time}-${randomUUID()}-1.json`
+    const seed = createSeed(data)
     // The first ones of the early morning, the others of now.
-    const time = (i: number) => (i < 1_100 ? `000${String(i).padStart(6, '0')}` : '235959999')
-    const key = (i: number) => `.matting/receipts/${day}/${time(i)}-${randomUUID()}-1.json`
+    for (let i = 0; i < 1_100; i++)
+      seed.put(key(`000${String(i).padStart(6, '0')}`), Buffer.from('{}'), 'application/json')
+    const cloud = await startForTest({ data })
     cloud.clock.advance(Math.max(0, 60 * MINUTE - (cloud.clock.now() % DAY)))
-    const write = async (from: number, to: number) => {
-      for (let i = from; i < to; i += 50) {
-        const keys = Array.from({ length: Math.min(50, to - i) }, (_, j) => key(i + j))
-        await Promise.all(keys.map((name) => cloud.bucket.put(name, '{}', { type: 'application/json' })))
-      }
-    }
-    await write(0, 1_100)
     const settings = { DAILY_LIMIT: '1200' }
     const ask = async (colour: string) => {
       const before = cloud.cos.requests().length
@@ -250,7 +250,8 @@ describe('DAILY_LIMIT and presigned uploads', () => {
     // Marks, claims, grants; and two pages of receipts, later one.
     expect(await ask('red')).toEqual([true, 5])
     expect(await ask('green')).toEqual([true, 4])
-    await write(1_100, 1_197)
+    const more = Array.from({ length: 97 }, () => key('235959999'))
+    await Promise.all(more.map((name) => cloud.bucket.put(name, '{}', { type: 'application/json' })))
     expect(await ask('blue')).toEqual([true, 4])
     expect(await ask('black')).toEqual([false, 4])
   })

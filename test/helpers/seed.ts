@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { createHash, hash } from 'node:crypto'
 import { linkSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { BUCKET } from '../../local/cloud.ts'
@@ -12,8 +12,8 @@ export function createSeed(data: string) {
   return {
     count: () => count,
     /** `etag` may be another one than that of the bytes, so that many photos share them. */
-    put(key: string, bytes: Buffer, type: string, etag: string): void {
-      const kind = join(dir, 'tmp', createHash('md5').update(bytes).digest('hex'))
+    put(key: string, bytes: Buffer, type: string, etag = hash('md5', bytes)): void {
+      const kind = join(dir, 'tmp', hash('md5', bytes))
       const file = `00000000-0000-4000-8000-${String(count++).padStart(12, '0')}`
       // Some file systems allow no more links to one file.
       const source = `${kind}-${Math.floor(count / 30_000)}`
