@@ -151,10 +151,11 @@ describe('GET /api/live', () => {
 
   it('the 33rd reader is refused, and the 32 others go on', async () => {
     const own = await startForTest()
-    const { ask, listen } = createSpeaker(() => own)
+    const { listen } = createSpeaker(() => own)
     const readers = await Promise.all(Array.from({ length: 32 }, () => listen()))
-    const { status, json } = await ask('GET', '/api/live')
-    expect([status, json]).toEqual([503, { error: 'Too many pages are open.' }])
+    const refused = await fetch(`${own.controlUrl}/api/live`)
+    expect(refused.status).toBe(503)
+    expect(await refused.json()).toEqual({ error: 'Too many pages are open.' })
     await own.bucket.head(KEY)
     for (const { of } of readers) await expect.poll(() => of('request')).toHaveLength(1)
     // Whoever leaves makes room.
