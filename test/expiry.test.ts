@@ -101,6 +101,18 @@ it('a signed URL that was in time is answered, though its time is over when the 
   expect([status, headers['x-matting'], headers['cache-control']]).toEqual([302, 'made', 'public, max-age=0'])
 })
 
+it('a stranger with one URL cannot have a picture elsewhere fetched, and cut out, again and again by forced reloads', async () => {
+  const { cloud, visits } = await start()
+  const url = signed(cloud, ELSEWHERE, 60)
+  expect((await cloud.image(url)).headers['x-matting']).toBe('made')
+  // A look, and the vendor.
+  expect(visits()).toBe(2)
+  const headers = { 'cache-control': 'no-cache' }
+  for (const method of ['GET', 'HEAD'])
+    expect((await cloud.image(url, { method, headers })).headers['x-matting']).toBe('hit')
+  expect(visits()).toBe(2)
+})
+
 describe('a warm instance', () => {
   /** An instance in this process, with its clocks in hand. */
   async function instance(environment: Record<string, string> = {}) {

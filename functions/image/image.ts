@@ -64,8 +64,10 @@ export async function image(request: HttpRequest, invocation: ImageInvocation): 
   const asked = readRequest(url, config, request.decoded)
   // As JSON, because a key may hold a line break or any other separator.
   const id = JSON.stringify([layoutName(asked.layout), basisOf(asked.view), ...asked.sources])
-  // Whoever has just replaced a photo need not wait for REDIRECT_TTL.
-  const hit = request.anew ? undefined : known.get(id)
+  // Whoever has just replaced a photo need not wait for REDIRECT_TTL. Not so elsewhere: a look may fetch the whole picture, and
+  // where its host gives other bytes each time, a stranger's reloads would be paid.
+  const anew = request.anew && asked.sources.every((source) => typeof source === 'string')
+  const hit = anew ? undefined : known.get(id)
   if (hit && isCurrent(hit, invocation, asked)) {
     if (!hit.blank) return redirect(request, invocation, asked, hit)
     return fallBack(request, invocation, asked, hit, hit.blank)
