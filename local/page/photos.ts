@@ -63,10 +63,12 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     if (before && !isFinished(before) && isFinished(found)) finished(found)
   }
 
-  async function load(from: string | undefined, keep: readonly string[]): Promise<void> {
+  async function load(from?: string): Promise<void> {
     try {
       const page = await api.photos(PAGE, from)
       for (const found of page.photos) take(found)
+      // Those of now: while it was asked, others came or went.
+      const keep = from === undefined ? [] : keys.value
       const fresh = page.photos.map(({ key }) => key).filter((key) => !keep.includes(key))
       after = page.after
       more.set(after !== undefined)
@@ -96,9 +98,9 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
       if (!listed || before !== found.modified) arrange(found)
       return
     }
+    // The cells stay: a card that is not drawn away yet goes on to watch them, and one of that name may come again.
     photo(key).set(undefined)
-    cells.delete(key)
-    stages.delete(key)
+    stages.get(key)?.set(undefined)
     if (listed) keys.set(keys.value.filter((one) => one !== key))
   }
 
@@ -112,12 +114,11 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     look,
     forget() {
       for (const one of cells.values()) one.set(undefined)
-      cells.clear()
-      stages.clear()
+      for (const one of stages.values()) one.set(undefined)
       keys.set([])
     },
-    reload: () => load(undefined, []),
-    loadMore: () => load(after, keys.value),
+    reload: () => load(),
+    loadMore: () => load(after),
     changed(key) {
       dirty.add(key)
       if (gathering) return

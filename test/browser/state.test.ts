@@ -1,0 +1,86 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createApi } from '../../local/page/api.ts'
+import { createPhotos } from '../../local/page/photos.ts'
+import { photo, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
+
+let cloud: TestCloud
+const { fetch } = globalThis
+/** What the next list of photos waits for. */
+let gate: Promise<void> | undefined
+beforeAll(async () => {
+  cloud = await startTestCloud()
+  // As in a browser, whose addresses are relative to the page.
+  vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
+    if (path.includes('after=')) await gate
+    return fetch(new URL(path, cloud.controlUrl), init)
+  })
+})
+afterAll(async () => {
+  vi.unstubAllGlobals()
+  await cloud.close()
+})
+beforeEach(async () => {
+  await cloud.reset()
+  cloud.faults.set([{ on: 'Event', kind: 'drop' }])
+})
+afterEach(() => cloud.faults.set([]))
+
+const put = async (name: string, colour?: string) => {
+  cloud.clock.advance(1_000)
+  await cloud.bucket.put(`uploads/${name}`, await photo(colour), { type: 'image/jpeg' })
+}
+const remove = (name: string) => cloud.bucket.delete(`uploads/${name}`)
+
+/** More photos than a page holds, the first of which are shown. */
+async function many() {
+  const names = Array.from({ length: 26 }, (_, i) => `${i + 10}.jpg`)
+  for (const name of names) await put(name)
+  const photos = createPhotos(
+    createApi(() => ''),
+    () => {},
+  )
+  await photos.reload()
+  expect([photos.keys.value.length, photos.more.value]).toEqual([24, true])
+  return { photos, keys: names.reverse().map((name) => `uploads/${name}`) }
+}
+
+describe('the photos of the page', () => {
+  it('that come or go while older ones are loaded are not lost, nor there again', async () => {
+    const { photos, keys } = await many()
+    let open = () => {}
+    gate = new Promise((resolve) => {
+      open = resolve
+    })
+    const loading = photos.loadMore()
+    await put('new.jpg')
+    await remove('35.jpg')
+    for (const name of ['new.jpg', '35.jpg']) await photos.look(`uploads/${name}`)
+    open()
+    await loading
+    expect(photos.keys.value).toEqual(['uploads/new.jpg', ...keys.slice(1)])
+    expect(photos.more.value).toBe(false)
+  })
+
+  it('are watched on by who shows them, though one was deleted and came again, or all were', async () => {
+    const photos = createPhotos(
+      createApi(() => ''),
+      () => {},
+    )
+    await put('swap.jpg')
+    await photos.reload()
+    const seen: (string | undefined)[] = []
+    const end = new AbortController()
+    const look = () => photos.look('uploads/swap.jpg')
+    photos.photo('uploads/swap.jpg').watch(end.signal, (now) => seen.push(now?.etag))
+    await remove('swap.jpg')
+    await look()
+    await put('swap.jpg', '#2040b0')
+    await look()
+    photos.forget()
+    expect(photos.keys.value).toEqual([])
+    await put('swap.jpg', '#208040')
+    await photos.reload()
+    expect(seen.map((etag) => etag !== undefined)).toEqual([true, false, true, false, true])
+    expect(new Set(seen).size).toBe(4)
+  })
+})
