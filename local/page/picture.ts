@@ -29,7 +29,7 @@ interface Need {
 
 /** Fetches pictures, the urgent ones first, and keeps them. */
 export function createPictures(offline: () => string) {
-  const kept = new Map<string, Promise<Picture>>()
+  const kept = new Map<string, { made: Promise<Picture>; needs: Need[] }>()
   const waiting: Waiting[] = []
   let busy = 0
 
@@ -75,17 +75,20 @@ export function createPictures(offline: () => string) {
     fetch(id: string, url: string, need: Need): Promise<Picture> {
       const there = kept.get(id)
       if (there) {
+        there.needs.push(need)
         kept.delete(id)
         kept.set(id, there)
-        return there
+        return there.made
       }
-      const made = load(url, need)
-      kept.set(id, made)
+      // Whoever asked first may have gone before its turn comes, while another one waits for the same.
+      const needs = [need]
+      const made = load(url, { ...need, wanted: () => needs.some(({ wanted }) => wanted()) })
+      kept.set(id, { made, needs })
       made.catch(() => kept.delete(id))
       const [oldest] = kept.size > KEPT ? kept.entries() : []
       if (oldest) {
         kept.delete(oldest[0])
-        oldest[1].then(({ src }) => URL.revokeObjectURL(src)).catch(() => {})
+        oldest[1].made.then(({ src }) => URL.revokeObjectURL(src)).catch(() => {})
       }
       return made
     },

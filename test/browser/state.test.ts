@@ -1,6 +1,9 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createApi } from '../../local/page/api.ts'
 import { createPhotos } from '../../local/page/photos.ts'
+import { createPictures } from '../../local/page/picture.ts'
 import { photo, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 
 let cloud: TestCloud
@@ -82,5 +85,36 @@ describe('the photos of the page', () => {
     await photos.reload()
     expect(seen.map((etag) => etag !== undefined)).toEqual([true, false, true, false, true])
     expect(new Set(seen).size).toBe(4)
+  })
+})
+
+describe('the pictures of the page', () => {
+  it('are fetched for whoever waits, though the first who asked for one has gone', async () => {
+    const waiting: (() => void)[] = []
+    let asked = 0
+    const server = createServer((_, response) => {
+      asked++
+      waiting.push(() => response.writeHead(200, { 'content-type': 'image/png' }).end('a picture'))
+      if (asked > 4) waiting.forEach((go) => void go())
+    })
+    onTestFinished(() => void server.close().closeAllConnections())
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const pictures = createPictures(() => 'nobody answers')
+    const need = { urgent: false, recent: false, wanted: () => true }
+    // So many at a time.
+    const first = [1, 2, 3, 4].map((n) => pictures.fetch(`${n}`, `${url}${n}`, need))
+    await expect.poll(() => asked).toBe(4)
+    let isOpen = true
+    const gone = pictures.fetch('sheet', `${url}sheet`, { ...need, wanted: () => isOpen })
+    const alone = pictures.fetch('alone', `${url}alone`, { ...need, wanted: () => isOpen })
+    isOpen = false
+    const again = pictures.fetch('sheet', `${url}sheet`, need)
+    for (const go of waiting.splice(0)) go()
+    await expect(alone).rejects.toMatchObject({ name: 'AbortError' })
+    expect(await again).toMatchObject({ bytes: 9, type: 'image/png' })
+    expect(await gone).toBe(await again)
+    await Promise.all(first)
+    expect(asked).toBe(5)
   })
 })
