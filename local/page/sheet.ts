@@ -21,6 +21,8 @@ export function openSheet(scene: Scene, key: string): void {
   let look = lookFor(layout)
   /** The words whose picture is shown or asked for. */
   let shown = ''
+  /** Tells the weight of what is shown. */
+  let weighAgain = () => {}
 
   const image = element('img', { alt: text.cutoutOf(name) })
   const ground = element('div', { class: 'result' }, image)
@@ -109,8 +111,10 @@ export function openSheet(scene: Scene, key: string): void {
       for (const part of [bytes, facts]) write(part, '')
       return
     }
-    if (want === shown) return
+    // The photo has changed: how much the PNG weighs may be known only now.
+    if (want === shown) return weighAgain()
     shown = want
+    weighAgain = () => {}
     const wanted = () => shown === want && !end.signal.aborted
     ground.classList.add('working')
     trouble.hidden = true
@@ -132,7 +136,8 @@ export function openSheet(scene: Scene, key: string): void {
         'download',
         `${name.replace(/\.[^.]*$/, '')}.${picture.type.replace('image/', '').replace('jpeg', 'jpg')}`,
       )
-      weigh(picture.bytes, `${image.naturalWidth} × ${image.naturalHeight}`)
+      weighAgain = () => weigh(picture.bytes, `${image.naturalWidth} × ${image.naturalHeight}`)
+      weighAgain()
       if (pay) void told.look()
     } catch (error) {
       if (!wanted()) return

@@ -133,6 +133,8 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await sheet.getByRole('button', { name: english.makeIt }).click()
     await sheet.locator('.result:not(.working) img').waitFor()
     expect(bill()).toBe(4)
+    // Which may be known only after it is shown.
+    await sheet.locator('.weight').getByText(english.rawPng).waitFor()
     const [width, height] = await sheet.locator('.result img').evaluate(sizeOf)
     await expect
       .poll(() => sheet.getByLabel(english.imgTag, { exact: true }).inputValue({ timeout: 2_000 }))
