@@ -82,7 +82,9 @@ export function createUploads({ api, way, offline, done }: UploadsOptions) {
         const answer = await patiently(() =>
           put(file, url, headers, (percent) => state.set({ at: 'sending', percent })),
         )
-        if (answer.status >= 300) throw new Refused(answer.status, reasonIn(answer))
+        // What was sent before may have been stored, though its answer was that of somebody busy.
+        const isThere = answer.status === TAKEN && (await api.photo(key)).photo?.etag === hash
+        if (answer.status >= 300 && !isThere) throw new Refused(answer.status, reasonIn(answer))
         await done(key, same)
         dismiss()
       } catch (error) {
