@@ -31,9 +31,16 @@ export function before(scene: Scene, key: string) {
     both.photo.src = photo.small
     node.replaceChildren(both.frame)
     const words = wordsOf(scene, 'plain', COMPARED, false)
-    const { url, recent } = await api.image(key, words)
     const wanted = () => both.frame.isConnected
-    both.cutout.src = (await pictures.fetch(`${photo.etag} ${words} ${key}`, url, { urgent: true, recent, wanted })).src
+    try {
+      const { url, recent } = await api.image(key, words)
+      const need = { urgent: true, recent, wanted }
+      both.cutout.src = (await pictures.fetch(`${photo.etag} ${words} ${key}`, url, need)).src
+    } catch (error) {
+      // The next change of the photo tries again.
+      if (drawn === want) drawn = ''
+      throw error
+    }
   }
 
   return {

@@ -161,6 +161,18 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await expect.poll(names).toEqual(before)
   })
 
+  it('shows the photo under its cutout as soon as it can, though at first it could not', async () => {
+    const asked = page.waitForEvent('requestfailed')
+    // The cutout in this width is for comparing alone.
+    await page.route(`${cloud.imageUrl}/**width%3D640**`, (route) => route.abort(), { times: 1 })
+    const sheet = await open('ring.jpg')
+    await asked
+    await cloud.bucket.put('uploads/ring.jpg', await photo('ring'), { type: 'image/jpeg' })
+    await sheet.locator('.compare img:not(.photo)[src]').waitFor()
+    await page.keyboard.press('Escape')
+    expect(complaints.splice(0)).toEqual([expect.stringContaining('ERR_FAILED')])
+  })
+
   it('a key that is markup stays text', async () => {
     const key = 'uploads/<img src=x onerror=alert(1)>.jpg'
     await cloud.upload(key, await photo('mug'))
