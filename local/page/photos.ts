@@ -80,10 +80,13 @@ export function createPhotos(api: Api, finished: (photo: Photo) => void): Photos
     }
   }
 
-  /** Puts a photo where it belongs, if it is not among those that are still to be loaded. */
+  /** Puts a photo where the list has it, if it is not among those that are still to be loaded. */
   function arrange(found: Photo): void {
     const rest = keys.value.filter((one) => one !== found.key)
-    const older = rest.findIndex((one) => (photo(one).value?.modified ?? '') <= found.modified)
+    const older = rest.findIndex((one) => {
+      const { modified = '' } = photo(one).value ?? {}
+      return modified < found.modified || (modified === found.modified && one > found.key)
+    })
     if (older < 0 && more.value) return
     const at = older < 0 ? rest.length : older
     keys.set([...rest.slice(0, at), found.key, ...rest.slice(at)])

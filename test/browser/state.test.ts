@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createClock } from '../../local/clock.ts'
 import { createApi } from '../../local/page/api.ts'
 import { createPhotos } from '../../local/page/photos.ts'
 import { createPictures } from '../../local/page/picture.ts'
@@ -8,10 +9,13 @@ import { photo, startTestCloud, type TestCloud } from '../helpers/cloud.ts'
 
 let cloud: TestCloud
 const { fetch } = globalThis
+const clock = createClock()
+/** The moment at which time stands still. */
+let still: number | undefined
 /** What the next list of photos waits for. */
 let gate: Promise<void> | undefined
 beforeAll(async () => {
-  cloud = await startTestCloud()
+  cloud = await startTestCloud({ clock: { ...clock, now: () => still ?? clock.now() } })
   // As in a browser, whose addresses are relative to the page.
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
     if (path.includes('after=')) await gate
@@ -26,7 +30,10 @@ beforeEach(async () => {
   await cloud.reset()
   cloud.faults.set([{ on: 'Event', kind: 'drop' }])
 })
-afterEach(() => cloud.faults.set([]))
+afterEach(() => {
+  still = undefined
+  cloud.faults.set([])
+})
 
 const put = async (name: string, colour?: string) => {
   cloud.clock.advance(1_000)
@@ -62,6 +69,65 @@ describe('the photos of the page', () => {
     await loading
     expect(photos.keys.value).toEqual(['uploads/new.jpg', ...keys.slice(1)])
     expect(photos.more.value).toBe(false)
+  })
+
+  it('are in the order of the list, whichever of them is heard of first, though they came in one moment', async () => {
+    const photos = createPhotos(
+      createApi(() => ''),
+      () => {},
+    )
+    await put('older.jpg')
+    still = clock.now() + 5_000
+    for (const name of ['b.jpg', 'a.jpg', 'c.jpg']) await put(name)
+    for (const name of ['b', 'c', 'older', 'a']) await photos.look(`uploads/${name}.jpg`)
+    still += 5_000
+    const order = async (...names: string[]) => {
+      const keys = names.map((name) => `uploads/${name}.jpg`)
+      expect(photos.keys.value).toEqual(keys)
+      const listed = createPhotos(
+        createApi(() => ''),
+        () => {},
+      )
+      await listed.reload()
+      expect(listed.keys.value).toEqual(keys)
+    }
+    await order('a', 'b', 'c', 'older')
+    // Stored again it is the newest.
+    await put('c.jpg')
+    await photos.look('uploads/c.jpg')
+    await order('c', 'a', 'b', 'older')
+  })
+
+  it('that are older than those that are shown come when they are asked for', async () => {
+    const { photos, keys } = await many()
+    await photos.look(keys[25] ?? '')
+    expect(photos.keys.value).toEqual(keys.slice(0, 24))
+    await photos.loadMore()
+    expect(photos.keys.value).toEqual(keys)
+  })
+
+  it('are told of when they have a cutout, or never will, and no stage is shown of them any more', async () => {
+    const finished: string[] = []
+    const photos = createPhotos(
+      createApi(() => ''),
+      ({ key, cutouts }) => finished.push(`${key} ${cutouts.length}`),
+    )
+    const key = 'uploads/mug.jpg'
+    cloud.faults.set([{ on: 'GoodsMatting', kind: 'hold', times: 1 }])
+    await cloud.bucket.put(key, await photo(), { type: 'image/jpeg' })
+    await expect.poll(() => cloud.faults.held()).toEqual([key])
+    await photos.reload()
+    photos.stage(key).set('mask')
+    await photos.look(key)
+    expect([photos.stage(key).value, finished]).toEqual(['mask', []])
+    cloud.faults.release()
+    await cloud.scf.idle()
+    for (let i = 0; i < 2; i++) await photos.look(key)
+    expect([photos.stage(key).value, finished]).toEqual([undefined, [`${key} 1`]])
+    photos.stage(key).set('mask')
+    await cloud.bucket.delete(key)
+    await photos.look(key)
+    expect([photos.stage(key).value, photos.keys.value]).toEqual([undefined, []])
   })
 
   it('are watched on by who shows them, though one was deleted and came again, or all were', async () => {
