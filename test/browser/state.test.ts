@@ -1,6 +1,6 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createClock } from '../../local/clock.ts'
 import { createApi } from '../../local/page/api.ts'
 import { createPhotos } from '../../local/page/photos.ts'
@@ -12,13 +12,13 @@ const { fetch } = globalThis
 const clock = createClock()
 /** The moment at which time stands still. */
 let still: number | undefined
-/** What the next list of photos waits for. */
+/** What lists of photos wait for. */
 let gate: Promise<void> | undefined
 beforeAll(async () => {
   cloud = await startTestCloud({ clock: { ...clock, now: () => still ?? clock.now() } })
   // As in a browser, whose addresses are relative to the page.
   vi.stubGlobal('fetch', async (path: string, init: RequestInit) => {
-    if (path.includes('after=')) await gate
+    if (path.startsWith('/api/photos?')) await gate
     return fetch(new URL(path, cloud.controlUrl), init)
   })
 })
@@ -31,7 +31,7 @@ beforeEach(async () => {
   cloud.faults.set([{ on: 'Event', kind: 'drop' }])
 })
 afterEach(() => {
-  still = undefined
+  still = gate = undefined
   cloud.faults.set([])
 })
 
@@ -102,8 +102,24 @@ describe('the photos of the page', () => {
     const { photos, keys } = await many()
     await photos.look(keys[25] ?? '')
     expect(photos.keys.value).toEqual(keys.slice(0, 24))
-    await photos.loadMore()
+    await Promise.all([photos.loadMore(), photos.loadMore()])
     expect(photos.keys.value).toEqual(keys)
+    await photos.reload()
+    expect(photos.keys.value).toEqual(keys.slice(0, 24))
+  })
+
+  it('are not known to be none while nobody answers', async () => {
+    const photos = createPhotos(
+      createApi(() => 'nobody answers'),
+      () => {},
+    )
+    const told = () => [photos.known.value, photos.trouble.value]
+    gate = Promise.reject(new TypeError())
+    await photos.reload()
+    expect(told()).toEqual([false, 'nobody answers'])
+    gate = undefined
+    await photos.reload()
+    expect(told()).toEqual([true, undefined])
   })
 
   it('are told of when they have a cutout, or never will, and no stage is shown of them any more', async () => {
@@ -145,8 +161,9 @@ describe('the photos of the page', () => {
     await look()
     await put('swap.jpg', '#2040b0')
     await look()
+    photos.stage('uploads/swap.jpg').set('mask')
     photos.forget()
-    expect(photos.keys.value).toEqual([])
+    expect([photos.keys.value, photos.stage('uploads/swap.jpg').value]).toEqual([[], undefined])
     await put('swap.jpg', '#208040')
     await photos.reload()
     expect(seen.map((etag) => etag !== undefined)).toEqual([true, false, true, false, true])
@@ -155,32 +172,62 @@ describe('the photos of the page', () => {
 })
 
 describe('the pictures of the page', () => {
-  it('are fetched for whoever waits, though the first who asked for one has gone', async () => {
-    const waiting: (() => void)[] = []
-    let asked = 0
-    const server = createServer((_, response) => {
-      asked++
-      waiting.push(() => response.writeHead(200, { 'content-type': 'image/png' }).end('a picture'))
-      if (asked > 4) waiting.forEach((go) => void go())
-    })
-    onTestFinished(() => void server.close().closeAllConnections())
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+  const waiting: { url: string; anew: boolean; answer: (status: number) => void }[] = []
+  const server = createServer(({ url = '', headers }, response) => {
+    const answer = (status: number) => void response.writeHead(status, { 'content-type': 'image/png' }).end('a picture')
+    waiting.push({ url, anew: headers['cache-control'] === 'no-cache', answer })
+  })
+  beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)))
+  afterAll(() => void server.close().closeAllConnections())
+  const need = { urgent: false, recent: false, wanted: () => true }
+
+  /** As many as are fetched at a time are under way. */
+  async function begin() {
     const pictures = createPictures(() => 'nobody answers')
-    const need = { urgent: false, recent: false, wanted: () => true }
-    // So many at a time.
-    const first = [1, 2, 3, 4].map((n) => pictures.fetch(`${n}`, `${url}${n}`, need))
-    await expect.poll(() => asked).toBe(4)
+    const { port } = server.address() as AddressInfo
+    const ask = (id: string, more = {}) => pictures.fetch(id, `http://127.0.0.1:${port}/${id}`, { ...need, ...more })
+    const first = Promise.all(['1', '2', '3', '4'].map((id) => ask(id)))
+    await expect.poll(() => waiting.length).toBe(4)
+    return { ask, first }
+  }
+  const answer = (status = 200) => {
+    for (const one of waiting.splice(0)) one.answer(status)
+  }
+  const next = async () => {
+    await expect.poll(() => waiting.length).toBeGreaterThan(0)
+    return waiting.map(({ url }) => url)
+  }
+
+  it('are fetched for whoever waits, though the first who asked for one has gone', async () => {
+    const { ask, first } = await begin()
     let isOpen = true
-    const gone = pictures.fetch('sheet', `${url}sheet`, { ...need, wanted: () => isOpen })
-    const alone = pictures.fetch('alone', `${url}alone`, { ...need, wanted: () => isOpen })
+    const gone = ask('sheet', { wanted: () => isOpen })
+    const alone = ask('alone', { wanted: () => isOpen })
     isOpen = false
-    const again = pictures.fetch('sheet', `${url}sheet`, need)
-    for (const go of waiting.splice(0)) go()
+    const again = ask('sheet')
+    answer()
     await expect(alone).rejects.toMatchObject({ name: 'AbortError' })
+    expect(await next()).toEqual(['/sheet'])
+    answer()
     expect(await again).toMatchObject({ bytes: 9, type: 'image/png' })
     expect(await gone).toBe(await again)
-    await Promise.all(first)
-    expect(asked).toBe(5)
+    await first
+  })
+
+  it('come the urgent ones first, four at a time, and again after a failure', async () => {
+    const { ask, first } = await begin()
+    const [slow, soon] = [ask('slow'), ask('soon', { urgent: true, recent: true })]
+    waiting.shift()?.answer(200)
+    await expect.poll(() => waiting.map(({ url, anew }) => `${url} ${anew}`)).toContain('/soon true')
+    expect([waiting.length, waiting.filter(({ anew }) => anew).length]).toEqual([4, 1])
+    answer()
+    await Promise.all([first, soon])
+    expect(await next()).toEqual(['/slow'])
+    answer(422)
+    await expect(slow).rejects.toThrow('422')
+    const others = ['slow', '5', '6', '7'].map((id) => ask(id))
+    await expect.poll(() => waiting.length).toBe(4)
+    answer()
+    await Promise.all(others)
   })
 })
