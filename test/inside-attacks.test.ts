@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import type { ImageAnswer, Photos } from '../local/page/wire.ts'
-import { photo, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { photo, putQuietly, startTestCloud, type TestCloud } from './helpers/cloud.ts'
+import { authorization } from './helpers/cos.ts'
 import { createSpeaker, query, startInside } from './helpers/inside.ts'
 
 let cloud: TestCloud
@@ -105,6 +106,24 @@ describe('the meter', () => {
     await cloud.upload('uploads/mug.jpg', await photo())
     for (const method of ['HEAD', 'HEAD', 'GET']) await cloud.image('/plain/uploads/mug.jpg', { method })
     expect(await meter()).toMatchObject({ paid: 1, saved: 1 })
+  })
+
+  it('counts a cutout once though it was paid for twice, and another version of its photo anew', async () => {
+    const key = 'idle/mug.jpg'
+    const rules = JSON.stringify({ rules: [{ fileid: '/try/mug.png', rule: 'ci-process=GoodsMatting' }] })
+    const signed = authorization({ method: 'POST', path: `/${key}`, id: 'local-id', secret: 'local-secret' })
+    const headers = { authorization: signed, 'pic-operations': rules }
+    const store = () => fetch(`${cloud.cosUrl}/${key}?image_process`, { method: 'POST', headers })
+    const seconds = Math.floor(cloud.clock.now() / 1000)
+    const url = cloud.bucket.presign(key, seconds - 60, seconds + 60, { query: { 'ci-process': 'GoodsMatting' } })
+    // It is stored nowhere.
+    const deliver = () => fetch(url)
+    await putQuietly(cloud, key, await photo())
+    for (const cut of [store, store, deliver, deliver]) expect((await cut()).status).toBe(200)
+    expect(await meter()).toMatchObject({ paid: 4, cutouts: 2 })
+    await putQuietly(cloud, key, await photo('#2040b0'))
+    await deliver()
+    expect(await meter()).toMatchObject({ paid: 5, cutouts: 3 })
   })
 
   it('shows no calls of before a reset, whoever resets', async () => {

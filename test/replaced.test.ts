@@ -20,6 +20,17 @@ async function askInVain(cloud: TestCloud) {
   return { asked }
 }
 
+it('a photo that a forced reload did not find is not shown from memory to the next who asks', async () => {
+  const cloud = await startForTest({ instances: 1, environment: { REDIRECT_TTL: '300' } })
+  await cloud.upload(KEY, await photo())
+  expect((await cloud.image(`/plain/${KEY}`)).status).toBe(302)
+  await cloud.bucket.delete(KEY)
+  expect((await cloud.image(`/plain/${KEY}`)).status).toBe(302)
+  const headers = { 'cache-control': 'no-cache' }
+  expect((await cloud.image(`/plain/${KEY}`, { headers })).status).toBe(404)
+  expect((await cloud.image(`/plain/${KEY}`)).status).toBe(404)
+})
+
 it('a lost attempt casts no doubt on the next one, which was answered', async () => {
   const cloud = await startForTest()
   const { asked } = await askInVain(cloud)

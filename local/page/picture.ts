@@ -55,7 +55,7 @@ export function createPictures(offline: () => string) {
       const answer = await patiently(() =>
         fetch(url, {
           headers: { accept: 'image/avif,image/webp,image/*' },
-          cache: recent ? 'reload' : 'default',
+          cache: recent ? 'default' : 'reload',
           referrerPolicy: 'origin',
         }),
       )
