@@ -1,12 +1,9 @@
 import sharp from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { Picture } from '../local/matte/layout.ts'
-import { createMatte } from '../local/matte/matte.ts'
 import { drawSample, SAMPLES, type SampleName } from '../local/sample.ts'
+import { matte } from './helpers/cloud.ts'
 import { sample } from './helpers/samples.ts'
-
-const matte = createMatte({ workers: 1 })
-afterAll(() => matte.close())
 
 async function cut(image: Buffer): Promise<Picture & { blank: boolean }> {
   const [{ png, width, height, blank } = { png: Buffer.alloc(0), width: 0, height: 0, blank: true }] = await matte.cut(

@@ -1,12 +1,8 @@
 import sharp from 'sharp'
-import { afterAll, describe, expect, it } from 'vitest'
-import { createMatte } from '../local/matte/matte.ts'
-import { photo } from './helpers/cloud.ts'
+import { describe, expect, it } from 'vitest'
+import { matte, photo } from './helpers/cloud.ts'
 import { type Kind, scenes } from './matte/scenes.ts'
 import { score } from './matte/score.ts'
-
-const matte = createMatte({ workers: 1 })
-afterAll(() => matte.close())
 
 async function alphaOf(image: Buffer): Promise<Buffer> {
   const [cutout] = await matte.cut(image, [{ center: false, dx: 0, dy: 0 }])
