@@ -30,7 +30,7 @@ export function say(reason: Reason): { why: string; advice?: string } {
         advice: `The presets are ${reason.presets.join(', ')}.`,
       }
     case 'refused':
-      return { why: `It has none because of ${reason.error}: ${reason.message}`, ...adviceFor(reason.error) }
+      return { why: `It has none (${reason.error}): ${reason.message}`, ...adviceFor(reason.error) }
     case 'held':
       return {
         why: `It is being made (${reason.layouts.join(', ')}): the right to pay was claimed for ${forWhom(reason.asker)} and ends ${reason.until}.`,

@@ -45,7 +45,7 @@ export async function describeImage(photo: Photo, text: string, options: ImageOp
     : openUrl(origin, text, key)
   const cutout = photo.cutouts.find((one) => one.layout === layout)
   const size = shown(view, cutout && (await sizeOf(cutout.key, view, config, options)))
-  const sizes = `(max-width: 640px) 100vw, ${Math.min(size.width, 400)}px`
+  const sizes = `(max-width: 640px) 100vw, ${size.width}px`
   const alt = key.replace(/^.*\//s, '').replace(/\.\w+$/, '')
   const { img } = imageSet(origin, { layout: base, key, widths, sizes, ...size, alt, ...(signer && { signer }) })
   const recent = now() - Date.parse(photo.modified) < 2 * config.redirectTtl * 1_000

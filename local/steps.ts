@@ -82,11 +82,13 @@ function claim({ told: { attempts } }: Known): Step {
   const own = attempts.filter(({ current }) => current)
   const last = own.at(-1)
   if (!last) return make('claim', 'missing', { phrase: 'unclaimed', facts: {} })
-  const { asker, failure, written } = last
+  const { failure, written } = last
   const at = new Date(written).toISOString()
-  if (failure) return make('claim', 'failed', { phrase: 'released', facts: { asker, code: failure } }, { at })
+  if (failure)
+    return make('claim', 'failed', { phrase: 'released', facts: { asker: last.asker, code: failure } }, { at })
   const cutouts = new Set(own.map(({ cutout }) => cutout)).size
-  return make('claim', 'done', { phrase: 'claimed', facts: { asker, cutouts, again: own.length - cutouts } }, { at })
+  const askers = [...new Set(own.map(({ asker }) => asker))]
+  return make('claim', 'done', { phrase: 'claimed', facts: { askers, cutouts, again: own.length - cutouts } }, { at })
 }
 
 function paid({ bill, photo: { mark, cutouts }, told }: Known): Step {

@@ -163,7 +163,7 @@ describe('the story of a photo', () => {
       announced: 'done',
     })
     expect((await story(key)).sentence).toMatch(
-      /^It has none because of not-an-image: The photo cannot be read as an image\. Store it again;/,
+      /^It has none \(not-an-image\): The photo cannot be read as an image\. Store it again;/,
     )
     const { mark } = await one(key)
     expect(mark).toEqual({ code: 'not-an-image', message: 'The photo cannot be read as an image.' })

@@ -141,7 +141,7 @@ describe('the story of a photo says nothing untrue', () => {
     await cloud.bucket.delete(card ?? '')
     expect((await cloud.image(`/card/${KEY}`)).headers['x-matting']).toBe('made')
     const { claim, paid } = await told()
-    expect(claim?.text).toBe('Claimed for an image URL, for 2 cutouts; once anew.')
+    expect(claim?.text).toBe('Claimed for the trigger and an image URL, for 2 cutouts; once anew.')
     expect(paid?.text).toBe('3 paid, the last by method three (stored).')
     // What is paid at download is stored by nobody.
     const seconds = Math.floor(cloud.clock.now() / 1000)

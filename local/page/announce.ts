@@ -10,13 +10,21 @@ export function createAnnouncer() {
   const node = element('p', { class: 'toast', role: 'status' })
   let waiting: string[] = []
   let timer = 0
+  function clear(): void {
+    write(node, '')
+  }
   function tell(): void {
+    // What lies behind a dialog is neither seen nor read aloud.
+    const place = [...document.querySelectorAll('dialog[open]')].at(-1) ?? document.body
+    if (node.parentElement !== place) place.append(node)
     write(node, waiting.join(' '))
     waiting = []
-    timer = setTimeout(() => write(node, ''), SHOWN_MS)
+    timer = setTimeout(clear, SHOWN_MS)
   }
   return {
     node,
+    /** As long as nothing new is told. */
+    clear,
     announce(words: string): void {
       if (!waiting.includes(words)) waiting.push(words)
       clearTimeout(timer)

@@ -3,7 +3,7 @@ import { element, write } from './element.ts'
 import { icon, note } from './icon.ts'
 import { paint } from './looking.ts'
 import { isFinished, mainOf } from './photos.ts'
-import { nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { groundOf, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import { kilobytes } from './size.ts'
 import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 
@@ -102,7 +102,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const look = remembered.look.value
     const image = element('img', { alt: text.cutoutOf(name), decoding: 'async' })
     const tile = element('div', { class: 'tile ground' }, image)
-    paint(tile, look.ground)
+    paint(tile, groundOf(scene, look))
     const here = pictures.querySelector('.tile img')
     // Only its cutout changes with the look; the photo stays as it is.
     const kept =
@@ -115,7 +115,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
 
   async function drawCompare(photo: Photo, cutout: Cutout): Promise<void> {
     const look = { ...remembered.look.value, trim: false }
-    const both = compare(scene, name, look.ground)
+    const both = compare(scene, name, groundOf(scene, look))
     both.photo.src = photo.small
     both.photo.referrerPolicy = 'origin'
     pictures.replaceChildren(both.frame)

@@ -5,15 +5,15 @@ import type { StoryFacts } from './wire.ts'
 
 export const chineseStory: StoryText = {
   reason,
-  uploaded: ({ size, type }) => `存储桶里有 ${kilobytes(size)}，类型为${type || '（无）'}。`,
+  uploaded: ({ size, type }) => `存储桶里有 ${kilobytes(size)}，类型为 ${type || '（无）'}。`,
   'given-up': ({ count, message, code }) => `投递 ${count} 次后放弃，存为死信：${code ? failureOf(code) : message}`,
   'comes-again': ({ count }) => `投递 ${count} 次均未成功，会再次投递。`,
   'at-work': ({ function: name }) => `已投递给 ${name}，正在处理。`,
   'on-its-way': () => '正在送往函数。',
   'no-trigger': () => '没有触发器把这个文件夹里的新照片交给函数。',
-  'no-event': () => '本地云没有记得任何事件：它被丢弃了，或者在上次启动之前就来过。',
+  'no-event': () => '本地云没有事件记录：它被丢弃了，或者在上次启动之前就来过。',
   delivered: ({ function: name, count }) => `已投递给 ${name}，共 ${count} 次。`,
-  'not-looked': () => '本地云没有记得任何一次查看这张照片的运行。',
+  'not-looked': () => '本地云没有查看这张照片的运行记录。',
   skipped: ({ why, ...run }) => `${where(run)}跳过了它：${skips[why] ?? why}。`,
   looking: (run) => `${where(run)}正在处理。`,
   'broke-off': ({ outcome, code, ...run }) =>
@@ -21,8 +21,8 @@ export const chineseStory: StoryText = {
   looked: (run) => `${where(run)}查看了它。`,
   unclaimed: () => '最近一天没有人认领付费的权利。',
   released: ({ asker, code }) => `为${askers[asker] ?? asker}认领，又放弃：${failureOf(code)}。`,
-  claimed: ({ asker, cutouts, again }) =>
-    `为${askers[asker] ?? asker}认领，共 ${cutouts} 张抠图${again > 0 ? `；重新认领 ${again} 次` : ''}。`,
+  claimed: ({ askers: who, cutouts, again }) =>
+    `为${who.map((asker) => askers[asker] ?? asker).join('和')}认领，共 ${cutouts} 张抠图${again > 0 ? `；重新认领 ${again} 次` : ''}。`,
   paid: ({ count, method, outcome, lost }) =>
     `付费 ${count} 次，最后一次用方法${methods[method]}（${bills[outcome] ?? outcome}）${lost > 0 ? `；其中 ${lost} 次没有收到回答` : ''}。`,
   'not-paid': ({ code }) => `没有付费：${failureOf(code)}。`,
@@ -38,7 +38,7 @@ export const chineseStory: StoryText = {
   'not-announced': () => '还没有通知。',
   'not-chosen': ({ type }) => `EVENTS 里没有 ${type}。`,
   announced: ({ type }) => `接收方收下了 ${type}。`,
-  'not-shown': () => '还没有人取过抠图。',
+  'not-shown': () => '本地云启动以来还没有人取过抠图。',
   shown: ({ count }) => `抠图被取过 ${count} 次。`,
 }
 

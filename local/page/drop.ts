@@ -13,8 +13,6 @@ export function drop(scene: Scene): HTMLElement {
   const send = (files: Iterable<File>) => {
     const list = [...files]
     if (list.length === 0) return
-    // What comes is seen behind it.
-    for (const sheet of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) sheet.close()
     uploads.send(list)
     announce(text.uploadsBegan(list.length))
   }
@@ -95,6 +93,8 @@ export function drop(scene: Scene): HTMLElement {
   let inside = 0
   document.documentElement.dataset.drop = text.dropNow
   const over = (on: boolean) => {
+    // What comes is seen behind it.
+    for (const sheet of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) sheet.close()
     document.documentElement.classList.toggle('dragging', on)
     write(title, on ? text.dropNow : text.dropTitle)
   }

@@ -27,8 +27,8 @@ export const englishStory: StoryText = {
   looked: (run) => `${where(run)} looked at it.`,
   unclaimed: () => 'Nobody has claimed the right to pay in the last day.',
   released: ({ asker, code }) => `Claimed for ${askers[asker] ?? asker}, and released: ${code}.`,
-  claimed: ({ asker, cutouts, again }) =>
-    `Claimed for ${askers[asker] ?? asker}, for ${cutouts === 1 ? 'one cutout' : `${cutouts} cutouts`}${again > 0 ? `; ${times(again)} anew` : ''}.`,
+  claimed: ({ askers: who, cutouts, again }) =>
+    `Claimed for ${who.map((asker) => askers[asker] ?? asker).join(' and ')}, for ${cutouts === 1 ? 'one cutout' : `${cutouts} cutouts`}${again > 0 ? `; ${times(again)} anew` : ''}.`,
   paid: ({ count, method, outcome, lost }) =>
     `${count} paid, the last by method ${method} (${outcome})${lost > 0 ? `; ${lost} without an answer` : ''}.`,
   'not-paid': ({ code, message }) => `Nothing was paid: ${code}, ${message}`,
@@ -44,7 +44,7 @@ export const englishStory: StoryText = {
   'not-announced': () => 'Not announced yet.',
   'not-chosen': ({ type }) => `${type} is not among EVENTS.`,
   announced: ({ type }) => `The receiver took ${type}.`,
-  'not-shown': () => 'Nobody has fetched a cutout yet.',
+  'not-shown': () => 'Nobody has fetched a cutout since the local cloud started.',
   shown: ({ count }) => `A cutout was fetched, ${times(count)}.`,
 }
 

@@ -14,13 +14,14 @@ export const english = {
   themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
   live: 'Live',
   connecting: 'Connecting',
+  gone: 'Stopped',
   stopped: 'The local cloud does not answer.',
   stoppedHelp: 'Start it again with npm start; this page reconnects by itself.',
 
   dropTitle: 'Drop product photos here',
   dropNow: 'Let go to cut them out',
   choose: 'Choose photos',
-  formats: 'JPEG, PNG, WebP or BMP; as many as you like',
+  formats: 'JPEG, PNG, WebP or BMP, as many as you like; best on a plain backdrop',
   noPhoto: 'No photo at hand? Take one of these:',
   samples: { mug: 'Mug', ring: 'Ring', bottle: 'Bottle', vase: 'Vase' },
   illustration:
@@ -109,10 +110,12 @@ export const english = {
   makeIt: 'Make it: one paid call',
   result: 'Sent to the shopper',
   onGround: 'with its ground',
+  noTransparency: 'JPG is never transparent',
   rawPng: 'stored PNG',
   use: 'Use it',
   useHelp:
     'Pages of localhost may show it; for those of another address, start with --origin. A page opened from a file may not.',
+  signedHelp: 'Both are signed, and end after a day.',
   imageUrl: 'Image URL',
   imgTag: '<img srcset>',
   copy: 'Copy',
@@ -173,7 +176,7 @@ export const english = {
   clear: 'Clear',
   logEmpty: 'Quiet. Drop a photo and watch.',
   logNone: 'Nothing of this kind.',
-  logNoEvents: 'The next system is told nothing: start with --events, which receives what it would get.',
+  logNoEvents: 'Nobody is told of cutouts: start with --events, which receives what your shop would be told.',
   missed: (n: number) => `${n} lines were left out, because this page was too slow`,
   who: { page: 'page', function: 'function', other: 'other' },
   outcomes: { running: 'running', ok: 'ok', error: 'error', timeout: 'out of time', crash: 'crashed' },
@@ -186,7 +189,7 @@ export const english = {
 
   ready: (n: number) => (n === 1 ? 'One cutout is ready.' : `${n} cutouts are ready.`),
   trouble: (n: number) => (n === 1 ? 'One photo was not cut out.' : `${n} photos were not cut out.`),
-  uploadsBegan: (n: number) => (n === 1 ? 'One photo is being uploaded.' : `${n} photos are being uploaded.`),
+  uploadsBegan: (n: number) => (n === 1 ? 'One file came in.' : `${n} files came in.`),
   footer:
     'Nothing leaves this machine, and no call costs money here. What the vendor’s own engine cuts looks different.',
 }

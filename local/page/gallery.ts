@@ -52,6 +52,8 @@ export function gallery(scene: Scene): HTMLElement {
       type: 'button',
       click: () => {
         for (const { state, dismiss } of uploads.list.value) if (state.value.at === 'failed') dismiss()
+        // The button goes, too.
+        document.getElementById('gallery')?.focus()
       },
     },
     text.dismissAll,

@@ -16,7 +16,7 @@ export function header({ text, remembered, live, signal }: Scene): HTMLElement {
   const state = element('span', { class: 'state' })
   live.state.watch(signal, (now) => {
     state.dataset.state = now
-    write(state, now === 'open' ? text.live : text.connecting)
+    write(state, now === 'open' ? text.live : now === 'stopped' ? text.gone : text.connecting)
   })
   const language = select(text.chooseLanguage, LANGUAGES, remembered.language.value, remembered.language.set)
   language.classList.add('language')

@@ -1,5 +1,6 @@
 import { createAnnouncer } from './announce.ts'
 import { createApi } from './api.ts'
+import { createBack } from './back.ts'
 import { cell } from './cell.ts'
 import { drop } from './drop.ts'
 import { element } from './element.ts'
@@ -63,6 +64,7 @@ const shared = {
   photos,
   uploads,
   pictures: createPictures(offline),
+  back: createBack(),
   place,
   meter: paid,
   shown: cell({ bytes: 0, raw: 0 }),
@@ -74,6 +76,7 @@ function draw(signal: AbortSignal): void {
   const scene: Scene = { ...shared, text, signal, open: (key) => openSheet(scene, key) }
   document.documentElement.lang = remembered.language.value
   document.title = text.title
+  announcer.clear()
   document.body.replaceChildren(
     element('a', { class: 'skip', href: '#gallery' }, text.skip),
     header(scene),

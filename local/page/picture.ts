@@ -55,7 +55,7 @@ export function createPictures(offline: () => string) {
       const answer = await patiently(() =>
         fetch(url, {
           headers: { accept: 'image/avif,image/webp,image/*' },
-          cache: recent ? 'default' : 'reload',
+          cache: recent ? 'reload' : 'default',
           referrerPolicy: 'origin',
         }),
       )

@@ -1,8 +1,9 @@
 import type { Api } from './api.ts'
+import type { Back } from './back.ts'
 import type { Cell } from './cell.ts'
 import type { Text } from './english.ts'
 import type { Live } from './live.ts'
-import { type Look, lookText } from './look.ts'
+import { GROUNDS, type Look, lookText } from './look.ts'
 import type { Photos } from './photos.ts'
 import type { Pictures } from './picture.ts'
 import type { Remembered } from './remembered.ts'
@@ -20,6 +21,7 @@ export interface Scene {
   photos: Photos
   uploads: Uploads
   pictures: Pictures
+  back: Back
   place: Cell<Place | undefined>
   meter: Cell<Meter | undefined>
   /** Bytes of the pictures on the cards, and of the stored PNGs that they are made of. */
@@ -38,6 +40,11 @@ export function nameOf(key: string): string {
 /** The words of an image URL: with ACCESS=presets nothing may be added to a preset. */
 export function wordsOf({ place }: Scene, layout: string, look: Look, grounded: boolean): string {
   return place.value?.access === 'presets' ? layout : lookText(layout, look, grounded)
+}
+
+/** What lies under a cutout: with ACCESS=presets nothing, for nobody can choose it. */
+export function groundOf({ place }: Scene, { ground }: Look): string {
+  return place.value?.access === 'presets' ? GROUNDS.checker : ground
 }
 
 /** Why a photo is not cut out, in words. */

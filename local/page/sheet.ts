@@ -7,7 +7,7 @@ import { GROUNDS, type Look, WIDTHS } from './look.ts'
 import { looking, paint } from './looking.ts'
 import { isFinished, mainOf } from './photos.ts'
 import { removal } from './removal.ts'
-import { nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
+import { groundOf, nameOf, reasonOf, type Scene, wordsOf } from './scene.ts'
 import { kilobytes } from './size.ts'
 import { story } from './story.ts'
 
@@ -73,7 +73,7 @@ export function openSheet(scene: Scene, key: string): void {
           void show(false)
         },
       }),
-      element('p', { class: 'help' }, text.layoutHelp),
+      place.value?.access !== 'presets' && element('p', { class: 'help' }, text.layoutHelp),
     )
   }
 
@@ -86,7 +86,7 @@ export function openSheet(scene: Scene, key: string): void {
   }
   function change(now: Look): void {
     look = now
-    photoBeside.lay(look.ground)
+    photoBeside.lay(groundOf(scene, look))
     void show(false)
   }
 
@@ -106,10 +106,7 @@ export function openSheet(scene: Scene, key: string): void {
           ? note(text.refused, reasonOf(text, there.mark))
           : element('div', { class: 'ask-first' }, waiting, make),
       )
-      for (const field of [url, img]) field.set('')
-      download.removeAttribute('href')
-      for (const part of [bytes, facts]) write(part, '')
-      return
+      return forget()
     }
     // The photo has changed: how much the PNG weighs may be known only now.
     if (want === shown) return weighAgain()
@@ -125,7 +122,7 @@ export function openSheet(scene: Scene, key: string): void {
       image.src = picture.src
       await image.decode()
       ground.replaceChildren(image)
-      paint(ground, look.ground)
+      paint(ground, groundOf(scene, look))
       url.set(address)
       // Of a cutout that was made for this, or is trimmed for the first time, the size is known from now on.
       const { img: tag } = await api.image(key, words)
@@ -143,6 +140,7 @@ export function openSheet(scene: Scene, key: string): void {
       if (!wanted()) return
       // The next choice tries again.
       shown = ''
+      forget()
       trouble.hidden = false
       write(trouble, error instanceof Error ? error.message : String(error))
       if (!pay) return
@@ -153,13 +151,20 @@ export function openSheet(scene: Scene, key: string): void {
     }
   }
 
+  /** Gives nothing to use that is not what is chosen. */
+  function forget(): void {
+    for (const field of [url, img]) field.set('')
+    download.removeAttribute('href')
+    for (const part of [bytes, facts]) write(part, '')
+  }
+
   function weigh(size: number, pixels: string): void {
     const raw = isMade()?.size
     write(bytes, kilobytes(size))
     const less = raw !== undefined && raw > 0 ? Math.floor(100 * (1 - size / raw)) : 0
     const parts = [
       pixels,
-      look.ground !== GROUNDS.checker && place.value?.access !== 'presets' && text.onGround,
+      groundOf(scene, look) !== GROUNDS.checker ? text.onGround : look.format === 'jpg' && text.noTransparency,
       raw !== undefined && `${text.rawPng} ${kilobytes(raw)}`,
       less > 0 && text.less(less),
     ]
@@ -201,7 +206,7 @@ export function openSheet(scene: Scene, key: string): void {
           element('h3', {}, text.use),
           url.node,
           img.node,
-          element('p', { class: 'help' }, text.useHelp),
+          element('p', { class: 'help' }, text.useHelp, place.value?.access === 'signed' && ` ${text.signedHelp}`),
           element(
             'div',
             { class: 'row' },
@@ -215,12 +220,11 @@ export function openSheet(scene: Scene, key: string): void {
   )
   function close(): void {
     end.abort()
+    leave()
     dialog.remove()
   }
   scene.signal.addEventListener('abort', () => dialog.close(), { signal: end.signal })
-  // The browser's Back closes it, because on a phone it fills the window as a page does.
-  if (history.state !== 'sheet') history.pushState('sheet', '')
-  addEventListener('popstate', () => dialog.close(), { signal: end.signal })
+  const leave = scene.back.enter(() => dialog.close())
   document.body.append(dialog)
   dialog.showModal()
   drawControls()

@@ -28,7 +28,19 @@ function draw({ text, signal }: Scene, { name, preview, state, again, dismiss }:
     'div',
     { class: 'row' },
     anew,
-    element('button', { type: 'button', 'aria-label': text.dismissFor(name), click: dismiss }, text.dismiss),
+    element(
+      'button',
+      {
+        type: 'button',
+        'aria-label': text.dismissFor(name),
+        click: () => {
+          dismiss()
+          // The button goes, too.
+          document.getElementById('gallery')?.focus()
+        },
+      },
+      text.dismiss,
+    ),
   )
   const image = element('img', { src: preview, alt: '', loading: 'lazy', decoding: 'async' })
   image.onerror = () => image.replaceWith(icon('photo'))

@@ -122,7 +122,7 @@ export interface StoryFacts {
   unclaimed: object
   released: { asker: string; code: string }
   /** `again` is how many attempts followed a first one. */
-  claimed: { asker: string; cutouts: number; again: number }
+  claimed: { askers: string[]; cutouts: number; again: number }
   paid: { count: number; method: Method; outcome: string; lost: number }
   'not-paid': { code: string; message: string }
   'not-billed': object

@@ -164,11 +164,13 @@ export async function startScf(options: ScfOptions): Promise<Scf> {
     port,
 
     async onEvent(event) {
+      const triggers = serverless.cosTriggers.filter((trigger) => matches(trigger, event))
+      if (triggers.length === 0) return
       const struck = faults.draw(['Event'], event.key)
       const delay = struck.reduce((sum, fault) => sum + (fault.kind === 'delay' ? (fault.ms ?? 0) : 0), 0)
       if (struck.some((fault) => fault.kind === 'drop')) return
       const copies = 1 + struck.filter((fault) => fault.kind === 'duplicate').length
-      for (const trigger of serverless.cosTriggers.filter((trigger) => matches(trigger, event))) {
+      for (const trigger of triggers) {
         const payload = cosEvent(event, options.eventKeys)
         for (let copy = 0; copy < copies; copy++) await queue.push(trigger.function, payload, delay)
       }
