@@ -103,6 +103,9 @@ describe('GET /api/live', () => {
     const live = await listen()
     await cloud.bucket.delete(cutout)
     await expect.poll(() => live.of('photo')).toEqual([{ key: NASTY }])
+    // It is told of once.
+    await putQuietly(cloud, KEY, await photo())
+    await expect.poll(() => live.of('photo')).toEqual([{ key: NASTY }, { key: KEY }])
   })
 
   it('hits count as saved', async () => {

@@ -30,13 +30,13 @@ describe('uploads', () => {
   it('method two: pays once, and its event then finds the cutout', async () => {
     const body = await photo()
     const { granted, put } = await send(body, { name: 'mug.jpg', way: 'two', md5: hash('md5', body) })
-    expect([granted.json.way, put.status]).toEqual(['two', 200])
+    expect([granted.json.way, granted.json.same, put.status]).toEqual(['two', false, 200])
     await cloud.scf.idle()
     expect(cloud.cos.bill()).toMatchObject([{ method: 'upload', source: 'uploads/mug.jpg' }])
     await expect.poll(async () => (await ask('GET', '/api/meter')).json).toMatchObject({ paid: 1, saved: 1 })
     // There is nothing to pay for any more.
     const again = await send(body, { name: 'mug.jpg', way: 'two', md5: hash('md5', body) })
-    expect([again.granted.json.way, again.put.status]).toEqual(['plain', 200])
+    expect([again.granted.json.way, again.granted.json.same, again.put.status]).toEqual(['plain', true, 200])
     await cloud.scf.idle()
     expect(cloud.cos.bill()).toHaveLength(1)
   })
@@ -106,6 +106,8 @@ describe('uploads', () => {
     expect(await cloud.bytes('uploads/mug.jpg')).toEqual(red)
     expect((await send(blue, { ...asked, replace: true })).put.status).toBe(200)
     expect(await cloud.bytes('uploads/mug.jpg')).toEqual(blue)
+    const free = await ask<UploadGrant>('POST', '/api/uploads', { ...asked, name: 'free.jpg', replace: true })
+    expect(free.json.headers).not.toHaveProperty('x-cos-forbid-overwrite')
     await cloud.scf.idle()
   })
 
