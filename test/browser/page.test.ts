@@ -229,6 +229,8 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await page.keyboard.press('Enter')
     await expect.poll(() => page.getByRole('button', { name: english.open('ring.jpg') }).count()).toBe(0)
     expect(await cloud.keys('uploads/ring')).toEqual([])
+    // What had the focus is gone.
+    await expect.poll(() => page.evaluate(() => document.activeElement?.id)).toBe('gallery')
   })
 
   it('speaks Chinese, and remembers it', async () => {

@@ -158,8 +158,8 @@ describe.skipIf(!program)('the page of the local cloud in Chromium, in trouble',
     expect(red).toBeGreaterThan(150)
     const sheet = await open('swap.jpg')
     await sheet.locator('.result:not(.working) img[src]').waitFor()
-    await page.keyboard.press('Escape')
     const before = bill()
+    // What comes is seen behind the sheet, which a drop closes.
     await drop(page, [{ name: 'swap.jpg', bytes: await product('#2040b0') }])
     await page.getByRole('button', { name: english.replace }).click()
     const isBlue = async (image: Locator) => {
