@@ -10,6 +10,7 @@ import type { Cos, Stored } from './cos/cos.ts'
 import { DELIVERY } from './grant.ts'
 import type { Cutout, Photo, Photos } from './page/wire.ts'
 import type { Scf } from './scf/scf.ts'
+import { Refused } from './upload.ts'
 
 export interface PhotosOptions {
   cos: Cos
@@ -107,14 +108,15 @@ export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOption
   }
 
   return {
-    /** A page of them. @param after as the page before said */
+    /** A page of them. @param after as the page before said @throws Refused */
     list(after: string, limit = PAGE): Photos {
       const config = configured.upload()
       if (!config) return { photos: [] }
       const most = Math.min(Math.max(1, Math.floor(limit) || PAGE), LONGEST_PAGE)
       const waiting = awaited()
       // That photo itself may be gone meanwhile.
-      const [, modified = Number.POSITIVE_INFINITY, key = ''] = /^(\d+) (.*)$/s.exec(after) ?? []
+      const [found, modified = Number.POSITIVE_INFINITY, key = ''] = /^(\d+) (.*)$/s.exec(after) ?? []
+      if (!found && after !== '') throw new Refused(400, 'after: expected what the page before said')
       const last = { modified: Number(modified), key }
       const rest = sources(config).filter((stored) => byAge(last, stored) < 0)
       const photos = rest.slice(0, most)

@@ -41,6 +41,10 @@ describe('the list of photos', () => {
     expect(seen.sort()).toEqual(keys)
   })
 
+  it('begins nowhere else than where a page has ended', async () => {
+    expect((await ask('GET', '/api/photos?after=uploads/a.jpg')).status).toBe(400)
+  })
+
   it('goes on behind a photo that was deleted after its page was shown', async () => {
     await put(['uploads/a.jpg', 'uploads/b.jpg', 'uploads/c.jpg'])
     const first = await list({ limit: '2' })

@@ -26,11 +26,12 @@ export function removal({ text, api, photos, place, announce }: Scene, key: stri
     trouble.hidden = true
     try {
       await api.remove(key)
-      await photos.look(key)
     } catch (error) {
       trouble.hidden = false
       return write(trouble, error instanceof Error ? error.message : String(error))
     }
+    // It is gone, also where nobody can say so any more.
+    await photos.look(key).catch(() => {})
     ask.close()
     done()
     announce(text.removed(name))
