@@ -9,7 +9,8 @@ if (major < 20 || (major === 20 && minor < 12)) {
 const { build } = await import('esbuild')
 const { lean } = await import('./lean.mjs')
 const { licences } = await import('./licences.mjs')
-const { mkdir, readFile, rm, writeFile } = await import('node:fs/promises')
+const { place } = await import('./place.mjs')
+const { mkdir, readFile } = await import('node:fs/promises')
 const { fileURLToPath } = await import('node:url')
 
 /** What the functions use and Node 18.15 lacks; here and not in the sources, which run on Node 20. */
@@ -17,10 +18,9 @@ const OLDER =
   '{let c=require("crypto");c.hash??=(a,d)=>c.createHash(a).update(d).digest("hex");URL.canParse??=u=>{try{return!!new URL(u)}catch{}}}'
 
 const dist = new URL('dist/', import.meta.url)
-await rm(dist, { recursive: true, force: true })
-await mkdir(dist)
+await mkdir(dist, { recursive: true })
 const root = fileURLToPath(new URL('.', import.meta.url))
-const { metafile } = await build({
+const { metafile, outputFiles } = await build({
   absWorkingDir: root,
   entryPoints: { upload: 'functions/upload/index.ts', image: 'functions/image/index.ts' },
   outdir: fileURLToPath(dist),
@@ -33,8 +33,12 @@ const { metafile } = await build({
   banner: { js: `"use strict";${OLDER}` },
   logLevel: 'warning',
   metafile: true,
+  write: false,
   plugins: [lean],
 })
-await writeFile(new URL('package.json', dist), '{ "type": "commonjs" }\n')
+/** @param {string} name */
+const file = (name) => fileURLToPath(new URL(name, dist))
+await place(file('package.json'), '{ "type": "commonjs" }\n')
 const own = await readFile(new URL('LICENSE', import.meta.url), 'utf8')
-await writeFile(new URL('LICENSES.txt', dist), `${own}\n${await licences(metafile, root)}`)
+await place(file('LICENSES.txt'), `${own}\n${await licences(metafile, root)}`)
+for (const { path, contents } of outputFiles) await place(path, contents)

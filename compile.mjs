@@ -2,10 +2,11 @@
 // build.mjs makes.
 
 import { mkdirSync, readdirSync, realpathSync, statSync } from 'node:fs'
-import { readdir, readFile, rename, rm, utimes, writeFile } from 'node:fs/promises'
+import { readdir, readFile, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { bundlePage } from './page.mjs'
+import { place } from './place.mjs'
 
 const root = new URL('.', import.meta.url)
 const command = new URL('build/command.mjs', root)
@@ -43,18 +44,12 @@ export async function compile() {
     'index.html': await readFile(new URL('local/page/index.html', root)),
   }
   mkdirSync(new URL('build/page/', root), { recursive: true })
-  for (const [name, contents] of Object.entries(page)) {
-    const path = fileURLToPath(new URL(`build/page/${name}`, root))
-    await writeFile(`${path}.${process.pid}`, contents)
-    await rename(`${path}.${process.pid}`, path)
-  }
+  for (const [name, contents] of Object.entries(page))
+    await place(fileURLToPath(new URL(`build/page/${name}`, root)), contents)
   // The command last: its time, which is that of the newest source, tells whether all is new.
   const last = fileURLToPath(command)
-  for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === last) - Number(b.path === last))) {
-    await writeFile(`${path}.${process.pid}`, contents)
-    await utimes(`${path}.${process.pid}`, newest, newest)
-    await rename(`${path}.${process.pid}`, path)
-  }
+  for (const { path, contents } of outputFiles.sort((a, b) => Number(a.path === last) - Number(b.path === last)))
+    await place(path, contents, newest)
   return ['page', ...outputFiles.map(({ path }) => basename(path))]
 }
 

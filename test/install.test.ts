@@ -9,7 +9,16 @@ let clone = ''
 beforeEach(async () => {
   clone = await mkdtemp(join(tmpdir(), 'clone-'))
   onTestFinished(() => rm(clone, { recursive: true, force: true }))
-  const names = ['build.mjs', 'compile.mjs', 'lean.mjs', 'licences.mjs', 'page.mjs', 'prepare.mjs', 'package.json']
+  const names = [
+    'build.mjs',
+    'compile.mjs',
+    'lean.mjs',
+    'licences.mjs',
+    'page.mjs',
+    'place.mjs',
+    'prepare.mjs',
+    'package.json',
+  ]
   const folders = ['cli', 'lib', 'local', 'functions', 'index.ts', 'cloud.ts', 'package-lock.json', 'tsconfig.json']
   for (const name of [...names, ...folders]) await cp(name, join(clone, name), { recursive: true })
 })

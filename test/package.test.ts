@@ -192,6 +192,7 @@ describe('the command of a clone', () => {
       'lib',
       'local',
       'compile.mjs',
+      'place.mjs',
       'page.mjs',
       'cloud.ts',
       'index.ts',
