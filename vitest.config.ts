@@ -44,8 +44,6 @@ export default defineConfig({
     // While one file waits for an answer or for a child process, another can run; so five at a time even on two cores.
     maxWorkers: 5,
     sequence: { sequencer: LongestFirst },
-    // Most code here runs a few times, in a new instance of a function each time: V8's quick compiler saves a tenth of the CPU time.
-    execArgv: ['--sparkplug'],
     // Tests leave nothing behind, so that files can share what takes long to load.
     isolate: false,
   },
