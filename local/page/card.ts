@@ -10,8 +10,8 @@ import type { Cutout, CuttingPicture, Photo } from './wire.ts'
 /** A photo and its cutout. */
 export interface Card {
   node: HTMLElement
-  /** Shows its pictures from now on; a card far down the page shows none. */
-  near(): void
+  /** Whether it is in the window or near it. One that is far away fetches no pictures, though it asked for them when it was near. */
+  near(is: boolean): void
   /** Bytes of its picture, and of the stored PNG; undefined as long as there is none. */
   weight: { bytes: number; raw: number } | undefined
 }
@@ -45,11 +45,14 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
   )
   const made: Card = { node, near, weight: undefined }
   let isNear = false
+  let isWatching = false
   let drawn = ''
 
-  function near(): void {
-    if (isNear) return
-    isNear = true
+  function near(is: boolean): void {
+    isNear = is
+    if (isWatching) draw()
+    if (isWatching || !is) return
+    isWatching = true
     photos.photo(key).watch(signal, draw)
     photos.stage(key).watch(signal, draw)
     remembered.look.watch(signal, draw)
@@ -130,7 +133,8 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     tile: HTMLElement,
   ): Promise<void> {
     const mine = drawn
-    const wanted = () => drawn === mine && !signal.aborted
+    const isMine = () => drawn === mine && !signal.aborted
+    const wanted = () => isMine() && isNear
     try {
       tile.classList.add('working')
       const { url, recent } = await scene.api.image(key, words)
@@ -139,7 +143,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
         recent,
         wanted,
       })
-      if (!wanted()) return
+      if (!isMine()) return
       image.src = src
       const raw = cutout.size
       const format = type.replace('image/', '').toUpperCase().replace('WEBP', 'WebP').replace('JPEG', 'JPG')
@@ -147,9 +151,10 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
       size.replaceChildren(`${format} ${kilobytes(bytes)} `, ...(struck ? [struck] : []))
       weigh({ bytes, raw })
     } catch (error) {
-      if (!wanted()) return
-      // The next change of the photo tries again.
+      if (!isMine()) return
+      // The next change of the photo tries again, or when it is near again.
       drawn = ''
+      if (!isNear) return
       const why = error instanceof Error ? error.message : String(error)
       tile.replaceChildren(note(text.noView, why))
       write(size, '')

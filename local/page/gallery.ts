@@ -62,11 +62,8 @@ export function gallery(scene: Scene): HTMLElement {
   const cards = new Map<string, { card: Card; end: AbortController }>()
   const observer = new IntersectionObserver(
     (entries) => {
-      for (const { target, isIntersecting } of entries) {
-        if (!isIntersecting) continue
-        observer.unobserve(target)
-        for (const { card } of cards.values()) if (card.node === target) card.near()
-      }
+      for (const { target, isIntersecting } of entries)
+        for (const { card } of cards.values()) if (card.node === target) card.near(isIntersecting)
     },
     { rootMargin: NEAR },
   )

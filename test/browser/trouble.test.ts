@@ -204,6 +204,31 @@ describe.skipIf(!program)('the page of the local cloud in Chromium, in trouble',
     complaints.splice(0, complaints.length, ...complaints.filter((one) => !/ (?:503|409) /.test(one)))
   })
 
+  it('fetches nothing for a card that was scrolled past before its turn', async () => {
+    const size = page.viewportSize() ?? { width: 1280, height: 900 }
+    /** The cards that have asked for a picture, or have one. */
+    const names = (which: string) => page.locator(`.card:has(${which}) .name`).allTextContents()
+    await page.goto('about:blank')
+    await page.setViewportSize({ width: 390, height: 1400 })
+    cloud.faults.set([{ on: 'BasicImageProcessing', kind: 'hold', prefix: 'cutouts/' }])
+    await page.goto(cloud.controlUrl)
+    await page.locator('.gallery').evaluate((gallery) => gallery.scrollIntoView())
+    // As many as are fetched at a time.
+    await expect.poll(() => cloud.faults.held().length).toBe(4)
+    await expect.poll(async () => (await names('.ground')).length).toBeGreaterThan(5)
+    const asked = await names('.ground')
+    await page.evaluate(() => scrollTo(0, document.body.scrollHeight))
+    const last = page.locator('.card').last()
+    await last.locator('.ground').waitFor()
+    cloud.faults.set([])
+    await last.locator('.ground:not(.working) img[src]').waitFor()
+    await expect.poll(() => page.locator('.cards .working').count()).toBe(0)
+    const got = await names('.ground img[src]')
+    expect(asked.filter((name) => got.includes(name))).toHaveLength(4)
+    await page.evaluate(() => scrollTo(0, 0))
+    await page.setViewportSize(size)
+  })
+
   it('says how to have events, where there are none', async () => {
     await page.getByRole('radio', { name: english.logKinds.announced }).check()
     await page.getByText(english.logNoEvents).waitFor()
