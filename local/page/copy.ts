@@ -8,15 +8,14 @@ const SHOWN_MS = 2_000
 export function copyField({ text }: Scene, label: string, action: string) {
   const id = freshId()
   const box = element('textarea', { id, readonly: true, rows: 3, spellcheck: 'false', wrap: 'soft' })
-  const button = element('button', {
-    type: 'button',
-    'aria-label': action,
-    disabled: true,
-    click: () => void copy(),
-  })
+  const button = element('button', { type: 'button', disabled: true, click: () => void copy() })
   // In here, because what lies outside of an open dialog is not read aloud.
   const said = element('span', { class: 'quiet', role: 'status' })
-  const face = (done: boolean) => button.replaceChildren(icon(done ? 'check' : 'copy'), done ? text.copied : text.copy)
+  function face(done: boolean): void {
+    button.replaceChildren(icon(done ? 'check' : 'copy'), done ? text.copied : text.copy)
+    // Its name holds what is seen on it (WCAG 2.5.3).
+    button.setAttribute('aria-label', done ? text.copied : action)
+  }
   let last = 0
   async function copy(): Promise<void> {
     const done = await navigator.clipboard.writeText(box.value).then(
