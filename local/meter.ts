@@ -7,6 +7,9 @@ import type { Scf } from './scf/scf.ts'
 /** Counts the calls that were paid, and those that were not needed. */
 export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Meter; clear(): void } {
   let saved = 0
+  /** The cutouts of the bill as far as it was read: it only grows, and is read again whenever something happens. */
+  const cutouts = new Set<string>()
+  let length = 0
   scf.watch((told) => {
     // A HEAD never pays.
     if ('ran' in told && Object(told.event).httpMethod !== 'HEAD') saved += savedIn(told.ran)
@@ -16,11 +19,14 @@ export function createMeter({ bill, processing }: Cos, scf: Scf): { read(): Mete
       const { calls, bytes } = processing()
       const items = bill()
       // What is only delivered, and stored nowhere, has no key.
-      const ids = items.map(({ fileid, source, etag, rule }) => fileid || `${source} ${etag} ${rule}`)
-      return { paid: items.length, cutouts: new Set(ids).size, saved, processing: { calls, bytes } }
+      for (const { fileid, source, etag, rule } of items.slice(length))
+        cutouts.add(fileid || `${source} ${etag} ${rule}`)
+      length = items.length
+      return { paid: items.length, cutouts: cutouts.size, saved, processing: { calls, bytes } }
     },
     clear() {
-      saved = 0
+      saved = length = 0
+      cutouts.clear()
     },
   }
 }

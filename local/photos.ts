@@ -109,7 +109,7 @@ export function createPhotos({ cos, scf, cosUrl, configured, now }: PhotosOption
 
   return {
     /** A page of them. @param after as the page before said @throws Refused */
-    list(after: string, limit = PAGE): Photos {
+    list(after: string, limit: number): Photos {
       const config = configured.upload()
       if (!config) return { photos: [] }
       const most = Math.min(Math.max(1, Math.floor(limit) || PAGE), LONGEST_PAGE)

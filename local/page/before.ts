@@ -9,7 +9,7 @@ import type { Photo } from './wire.ts'
 
 /** The photo beside what has become of it: over its plain cutout, to compare them, if it has one. */
 export function before(scene: Scene, key: string) {
-  const { text, api, pictures } = scene
+  const { text, pictures } = scene
   const name = nameOf(key)
   const node = element('div', { class: 'before' })
   let ground = ''
@@ -33,9 +33,8 @@ export function before(scene: Scene, key: string) {
     const words = wordsOf(scene, 'plain', COMPARED, false)
     const wanted = () => both.frame.isConnected
     try {
-      const { url, recent } = await api.image(key, words)
-      const need = { urgent: true, recent, wanted }
-      both.cutout.src = (await pictures.fetch(`${photo.etag} ${words} ${key}`, url, need)).src
+      const { src } = await pictures.fetch(photo, words, { urgent: true, wanted })
+      both.cutout.src = src
     } catch (error) {
       // The next change of the photo tries again.
       if (drawn === want) drawn = ''

@@ -137,12 +137,7 @@ export function card(scene: Scene, key: string, signal: AbortSignal, weighed: ()
     const wanted = () => isMine() && isNear
     try {
       tile.classList.add('working')
-      const { url, recent } = await scene.api.image(key, words)
-      const { src, bytes, type } = await scene.pictures.fetch(`${photo.etag} ${words} ${key}`, url, {
-        urgent: false,
-        recent,
-        wanted,
-      })
+      const { src, bytes, type } = await scene.pictures.fetch(photo, words, { urgent: false, wanted })
       if (!isMine()) return
       image.src = src
       const raw = cutout.size

@@ -10,9 +10,14 @@ const SAMPLES = ['mug', 'ring', 'bottle', 'vase'] as const
 /** Where photos come in: the whole page takes what is dropped on it, and a button opens the files. */
 export function drop(scene: Scene): HTMLElement {
   const { text, uploads, remembered, signal, announce } = scene
+  // What comes would be seen behind them.
+  const uncover = () => {
+    for (const dialog of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) dialog.close()
+  }
   const send = (files: Iterable<File>) => {
     const list = [...files]
     if (list.length === 0) return
+    uncover()
     uploads.send(list)
     announce(text.uploadsBegan(list.length))
   }
@@ -93,8 +98,7 @@ export function drop(scene: Scene): HTMLElement {
   let inside = 0
   document.documentElement.dataset.drop = text.dropNow
   const over = (on: boolean) => {
-    // What comes is seen behind it.
-    for (const sheet of document.querySelectorAll<HTMLDialogElement>('dialog[open]')) sheet.close()
+    if (on) uncover()
     document.documentElement.classList.toggle('dragging', on)
     write(title, on ? text.dropNow : text.dropTitle)
   }

@@ -63,7 +63,7 @@ const shared = {
   live,
   photos,
   uploads,
-  pictures: createPictures(offline),
+  pictures: createPictures(api.image, offline),
   back: createBack(),
   place,
   meter: paid,

@@ -1,4 +1,5 @@
 import { patiently } from './patience.ts'
+import type { ImageAnswer, Photo } from './wire.ts'
 
 /** A picture as an image URL gave it. */
 export interface Picture {
@@ -21,15 +22,22 @@ interface Waiting {
 interface Need {
   /** Before those that nobody clicked for. */
   urgent: boolean
-  /** Whether what caches and warm instances remember of the URL may be of another photo. */
-  recent: boolean
   /** Whether it is still wanted when its turn has come. */
   wanted: () => boolean
 }
 
-/** Fetches pictures, the urgent ones first, and keeps them. */
-export function createPictures(offline: () => string) {
-  const kept = new Map<string, { made: Promise<Picture>; needs: Need[] }>()
+interface Kept {
+  made: Promise<Picture>
+  /** Of those who wait until its turn has come. */
+  needs: Need[] | undefined
+}
+
+/** Fetches pictures, the urgent ones first, and keeps them. @param image asks the control port for an image URL */
+export function createPictures(
+  image: (key: string, words: string) => Promise<Pick<ImageAnswer, 'url' | 'recent'>>,
+  offline: () => string,
+) {
+  const kept = new Map<string, Kept>()
   const waiting: Waiting[] = []
   let busy = 0
 
@@ -47,14 +55,16 @@ export function createPictures(offline: () => string) {
     else busy--
   }
 
-  async function load(url: string, { urgent, recent, wanted }: Need): Promise<Picture> {
+  async function load(key: string, words: string, { urgent, wanted }: Need): Promise<Picture> {
     await turn(urgent)
     try {
       if (!wanted()) throw new DOMException('', 'AbortError')
+      const { url, recent } = await image(key, words)
       // The image URL redirects to another port, after which a browser names no origin; the guard reads the referrer instead.
       const answer = await patiently(() =>
         fetch(url, {
           headers: { accept: 'image/avif,image/webp,image/*' },
+          // What caches and warm instances remember of the URL may be of another photo.
           cache: recent ? 'reload' : 'default',
           referrerPolicy: 'origin',
         }),
@@ -71,19 +81,25 @@ export function createPictures(offline: () => string) {
   }
 
   return {
-    /** @param id what the picture is of, its version included: the same id gives the same picture without a request */
-    fetch(id: string, url: string, need: Need): Promise<Picture> {
+    /** The same picture of the same version is fetched once. @param words of the image URL */
+    fetch({ key, etag }: Pick<Photo, 'key' | 'etag'>, words: string, need: Need): Promise<Picture> {
+      const id = `${etag} ${words} ${key}`
       const there = kept.get(id)
       if (there) {
-        there.needs.push(need)
+        there.needs?.push(need)
         kept.delete(id)
         kept.set(id, there)
         return there.made
       }
       // Whoever asked first may have gone before its turn comes, while another one waits for the same.
-      const needs = [need]
-      const made = load(url, { ...need, wanted: () => needs.some(({ wanted }) => wanted()) })
-      kept.set(id, { made, needs })
+      const wanted = () => {
+        const { needs = [] } = one
+        one.needs = undefined
+        return needs.some(({ wanted }) => wanted())
+      }
+      const made = load(key, words, { ...need, wanted })
+      const one: Kept = { made, needs: [need] }
+      kept.set(id, one)
       made.catch(() => kept.delete(id))
       const [oldest] = kept.size > KEPT ? kept.entries() : []
       if (oldest) {

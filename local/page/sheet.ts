@@ -18,7 +18,7 @@ export function openSheet(scene: Scene, key: string): void {
   const end = new AbortController()
   const photo = photos.photo(key)
   let layout = (photo.value && mainOf(photo.value)?.text) ?? 'plain'
-  let look = lookFor(layout)
+  let look = lookFor(layout, remembered.look.value)
   /** The words whose picture is shown or asked for. */
   let shown = ''
   /** Tells the weight of what is shown. */
@@ -51,9 +51,8 @@ export function openSheet(scene: Scene, key: string): void {
   }
 
   /** How a layout is looked at first: trimmed, it would lose all that it adds. */
-  function lookFor(name: string): Look {
-    const now = remembered.look.value
-    return { ...now, trim: now.trim && [name, shortOf(name)].includes('plain') }
+  function lookFor(name: string, now: Look): Look {
+    return { ...now, trim: remembered.look.value.trim && [name, shortOf(name)].includes('plain') }
   }
 
   function drawLayouts(): HTMLElement {
@@ -68,7 +67,7 @@ export function openSheet(scene: Scene, key: string): void {
         current: layout,
         choose(value) {
           layout = value
-          look = lookFor(value)
+          look = lookFor(value, look)
           drawControls()
           void show(false)
         },
@@ -116,18 +115,17 @@ export function openSheet(scene: Scene, key: string): void {
     ground.classList.add('working')
     trouble.hidden = true
     try {
-      const { url: address, recent } = await api.image(key, words)
-      const picture = await pictures.fetch(`${want} ${key}`, address, { urgent: true, recent, wanted })
+      const picture = await pictures.fetch(there, words, { urgent: true, wanted })
       if (!wanted()) return
       image.src = picture.src
       await image.decode()
       ground.replaceChildren(image)
       paint(ground, groundOf(scene, look))
-      url.set(address)
       // Of a cutout that was made for this, or is trimmed for the first time, the size is known from now on.
-      const { img: tag } = await api.image(key, words)
+      const answer = await api.image(key, words)
       if (!wanted()) return
-      img.set(tag)
+      url.set(answer.url)
+      img.set(answer.img)
       download.setAttribute('href', picture.src)
       download.setAttribute(
         'download',
@@ -160,11 +158,12 @@ export function openSheet(scene: Scene, key: string): void {
 
   function weigh(size: number, pixels: string): void {
     const raw = isMade()?.size
+    const bare = look.format === 'jpg' && place.value?.access !== 'presets' && text.noTransparency
     write(bytes, kilobytes(size))
     const less = raw !== undefined && raw > 0 ? Math.floor(100 * (1 - size / raw)) : 0
     const parts = [
       pixels,
-      groundOf(scene, look) !== GROUNDS.checker ? text.onGround : look.format === 'jpg' && text.noTransparency,
+      groundOf(scene, look) === GROUNDS.checker ? bare : text.onGround,
       raw !== undefined && `${text.rawPng} ${kilobytes(raw)}`,
       less > 0 && text.less(less),
     ]
@@ -228,7 +227,7 @@ export function openSheet(scene: Scene, key: string): void {
   document.body.append(dialog)
   dialog.showModal()
   drawControls()
-  photoBeside.lay(look.ground)
+  photoBeside.lay(groundOf(scene, look))
   photo.watch(end.signal, (now) => {
     if (!now) return dialog.close()
     void show(false)

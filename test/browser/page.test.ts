@@ -128,6 +128,7 @@ describe.skipIf(!program)('the page of the local cloud in Chromium', () => {
     await sheet.getByRole('radio', { name: 'card' }).check()
     // Trim would take away what this layout adds.
     expect(await sheet.getByRole('switch', { name: english.trim }).isChecked()).toBe(false)
+    expect(await sheet.getByLabel(english.width).inputValue()).toBe('160')
     await sheet.getByRole('button', { name: english.makeIt }).waitFor()
     expect(bill()).toBe(3)
     await sheet.getByRole('button', { name: english.makeIt }).click()

@@ -179,13 +179,14 @@ describe('the pictures of the page', () => {
   })
   beforeAll(() => new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve)))
   afterAll(() => void server.close().closeAllConnections())
-  const need = { urgent: false, recent: false, wanted: () => true }
 
   /** As many as are fetched at a time are under way. */
   async function begin() {
-    const pictures = createPictures(() => 'nobody answers')
     const { port } = server.address() as AddressInfo
-    const ask = (id: string, more = {}) => pictures.fetch(id, `http://127.0.0.1:${port}/${id}`, { ...need, ...more })
+    const image = async (key: string) => ({ url: `http://127.0.0.1:${port}/${key}`, recent: key === 'soon' })
+    const pictures = createPictures(image, () => 'nobody answers')
+    const ask = (key: string, more = {}) =>
+      pictures.fetch({ key, etag: '' }, 'plain', { urgent: false, wanted: () => true, ...more })
     const first = Promise.all(['1', '2', '3', '4'].map((id) => ask(id)))
     await expect.poll(() => waiting.length).toBe(4)
     return { ask, first }
@@ -216,7 +217,7 @@ describe('the pictures of the page', () => {
 
   it('come the urgent ones first, four at a time, and again after a failure', async () => {
     const { ask, first } = await begin()
-    const [slow, soon] = [ask('slow'), ask('soon', { urgent: true, recent: true })]
+    const [slow, soon] = [ask('slow'), ask('soon', { urgent: true })]
     waiting.shift()?.answer(200)
     await expect.poll(() => waiting.map(({ url, anew }) => `${url} ${anew}`)).toContain('/soon true')
     expect([waiting.length, waiting.filter(({ anew }) => anew).length]).toEqual([4, 1])
