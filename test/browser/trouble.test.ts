@@ -243,7 +243,10 @@ describe.skipIf(!program)('the page of the local cloud in Chromium, in trouble',
         dataTransfer.items.add(new File([], 'photo.jpg'))
         document.body.dispatchEvent(new DragEvent(kind, { dataTransfer, bubbles: true }))
       }, kind)
+    const sheet = await open('swap.jpg')
     await drag('dragenter')
+    // The sign would lie behind it.
+    await sheet.waitFor({ state: 'detached' })
     expect(await sign()).toBe(`"${english.dropNow}"`)
     await drag('dragleave')
     expect(await sign()).toBe('none')
